@@ -1,0 +1,68 @@
+/**
+ * The cryptography port on node:crypto. secp256k1 recovery and Keccak, which OpenSSL does not offer, come from @noble.
+ *
+ * @module
+ */
+import { createHash, createHmac, createPublicKey, timingSafeEqual, verify } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
+import { nobleCrypto } from './noble.ts'
+import type { CryptoPort, NistCurve } from './port.ts'
+
+/** RFC 8410 §4: SubjectPublicKeyInfo of an Ed25519 key up to its 32 key bytes. */
+const ED25519_SPKI_PREFIX = Buffer.from('302a300506032b6570032100', 'hex')
+
+function ed25519Key(publicKey: Uint8Array): KeyObject {
+  return createPublicKey({
+    key: Buffer.concat([ED25519_SPKI_PREFIX, publicKey]),
+    format: 'der',
+    type: 'spki',
+  })
+}
+
+function nistKey(curve: NistCurve, point: Uint8Array): KeyObject {
+  const half = point.length / 2
+  // Importing as JWK is about twice as fast as SPKI in Node 20, and checks that the point is on the curve.
+  return createPublicKey({
+    key: {
+      kty: 'EC',
+      crv: curve,
+      x: Buffer.from(point.subarray(0, half)).toString('base64url'),
+      y: Buffer.from(point.subarray(half)).toString('base64url'),
+    },
+    format: 'jwk',
+  })
+}
+
+export const nodeCrypto: CryptoPort = Object.freeze({
+  sha256: (data: Uint8Array) => createHash('sha256').update(data).digest(),
+  sha384: (data: Uint8Array) => createHash('sha384').update(data).digest(),
+  sha512: (data: Uint8Array) => createHash('sha512').update(data).digest(),
+  keccak256: nobleCrypto.keccak256,
+  hmacSha256: (key: Uint8Array, data: Uint8Array) =>
+    createHmac('sha256', key).update(data).digest(),
+  verifyEd25519: (publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array) => {
+    if (publicKey.length !== 32 || signature.length !== 64) return false
+    try {
+      return verify(null, message, ed25519Key(publicKey), signature)
+    } catch {
+      return false
+    }
+  },
+  verifyEcdsa: (
+    curve: NistCurve,
+    publicKey: Uint8Array,
+    message: Uint8Array,
+    signature: Uint8Array,
+  ) => {
+    const size = curve === 'P-256' ? 64 : 96
+    if (publicKey.length !== size || signature.length !== size) return false
+    try {
+      const key = { key: nistKey(curve, publicKey), dsaEncoding: 'ieee-p1363' } as const
+      return verify(curve === 'P-256' ? 'sha256' : 'sha384', message, key, signature)
+    } catch {
+      return false
+    }
+  },
+  recoverSecp256k1: nobleCrypto.recoverSecp256k1,
+  equal: (a: Uint8Array, b: Uint8Array) => a.length === b.length && timingSafeEqual(a, b),
+})
