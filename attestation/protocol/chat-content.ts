@@ -1,0 +1,320 @@
+/**
+ * What a chat answer says, apart from how it was framed: the value behind the content digest.
+ *
+ * A streamed and a buffered answer, an SDK's parsed object and a body that a broker re-serialised give the same value,
+ * so an answer can be checked where its bytes are gone. One accumulator serves all of them: a buffered message is a
+ * single delta.
+ *
+ * @module
+ */
+import type { CryptoPort } from '../crypto/port.ts'
+import type { Sha256Digest } from './hex.ts'
+import { canonicalize } from './jcs.ts'
+import { isJsonObject } from './json.ts'
+import { saltedDigest } from './salted-digest.ts'
+
+/** Choices in one answer. */
+export const MAX_CHOICES = 128
+/** Tool calls in one choice. */
+export const MAX_TOOL_CALLS = 128
+/** Names listed in `uncovered`, and the length of one. */
+export const MAX_UNCOVERED = 32
+export const MAX_UNCOVERED_NAME = 128
+
+export interface ChatToolCall {
+  readonly arguments: string | null
+  readonly id: string | null
+  readonly name: string | null
+  readonly type: string | null
+}
+
+export interface ChatChoice {
+  readonly content: string | null
+  readonly finish_reason: string | null
+  readonly index: number
+  readonly reasoning: string | null
+  readonly refusal: string | null
+  readonly role: string
+  readonly tool_calls: readonly ChatToolCall[]
+}
+
+export interface ChatContent {
+  readonly choices: readonly ChatChoice[]
+  readonly kind: 'chat/v1'
+}
+
+/**
+ * covered: the digest speaks for everything said. partial: other non-null members were there, listed by name.
+ * ambiguous: two members that mean the same disagree. none: not a chat answer. The last two have no digest.
+ */
+export type ContentStatus = 'covered' | 'partial' | 'ambiguous' | 'none'
+
+export interface ContentSummary {
+  readonly status: ContentStatus
+  readonly content: ChatContent | null
+  readonly uncovered: readonly string[]
+}
+
+interface ToolCallState {
+  id: string | null
+  type: string | null
+  name: string
+  arguments: string
+}
+
+interface ChoiceState {
+  role: string | null
+  finishReason: string | null
+  content: string
+  reasoning: string
+  reasoningContent: string
+  refusal: string
+  toolCalls: Map<number, ToolCallState>
+}
+
+/** Members that say how an answer was made, framed or counted, not what it says. */
+const FRAMING = new Set(['id', 'object', 'created', 'model', 'usage', 'choices', 'logprobs'])
+const CHOICE_FRAMING = new Set(['index', 'message', 'delta', 'finish_reason', 'logprobs'])
+
+function orNull(text: string | null): string | null {
+  return text === '' ? null : text
+}
+
+/** Collects one chat answer, from deltas in order of arrival or from one buffered body. */
+export class ChatAccumulator {
+  readonly #choices = new Map<number, ChoiceState>()
+  readonly #uncovered = new Set<string>()
+  #ambiguous = false
+  #malformed = false
+
+  /** Takes one parsed `chat.completion.chunk` or `chat.completion`. Unexpected types make the content `none`. */
+  add(event: unknown): void {
+    if (!isJsonObject(event)) {
+      this.#malformed = true
+      return
+    }
+    for (const name in event) {
+      if (!FRAMING.has(name) && event[name] !== null) this.#cover(name)
+    }
+    const choices = event['choices']
+    if (choices === undefined || choices === null) return
+    if (!Array.isArray(choices)) {
+      this.#malformed = true
+      return
+    }
+    for (const choice of choices as unknown[]) this.#addChoice(choice)
+  }
+
+  /** Finish reasons by choice index, null where a choice has none yet. */
+  finishReasons(): (string | null)[] {
+    return this.#sorted().map(([, state]) => state.finishReason)
+  }
+
+  /** Indexes are 0, 1, 2 … without a gap. */
+  isContiguous(): boolean {
+    return this.#sorted().every(([index], position) => index === position)
+  }
+
+  summarize(): ContentSummary {
+    const uncovered = [...this.#uncovered].sort()
+    if (this.#malformed || this.#choices.size === 0) {
+      return { status: 'none', content: null, uncovered }
+    }
+    const choices = this.#sorted().map(([index, state]) => this.#finishChoice(index, state))
+    if (this.#ambiguous) return { status: 'ambiguous', content: null, uncovered }
+    const status = uncovered.length === 0 ? 'covered' : 'partial'
+    return { status, content: { choices, kind: 'chat/v1' }, uncovered }
+  }
+
+  #sorted(): [number, ChoiceState][] {
+    return [...this.#choices].sort((a, b) => a[0] - b[0])
+  }
+
+  #cover(name: string): void {
+    if (this.#uncovered.size < MAX_UNCOVERED) {
+      this.#uncovered.add(name.toWellFormed().slice(0, MAX_UNCOVERED_NAME).toWellFormed())
+    }
+  }
+
+  #finishChoice(index: number, state: ChoiceState): ChatChoice {
+    const { reasoning, reasoningContent } = state
+    // Both members name the same thing in different releases of the model server; a signer must not choose.
+    if (reasoning !== '' && reasoningContent !== '' && reasoning !== reasoningContent) {
+      this.#ambiguous = true
+    }
+    return {
+      content: orNull(state.content),
+      finish_reason: orNull(state.finishReason),
+      index,
+      reasoning: orNull(reasoning === '' ? reasoningContent : reasoning),
+      refusal: orNull(state.refusal),
+      role: state.role ?? 'assistant',
+      tool_calls: [...state.toolCalls]
+        .sort((a, b) => a[0] - b[0])
+        .map(([, call]) => ({
+          arguments: orNull(call.arguments),
+          id: orNull(call.id),
+          name: orNull(call.name),
+          type: orNull(call.type),
+        })),
+    }
+  }
+
+  #addChoice(choice: unknown): void {
+    if (!isJsonObject(choice)) {
+      this.#malformed = true
+      return
+    }
+    const index = choice['index']
+    if (!isIndex(index, MAX_CHOICES)) {
+      this.#malformed = true
+      return
+    }
+    let state = this.#choices.get(index)
+    if (state === undefined) {
+      state = {
+        role: null,
+        finishReason: null,
+        content: '',
+        reasoning: '',
+        reasoningContent: '',
+        refusal: '',
+        toolCalls: new Map(),
+      }
+      this.#choices.set(index, state)
+    }
+    for (const name in choice) {
+      if (!CHOICE_FRAMING.has(name) && choice[name] !== null) this.#cover(`choices.${name}`)
+    }
+    state.finishReason = this.#once(state.finishReason, choice['finish_reason'])
+    const delta = choice['delta'] ?? choice['message']
+    if (delta === undefined || delta === null) return
+    if (!isJsonObject(delta)) {
+      this.#malformed = true
+      return
+    }
+    this.#addDelta(state, delta)
+  }
+
+  #addDelta(state: ChoiceState, delta: Readonly<Record<string, unknown>>): void {
+    for (const name in delta) {
+      const value = delta[name]
+      if (value === null) continue
+      switch (name) {
+        case 'role':
+          state.role = this.#once(state.role, value)
+          break
+        case 'content':
+          state.content += this.#text(value)
+          break
+        case 'reasoning':
+          state.reasoning += this.#text(value)
+          break
+        case 'reasoning_content':
+          state.reasoningContent += this.#text(value)
+          break
+        case 'refusal':
+          state.refusal += this.#text(value)
+          break
+        case 'tool_calls':
+          this.#addToolCalls(state, value)
+          break
+        case 'logprobs':
+          break
+        default:
+          this.#cover(`message.${name}`)
+      }
+    }
+  }
+
+  #addToolCalls(state: ChoiceState, value: unknown): void {
+    if (!Array.isArray(value)) {
+      this.#malformed = true
+      return
+    }
+    ;(value as unknown[]).forEach((item, position) => {
+      if (!isJsonObject(item)) {
+        this.#malformed = true
+        return
+      }
+      // Buffered calls carry no index: their place in the list is their index.
+      const index = item['index'] ?? position
+      if (!isIndex(index, MAX_TOOL_CALLS)) {
+        this.#malformed = true
+        return
+      }
+      let call = state.toolCalls.get(index)
+      if (call === undefined) {
+        call = { id: null, type: null, name: '', arguments: '' }
+        state.toolCalls.set(index, call)
+      }
+      call.id = this.#once(call.id, item['id'])
+      call.type = this.#once(call.type, item['type'])
+      const fn = item['function']
+      if (isJsonObject(fn)) {
+        call.name += this.#text(fn['name'])
+        call.arguments += this.#text(fn['arguments'])
+        for (const name in fn) {
+          if (name !== 'name' && name !== 'arguments' && fn[name] !== null) {
+            this.#cover(`tool_calls.function.${name}`)
+          }
+        }
+      } else if (fn !== undefined && fn !== null) {
+        this.#malformed = true
+      }
+      for (const name in item) {
+        if (!TOOL_CALL_MEMBERS.has(name) && item[name] !== null) this.#cover(`tool_calls.${name}`)
+      }
+    })
+  }
+
+  #text(value: unknown): string {
+    if (value === undefined || value === null) return ''
+    if (typeof value === 'string') return value
+    this.#malformed = true
+    return ''
+  }
+
+  /** A member that is stated once; stated again it must agree. */
+  #once(known: string | null, value: unknown): string | null {
+    const text = orNull(this.#text(value))
+    if (text === null) return known
+    if (known !== null && known !== text) this.#ambiguous = true
+    return known ?? text
+  }
+}
+
+const TOOL_CALL_MEMBERS = new Set(['index', 'id', 'type', 'function'])
+
+function isIndex(value: unknown, limit: number): value is number {
+  return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value < limit
+}
+
+/** SHA-256(`countersign.content.v1` ‖ 0 ‖ salt ‖ JCS(content)); null where a text is not well-formed Unicode. */
+export function contentDigest(
+  content: ChatContent,
+  salt: Uint8Array,
+  crypto: CryptoPort,
+): Sha256Digest | null {
+  let canonical: string
+  try {
+    canonical = canonicalize(content)
+  } catch {
+    return null
+  }
+  return saltedDigest('countersign.content.v1', salt, canonical, crypto)
+}
+
+/** The content of one buffered body or SDK object (`ChatCompletion`). */
+export function contentOfCompletion(completion: unknown): ContentSummary {
+  const accumulator = new ChatAccumulator()
+  accumulator.add(completion)
+  return accumulator.summarize()
+}
+
+/** The content of a stream's chunks (`ChatCompletionChunk`), in order of arrival. */
+export function contentOfChunks(chunks: Iterable<unknown>): ContentSummary {
+  const accumulator = new ChatAccumulator()
+  for (const chunk of chunks) accumulator.add(chunk)
+  return accumulator.summarize()
+}
