@@ -1,0 +1,52 @@
+/**
+ * The ACI door: `aci/1` report over the same keyset, with a quote of its own because ACI fixed the report data.
+ *
+ * @module
+ */
+import { nodeCrypto } from '../../attestation/crypto/node.ts'
+import { ACI_VERSION, aciReportData } from '../../attestation/protocol/aci-statement.ts'
+import { toHex } from '../../attestation/protocol/hex.ts'
+import type { Hex32 } from '../../attestation/protocol/hex.ts'
+import type { BootKeys } from '../keys/boot-keys.ts'
+import type { Attestor } from './attestor.ts'
+
+/** The report's JSON text; `evidence.countersign` holds the whole canonical document for the same nonce. */
+export async function aciReport(
+  attestor: Attestor,
+  keys: BootKeys,
+  nonce: Hex32 | null,
+): Promise<string> {
+  const binding = aciReportData(keys.keysetDigest, nonce, nodeCrypto)
+  const slot = new Uint8Array(64)
+  slot.set(binding)
+  const [canonical, { cpu }] = await Promise.all([
+    attestor.document(nonce),
+    attestor.evidenceFor(slot, null),
+  ])
+  return JSON.stringify({
+    api_version: ACI_VERSION,
+    workload_keyset_digest: keys.keysetDigest,
+    attestation: {
+      tee_type: 'tdx',
+      workload_keyset: keys.keyset,
+      report_data: toHex(binding),
+      source_provenance: {
+        repo_url: null,
+        repo_commit: null,
+        image_digest: null,
+        image_provenance: null,
+      },
+      evidence: {
+        quote: toHex(cpu.quote),
+        quote_report_data: toHex(slot),
+        event_log: cpu.eventLog,
+        app_compose: attestor.appCompose,
+        vm_config: cpu.vmConfig,
+        key_custody: keys.address.custody,
+        downstream_tls_binding: null,
+        countersign: canonical,
+      },
+    },
+    service_capabilities: { supported_e2ee_versions: [], serving: 'direct' },
+  })
+}

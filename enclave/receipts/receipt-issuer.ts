@@ -1,0 +1,213 @@
+/**
+ * Issues receipts: admits a request under a fresh id, and settles it once, whatever became of it.
+ *
+ * Settling is one synchronous step: sequence number, record, signatures, store. Nothing can come between, so no two
+ * records share a number and no answer's last byte can leave before its receipt is stored.
+ *
+ * @module
+ */
+import { createHmac, randomBytes } from 'node:crypto'
+import { nodeCrypto } from '../../attestation/crypto/node.ts'
+import { contentDigest } from '../../attestation/protocol/chat-content.ts'
+import type { ContentSummary } from '../../attestation/protocol/chat-content.ts'
+import { toHex, toSha256Digest } from '../../attestation/protocol/hex.ts'
+import type { Sha256Digest } from '../../attestation/protocol/hex.ts'
+import type { JsonObject } from '../../attestation/protocol/json.ts'
+import { legacyText } from '../../attestation/protocol/legacy-text.ts'
+import { fullReceipt, receiptView } from '../../attestation/protocol/receipt.ts'
+import type { ReceiptText } from '../../attestation/protocol/receipt.ts'
+import { RECORD_PURPOSE, bodiesCommitment, recordHash } from '../../attestation/protocol/record.ts'
+import type { Outcome, ReceiptRecord, Usage } from '../../attestation/protocol/record.ts'
+import { requestMembers } from '../../attestation/protocol/request-members.ts'
+import { SIMULATION_ID_PREFIX } from '../../attestation/protocol/simulation.ts'
+import type { BootKeys } from '../keys/boot-keys.ts'
+import type { Ownership, ReceiptStore, StoredReceipt } from './receipt-store.ts'
+
+/** Random bits of a receipt id, in bytes: the id is a capability for users behind a relay. */
+const RECEIPT_ID_BYTES = 16
+
+/** One admitted request, from admission to settlement. */
+export interface Admission {
+  readonly receiptId: string
+  /** Hex, 32 bytes; goes to the user alone. */
+  readonly opening: string
+  readonly salt: Uint8Array
+  readonly ownership: Ownership
+  readonly challenge: string | null
+  readonly endpoint: string
+  readonly method: string
+}
+
+/** What is known of an exchange when its outcome is. Hashes are raw SHA-256 values. */
+export interface Exchange {
+  readonly outcome: Outcome
+  readonly status: number
+  readonly backend: string | null
+  readonly requestHash: Uint8Array
+  readonly forwardedHash: Uint8Array | null
+  readonly responseHash: Uint8Array
+  readonly responseBytes: number
+  /** The upstream's body ended as its framing says and all of it was written out. */
+  readonly whole: boolean
+  /** The request body as an object; null where it was none. */
+  readonly request: JsonObject | null
+  readonly chatId: string | null
+  readonly modelRequested: string | null
+  readonly modelServed: string | null
+  readonly content: ContentSummary
+  readonly finishReasons: readonly (string | null)[]
+  readonly usage: Usage | null
+}
+
+export interface AdmissionRequest {
+  readonly ownership: Ownership
+  readonly challenge: string | null
+  readonly endpoint: string
+  readonly method: string
+}
+
+export interface LegacySignature {
+  readonly text: string
+  readonly signature: string
+  readonly signingAddress: string
+  readonly signingAlgo: 'ecdsa' | 'ed25519'
+}
+
+export interface ReceiptIssuer {
+  admit(request: AdmissionRequest): Admission
+  /** Records the outcome. Returns a promise only where the store needs one. */
+  settle(admission: Admission, exchange: Exchange): Promise<void> | null
+  /** The full receipt's exact text. */
+  document(receipt: StoredReceipt): string
+  /** The view without body hashes, signed when asked for. */
+  view(receipt: StoredReceipt): string
+  opening(receipt: StoredReceipt): string
+  /** Null for an answer that was not complete. */
+  legacy(receipt: StoredReceipt, algo: 'ecdsa' | 'ed25519'): LegacySignature | null
+}
+
+export interface IssuerOptions {
+  readonly keys: BootKeys
+  readonly configDigest: Sha256Digest
+  readonly store: ReceiptStore
+  /** Unix seconds. */
+  readonly now: () => number
+}
+
+export function createReceiptIssuer(options: IssuerOptions): ReceiptIssuer {
+  const { keys, configDigest, store, now } = options
+  const idPrefix = `${keys.simulated ? SIMULATION_ID_PREFIX : ''}rcpt-`
+  let sequence = 0
+
+  const saltOf = (receiptId: string): Buffer =>
+    createHmac('sha256', keys.storeKey).update(receiptId).digest()
+
+  const sign = (text: ReceiptText): string =>
+    keys.receipt.sign(Buffer.from(text.signed)).toString('hex')
+
+  return {
+    admit(request) {
+      const receiptId = idPrefix + randomBytes(RECEIPT_ID_BYTES).toString('hex')
+      const salt = saltOf(receiptId)
+      return { ...request, receiptId, salt, opening: salt.toString('hex') }
+    },
+
+    settle(admission, exchange) {
+      const { salt } = admission
+      const { content } = exchange
+      const digest =
+        content.content === null ? null : contentDigest(content.content, salt, nodeCrypto)
+      const bodies = {
+        forwarded: exchange.forwardedHash === null ? null : toSha256Digest(exchange.forwardedHash),
+        received: toSha256Digest(exchange.requestHash),
+        returned: toSha256Digest(exchange.responseHash),
+      }
+      const record: ReceiptRecord = {
+        backend: exchange.backend,
+        bodies: bodiesCommitment(bodies, salt, nodeCrypto),
+        boot_id: keys.bootId,
+        challenge: admission.challenge,
+        chat_id: exchange.chatId,
+        config_digest: configDigest,
+        content_digest: digest,
+        content_kind: digest === null ? 'none' : 'chat/v1',
+        content_status: content.content !== null && digest === null ? 'none' : content.status,
+        content_uncovered: content.uncovered,
+        endpoint: admission.endpoint,
+        finish_reasons: exchange.finishReasons,
+        keyset_digest: keys.keysetDigest,
+        members:
+          exchange.request === null ? null : requestMembers(exchange.request, salt, nodeCrypto),
+        method: admission.method,
+        model_requested: exchange.modelRequested,
+        model_served: exchange.modelServed,
+        outcome: exchange.outcome,
+        purpose: RECORD_PURPOSE,
+        receipt_id: admission.receiptId,
+        response_bytes: exchange.responseBytes,
+        sequence: ++sequence,
+        served_at: now(),
+        status: exchange.status,
+        usage: exchange.usage,
+      }
+      const hash = recordHash(record, nodeCrypto)
+      const receipt = fullReceipt(
+        record,
+        hash,
+        bodies,
+        { whole: exchange.whole },
+        keys.receiptKeyId,
+      )
+      const text =
+        exchange.outcome === 'complete'
+          ? legacyText(exchange.requestHash, exchange.responseHash)
+          : null
+      const stored = store.put({
+        record,
+        recordHash: hash,
+        bodies,
+        whole: exchange.whole,
+        signature: sign(receipt),
+        legacyText: text,
+        eip191: text === null ? null : keys.address.signText(text),
+        ownership: admission.ownership,
+      })
+      return stored instanceof Promise ? stored : null
+    },
+
+    document: (receipt) =>
+      fullReceipt(
+        receipt.record,
+        receipt.recordHash,
+        receipt.bodies,
+        { whole: receipt.whole },
+        keys.receiptKeyId,
+      ).withSignature(receipt.signature),
+
+    view(receipt) {
+      const text = receiptView(receipt.record, receipt.recordHash, keys.receiptKeyId)
+      return text.withSignature(sign(text))
+    },
+
+    opening: (receipt) => saltOf(receipt.record.receipt_id).toString('hex'),
+
+    legacy(receipt, algo) {
+      const { legacyText: text, eip191 } = receipt
+      if (text === null || eip191 === null) return null
+      if (algo === 'ecdsa') {
+        return {
+          text,
+          signature: eip191,
+          signingAddress: keys.address.address,
+          signingAlgo: algo,
+        }
+      }
+      return {
+        text,
+        signature: keys.legacy.sign(Buffer.from(text)).toString('hex'),
+        signingAddress: toHex(keys.legacy.publicKey),
+        signingAlgo: algo,
+      }
+    },
+  }
+}

@@ -1,0 +1,185 @@
+/**
+ * Every error the service answers with, in one table. `docs/errors.md` is generated from it.
+ *
+ * Messages are fixed texts: nothing of a request, a token, an upstream's body or a path of the machine can get into them.
+ *
+ * @module
+ */
+
+export interface ServiceErrorSpec {
+  readonly status: number
+  /** OpenAI's and ACI's error type. */
+  readonly type: string
+  readonly message: string
+  /** Seconds for `Retry-After`; absent where trying again does not help. */
+  readonly retryAfter?: number
+}
+
+const invalid = 'invalid_request_error'
+
+export const SERVICE_ERRORS = {
+  body_not_json: { status: 400, type: invalid, message: 'The request body is not valid JSON.' },
+  body_not_object: {
+    status: 400,
+    type: invalid,
+    message: 'The request body is not a JSON object.',
+  },
+  body_duplicate_member: {
+    status: 400,
+    type: invalid,
+    message: 'The request body names a member twice; readers would disagree on which one counts.',
+  },
+  body_ill_formed: {
+    status: 400,
+    type: invalid,
+    message:
+      'The request body holds text that is not well-formed Unicode, a number without a value, or too much nesting.',
+  },
+  body_too_many_members: {
+    status: 400,
+    type: invalid,
+    message: 'The request body has too many members, or one with too long a name.',
+  },
+  body_too_large: { status: 413, type: invalid, message: 'The request body is too large.' },
+  body_timeout: {
+    status: 408,
+    type: invalid,
+    message: 'The request body did not arrive in time.',
+  },
+  content_encoding_unsupported: {
+    status: 415,
+    type: invalid,
+    message: 'Request bodies with a Content-Encoding are not accepted.',
+  },
+  invalid_challenge: {
+    status: 400,
+    type: invalid,
+    message: 'X-Countersign-Challenge is not base64url of 16 to 64 bytes.',
+  },
+  invalid_owner: {
+    status: 400,
+    type: invalid,
+    message: 'X-Countersign-Owner is not the SHA-256 of a secret in lower-case hex.',
+  },
+  invalid_constraint: {
+    status: 400,
+    type: invalid,
+    message: 'The provider member holds an unknown or malformed aci_ constraint.',
+  },
+  invalid_nonce: {
+    status: 400,
+    type: invalid,
+    message: 'nonce must be exactly 64 lower-case hex digits.',
+  },
+  ambiguous_nonce: {
+    status: 400,
+    type: invalid,
+    message: 'A nonce that ends in eight zero bytes would read as another layout; take another.',
+  },
+  invalid_signing_algo: {
+    status: 400,
+    type: invalid,
+    message: 'signing_algo must be ecdsa or ed25519.',
+  },
+  tls_not_configured: {
+    status: 400,
+    type: invalid,
+    message: 'No TLS key is attested here, so there is no fingerprint to include.',
+  },
+  unauthorized: {
+    status: 401,
+    type: 'unauthorized',
+    message: 'No valid bearer token was presented.',
+  },
+  not_found: { status: 404, type: 'not_found', message: 'Not found.' },
+  model_not_found: {
+    status: 404,
+    type: 'not_found',
+    message: 'No upstream of this service serves the requested model.',
+  },
+  method_not_allowed: {
+    status: 405,
+    type: invalid,
+    message: 'This route does not take that method.',
+  },
+  session_not_accepted: {
+    status: 412,
+    type: 'session_not_accepted',
+    message: 'This service runs the model itself and has no upstream sessions.',
+  },
+  overloaded: {
+    status: 429,
+    type: 'rate_limit_error',
+    message: 'Too many requests are open.',
+    retryAfter: 1,
+  },
+  attestation_busy: {
+    status: 429,
+    type: 'rate_limit_error',
+    message: 'Too many clients wait for attestation.',
+    retryAfter: 2,
+  },
+  internal_error: { status: 500, type: 'server_error', message: 'The service failed.' },
+  upgrade_unsupported: {
+    status: 501,
+    type: invalid,
+    message: 'Protocol upgrades are not supported.',
+  },
+  upstream_unreachable: {
+    status: 502,
+    type: 'server_error',
+    message: 'The model server cannot be reached.',
+  },
+  upstream_invalid: {
+    status: 502,
+    type: 'server_error',
+    message: 'The model server gave an answer that cannot be relayed.',
+  },
+  upstream_reset: {
+    status: 502,
+    type: 'server_error',
+    message: 'The model server closed the connection before it answered.',
+  },
+  not_attested: {
+    status: 503,
+    type: 'server_error',
+    message: 'The service has not proved itself to itself yet, so it does not serve.',
+    retryAfter: 5,
+  },
+  draining: {
+    status: 503,
+    type: 'server_error',
+    message: 'The service is shutting down.',
+    retryAfter: 5,
+  },
+  attestation_unavailable: {
+    status: 503,
+    type: 'server_error',
+    message: 'The machine did not give its evidence.',
+    retryAfter: 5,
+  },
+  keyset_expired: {
+    status: 503,
+    type: 'server_error',
+    message: 'The keyset of this boot has expired; the service must be restarted.',
+    retryAfter: 60,
+  },
+  upstream_timeout: {
+    status: 504,
+    type: 'server_error',
+    message: 'The model server did not answer in time.',
+  },
+} as const satisfies Readonly<Record<string, ServiceErrorSpec>>
+
+export type ServiceErrorCode = keyof typeof SERVICE_ERRORS
+
+/** The specification of an error, `retryAfter` readable on all of them. */
+export function errorSpec(code: ServiceErrorCode): ServiceErrorSpec {
+  return SERVICE_ERRORS[code]
+}
+
+/** The body of an error answer, in OpenAI's shape. */
+export function errorBody(code: ServiceErrorCode): string {
+  const { message, type } = errorSpec(code)
+  return JSON.stringify({ error: { message, type, code, param: null } })
+}

@@ -1,0 +1,54 @@
+/**
+ * Every limit and time-out of the service, by name, with its default. None is left to a library. The effective values are
+ * part of the attested configuration.
+ *
+ * @module
+ */
+
+export interface Limits {
+  /** Bytes of a chat request body. */
+  readonly requestBodyBytes: number
+  /** Bytes of a buffered answer. */
+  readonly bufferedResponseBytes: number
+  /** Bytes of one SSE line; a longer one is relayed and makes the content `none`. */
+  readonly sseLineBytes: number
+  /** Requests being relayed at once. */
+  readonly openRequests: number
+  /** Receipts kept in memory. */
+  readonly receipts: number
+  /** Milliseconds a request body may take to arrive. */
+  readonly requestBodyMs: number
+  /** Milliseconds until the upstream's response headers. */
+  readonly upstreamHeadersMs: number
+  /** Milliseconds between two pieces of the upstream's body. */
+  readonly upstreamIdleMs: number
+  /** Milliseconds to connect to the upstream. */
+  readonly upstreamConnectMs: number
+  /** Milliseconds an idle upstream connection is kept: below the 5 s after which uvicorn closes it. */
+  readonly upstreamKeepAliveMs: number
+  /** Connections to one upstream. */
+  readonly upstreamConnections: number
+  /** Milliseconds an idle client connection is kept: above the 60 to 90 s of common load balancers. */
+  readonly clientKeepAliveMs: number
+  /** Milliseconds for a client to send its request headers. */
+  readonly clientHeadersMs: number
+  /** Milliseconds that open requests get to finish after SIGTERM. */
+  readonly drainMs: number
+}
+
+export const DEFAULT_LIMITS: Limits = Object.freeze({
+  requestBodyBytes: 32 * 1024 * 1024,
+  bufferedResponseBytes: 64 * 1024 * 1024,
+  sseLineBytes: 8 * 1024 * 1024,
+  openRequests: 4096,
+  receipts: 65_536,
+  requestBodyMs: 300_000,
+  upstreamHeadersMs: 3_600_000,
+  upstreamIdleMs: 3_600_000,
+  upstreamConnectMs: 5_000,
+  upstreamKeepAliveMs: 4_000,
+  upstreamConnections: 1024,
+  clientKeepAliveMs: 95_000,
+  clientHeadersMs: 60_000,
+  drainMs: 30_000,
+})

@@ -1,0 +1,126 @@
+/**
+ * What the record needs to know of a chat answer, read while its bytes pass.
+ *
+ * @module
+ */
+import { ChatAccumulator } from '../../attestation/protocol/chat-content.ts'
+import type { ContentSummary } from '../../attestation/protocol/chat-content.ts'
+import { isJsonObject } from '../../attestation/protocol/json.ts'
+import type { Usage } from '../../attestation/protocol/record.ts'
+import { SseScanner } from './sse-scanner.ts'
+
+/** Length of a completion id, a model name or a finish reason that is taken into the record. */
+export const MAX_LABEL = 256
+
+/** A text of the upstream's as it may stand in a signed record: bounded, well-formed Unicode; else null. */
+function label(value: unknown): string | null {
+  if (typeof value !== 'string' || value.length === 0 || value.length > MAX_LABEL) return null
+  return value.isWellFormed() ? value : null
+}
+
+function count(value: unknown): number | null {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : null
+}
+
+function usageOf(value: unknown): Usage | null {
+  if (!isJsonObject(value)) return null
+  const prompt = count(value['prompt_tokens'])
+  const total = count(value['total_tokens'])
+  const completion = count(value['completion_tokens'] ?? 0)
+  if (prompt === null || total === null || completion === null) return null
+  return { completion_tokens: completion, prompt_tokens: prompt, total_tokens: total }
+}
+
+export interface ChatFacts {
+  readonly chatId: string | null
+  readonly modelServed: string | null
+  readonly content: ContentSummary
+  readonly finishReasons: readonly (string | null)[]
+  readonly usage: Usage | null
+}
+
+export class ChatObserver {
+  readonly #accumulator = new ChatAccumulator()
+  readonly #scanner: SseScanner
+  readonly #expectedChoices: number
+  #chatId: string | null = null
+  #model: string | null = null
+  #usage: Usage | null = null
+  #done = false
+  #error = false
+  #unreadable = false
+
+  /** @param expectedChoices the request's `n`, 1 where it has none */
+  constructor(expectedChoices: number, maxLine: number) {
+    this.#expectedChoices = expectedChoices
+    this.#scanner = new SseScanner({ onData: (data) => this.#onData(data) }, maxLine)
+  }
+
+  /** Looks at a piece of a stream. */
+  stream(chunk: Buffer): void {
+    this.#scanner.push(chunk)
+  }
+
+  get terminatorInSight(): boolean {
+    return this.#scanner.terminatorInSight
+  }
+
+  /** Looks at a whole buffered body, already decoded from any Content-Encoding. */
+  body(bytes: Buffer): void {
+    this.#done = true
+    this.#parse(bytes.toString('utf8'))
+  }
+
+  /** `[DONE]` (or the whole buffered body) was seen, no error was, and every choice came to an end. */
+  get complete(): boolean {
+    if (!this.#done || this.#error || this.#unreadable || this.#scanner.oversize) return false
+    const reasons = this.#accumulator.finishReasons()
+    return (
+      reasons.length >= this.#expectedChoices &&
+      this.#accumulator.isContiguous() &&
+      reasons.every((reason) => reason !== null && reason !== 'abort')
+    )
+  }
+
+  facts(): ChatFacts {
+    const content = this.#accumulator.summarize()
+    const unknown = this.#unreadable || this.#scanner.oversize
+    return {
+      chatId: this.#chatId,
+      modelServed: this.#model,
+      content: unknown ? { ...content, status: 'none', content: null } : content,
+      finishReasons: this.#accumulator.finishReasons().map((reason) => label(reason)),
+      usage: this.#usage,
+    }
+  }
+
+  #onData(data: string): void {
+    if (data === '[DONE]') {
+      this.#done = true
+      return
+    }
+    this.#parse(data)
+  }
+
+  #parse(text: string): void {
+    let event: unknown
+    try {
+      event = JSON.parse(text)
+    } catch {
+      this.#unreadable = true
+      return
+    }
+    if (!isJsonObject(event)) {
+      this.#unreadable = true
+      return
+    }
+    // An error event makes the answer an error whatever follows; `"error": null` is how some servers say "none".
+    if (event['error'] !== undefined && event['error'] !== null) this.#error = true
+    this.#chatId ??= label(event['id'])
+    this.#model ??= label(event['model'])
+    if (event['usage'] !== undefined && event['usage'] !== null) {
+      this.#usage = usageOf(event['usage']) ?? this.#usage
+    }
+    this.#accumulator.add(event)
+  }
+}

@@ -1,0 +1,210 @@
+/**
+ * Between the relay, which moves bytes, and the enclave, which signs what it was told: reads the request, looks at the
+ * answer, and settles the receipt.
+ *
+ * The relay knows only these interfaces, so that a benchmark can put one in their place that reads and signs nothing.
+ *
+ * @module
+ */
+import { createHash } from 'node:crypto'
+import { isJsonObject, parseJson } from '../../attestation/protocol/json.ts'
+import type { JsonObject } from '../../attestation/protocol/json.ts'
+import type { Outcome } from '../../attestation/protocol/record.ts'
+import { MAX_MEMBER_NAME, MAX_REQUEST_MEMBERS } from '../../attestation/protocol/request-members.ts'
+import type { Ownership } from '../../enclave/receipts/receipt-store.ts'
+import type { ReceiptIssuer } from '../../enclave/receipts/receipt-issuer.ts'
+import type { ServiceErrorCode } from '../errors.ts'
+import { ChatObserver, MAX_LABEL } from './chat-observer.ts'
+
+export interface RequestFacts {
+  readonly model: string | null
+  /** Bytes to send upstream: those received, but for a recorded rewrite. */
+  readonly forward: Buffer
+}
+
+export type ReadResult =
+  | { readonly ok: true; readonly facts: RequestFacts }
+  | { readonly ok: false; readonly code: ServiceErrorCode }
+
+export interface Settlement {
+  readonly outcome: Outcome
+  readonly status: number
+  readonly backend: string | null
+  /** Something was sent upstream. */
+  readonly forwarded: boolean
+  readonly whole: boolean
+}
+
+/** One admitted request. */
+export interface Recording {
+  /** Names and values in turn, for `writeHead`. */
+  readonly headers: readonly string[]
+  readRequest(body: Buffer): ReadResult
+  /** The request body did not arrive whole, or was too large: only its hash as far as it came is recorded. */
+  cutRequest(body: Buffer): void
+  /** Looks at a piece of a stream. */
+  look(chunk: Buffer): void
+  /** A piece of a stream is being written to the client: it belongs to the bytes under the receipt. */
+  sent(chunk: Buffer): void
+  /** The next bytes could end the answer in a client's eyes. */
+  readonly terminatorInSight: boolean
+  /** The whole buffered answer. `decoded` is it without Content-Encoding; null where that failed. */
+  buffered(body: Buffer, decoded: Buffer | null): void
+  /** The answer ended as its API says an answer ends. */
+  readonly complete: boolean
+  /** Called once. A promise must be awaited before the last byte leaves. */
+  settle(settlement: Settlement): Promise<void> | null
+}
+
+export interface AdmittedRequest {
+  readonly ownership: Ownership
+  readonly challenge: string | null
+  readonly endpoint: string
+  readonly method: string
+}
+
+export interface Recorder {
+  admit(request: AdmittedRequest): Recording
+}
+
+/** ACI's constraints in the request body: consumed here, never forwarded. */
+function readConstraints(
+  body: JsonObject,
+): { readonly rewritten: JsonObject | null } | ServiceErrorCode {
+  const provider = body['provider']
+  if (!isJsonObject(provider)) return { rewritten: null }
+  const names = Object.keys(provider)
+  if (!names.some((name) => name.startsWith('aci_'))) return { rewritten: null }
+  for (const name of names) {
+    if (name === 'aci_session_ids') return 'session_not_accepted'
+    // `aci_verified: true` asks for verified inference, which is all there is here.
+    if (name === 'aci_verified' && typeof provider[name] === 'boolean') continue
+    if (name.startsWith('aci_')) return 'invalid_constraint'
+  }
+  const kept = Object.entries(provider).filter(([name]) => !name.startsWith('aci_'))
+  const { provider: _consumed, ...others } = body
+  return {
+    rewritten: kept.length === 0 ? others : { ...others, provider: Object.fromEntries(kept) },
+  }
+}
+
+const FAULT_CODES = {
+  not_utf8: 'body_ill_formed',
+  not_json: 'body_not_json',
+  duplicate_member: 'body_duplicate_member',
+  lone_surrogate: 'body_ill_formed',
+  number_overflow: 'body_ill_formed',
+  too_deep: 'body_ill_formed',
+} as const satisfies Record<string, ServiceErrorCode>
+
+export interface ChatRecorderOptions {
+  readonly issuer: ReceiptIssuer
+  readonly sseLineBytes: number
+}
+
+export function createChatRecorder(options: ChatRecorderOptions): Recorder {
+  return { admit: (request) => new ChatRecording(options, request) }
+}
+
+class ChatRecording implements Recording {
+  readonly headers: readonly string[]
+  readonly #options: ChatRecorderOptions
+  readonly #admission
+  readonly #response = createHash('sha256')
+  #requestHash: Buffer | null = null
+  #forwardedHash: Buffer | null = null
+  #request: JsonObject | null = null
+  #modelRequested: string | null = null
+  #responseBytes = 0
+  #observer: ChatObserver | null = null
+
+  constructor(options: ChatRecorderOptions, request: AdmittedRequest) {
+    this.#options = options
+    this.#admission = options.issuer.admit(request)
+    const { receiptId, opening } = this.#admission
+    this.headers = [
+      'X-Receipt-Id',
+      receiptId,
+      'ZG-Res-Key',
+      receiptId,
+      'X-Countersign-Opening',
+      opening,
+    ]
+  }
+
+  readRequest(body: Buffer): ReadResult {
+    this.#requestHash = createHash('sha256').update(body).digest()
+    const parsed = parseJson(body)
+    if (!parsed.ok) return { ok: false, code: FAULT_CODES[parsed.fault] }
+    if (!isJsonObject(parsed.value)) return { ok: false, code: 'body_not_object' }
+    const request = parsed.value
+    const names = Object.keys(request)
+    if (names.length > MAX_REQUEST_MEMBERS || names.some((name) => name.length > MAX_MEMBER_NAME)) {
+      return { ok: false, code: 'body_too_many_members' }
+    }
+    this.#request = request
+    const { model, n } = request
+    if (typeof model === 'string' && model.length <= MAX_LABEL) this.#modelRequested = model
+    const constraints = readConstraints(request)
+    if (typeof constraints === 'string') return { ok: false, code: constraints }
+    this.#observer = new ChatObserver(
+      typeof n === 'number' && Number.isSafeInteger(n) && n > 0 ? n : 1,
+      this.#options.sseLineBytes,
+    )
+    let forward = body
+    this.#forwardedHash = this.#requestHash
+    if (constraints.rewritten !== null) {
+      forward = Buffer.from(JSON.stringify(constraints.rewritten))
+      this.#forwardedHash = createHash('sha256').update(forward).digest()
+    }
+    return { ok: true, facts: { model: this.#modelRequested, forward } }
+  }
+
+  cutRequest(body: Buffer): void {
+    this.#requestHash = createHash('sha256').update(body).digest()
+  }
+
+  look(chunk: Buffer): void {
+    this.#observer?.stream(chunk)
+  }
+
+  sent(chunk: Buffer): void {
+    this.#response.update(chunk)
+    this.#responseBytes += chunk.length
+  }
+
+  get terminatorInSight(): boolean {
+    return this.#observer?.terminatorInSight ?? false
+  }
+
+  buffered(body: Buffer, decoded: Buffer | null): void {
+    this.#response.update(body)
+    this.#responseBytes += body.length
+    if (decoded !== null) this.#observer?.body(decoded)
+  }
+
+  get complete(): boolean {
+    return this.#observer?.complete ?? false
+  }
+
+  settle(settlement: Settlement): Promise<void> | null {
+    const facts = this.#observer?.facts()
+    return this.#options.issuer.settle(this.#admission, {
+      outcome: settlement.outcome,
+      status: settlement.status,
+      backend: settlement.backend,
+      requestHash: this.#requestHash ?? createHash('sha256').digest(),
+      forwardedHash: settlement.forwarded ? this.#forwardedHash : null,
+      responseHash: this.#response.digest(),
+      responseBytes: this.#responseBytes,
+      whole: settlement.whole,
+      request: this.#request,
+      chatId: facts?.chatId ?? null,
+      modelRequested: this.#modelRequested,
+      modelServed: facts?.modelServed ?? null,
+      content: facts?.content ?? { status: 'none', content: null, uncovered: [] },
+      finishReasons: facts?.finishReasons ?? [],
+      usage: facts?.usage ?? null,
+    })
+  }
+}

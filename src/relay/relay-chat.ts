@@ -1,0 +1,407 @@
+/**
+ * Relays one chat request: raw bytes in, raw bytes out, one outcome.
+ *
+ * Rules that everything here serves: the client gets byte for byte what the model sent; every admitted request is settled
+ * exactly once; the receipt is stored before the last byte leaves; nothing upstream outlives the client.
+ *
+ * @module
+ */
+import { randomUUID } from 'node:crypto'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { promisify } from 'node:util'
+import { brotliDecompress, gunzip, inflate } from 'node:zlib'
+import type { Dispatcher } from 'undici'
+import type { Outcome } from '../../attestation/protocol/record.ts'
+import { errorBody, errorSpec } from '../errors.ts'
+import type { ServiceErrorCode } from '../errors.ts'
+import type { Limits } from '../limits.ts'
+import type { Recorder, Recording, AdmittedRequest } from './chat-recorder.ts'
+import { readBody } from './read-body.ts'
+import { discardRest, replyError } from './reply.ts'
+import type { Upstream, Upstreams } from './upstreams.ts'
+
+/**
+ * Milliseconds that the upstream gets to end a stream whose `[DONE]` has been read. The terminator is held back that long
+ * at most: what follows it belongs to the bytes that are signed.
+ */
+export const TERMINATOR_GRACE_MS = 250
+
+const CHALLENGE = /^[A-Za-z0-9_-]{22,86}$/
+const OWNER = /^[0-9a-f]{64}$/
+
+const DECODERS = {
+  gzip: promisify(gunzip),
+  deflate: promisify(inflate),
+  br: promisify(brotliDecompress),
+} as const
+
+export interface RelayOptions {
+  readonly upstreams: Upstreams
+  readonly recorder: Recorder
+  readonly limits: Limits
+  /** Sent with every answer, names and values in turn. */
+  readonly headers: readonly string[]
+}
+
+export interface ChatRequest {
+  readonly req: IncomingMessage
+  readonly res: ServerResponse
+  readonly principal: { readonly name: string; readonly relay: boolean }
+  /** Canonical spelling, e.g. `/v1/chat/completions`. */
+  readonly endpoint: string
+  /** With the leading `?`, or empty. */
+  readonly query: string
+  /** Called once, when nothing of the request is left. */
+  readonly done: () => void
+}
+
+interface Refusal {
+  readonly admitted: AdmittedRequest
+  readonly code: ServiceErrorCode | null
+}
+
+function admission(request: ChatRequest): Refusal {
+  const { headers, method } = request.req
+  const challenge = headers['x-countersign-challenge']
+  const owner = headers['x-countersign-owner']
+  const validChallenge = typeof challenge === 'string' && CHALLENGE.test(challenge)
+  const validOwner = typeof owner === 'string' && OWNER.test(owner)
+  let code: ServiceErrorCode | null = null
+  if (challenge !== undefined && !validChallenge) code = 'invalid_challenge'
+  else if (owner !== undefined && !validOwner) code = 'invalid_owner'
+  else if ((headers['content-encoding'] ?? 'identity') !== 'identity') {
+    code = 'content_encoding_unsupported'
+  }
+  return {
+    code,
+    admitted: {
+      ownership: {
+        principal: request.principal.name,
+        relay: request.principal.relay,
+        ownerHash: validOwner ? owner : null,
+      },
+      challenge: validChallenge ? challenge : null,
+      endpoint: request.endpoint,
+      method: method ?? '',
+    },
+  }
+}
+
+export function relayChat(options: RelayOptions, request: ChatRequest): void {
+  const { req, res } = request
+  const { limits } = options
+  const { admitted, code } = admission(request)
+  const recording = options.recorder.admit(admitted)
+
+  /** Records a refusal and answers it; the refusal's own bytes are under the receipt. */
+  const refuse = (refusal: ServiceErrorCode, outcome: Outcome = 'refused') => {
+    const body = errorBody(refusal)
+    recording.buffered(Buffer.from(body), null)
+    const { status } = errorSpec(refusal)
+    void afterSettling(
+      recording.settle({ outcome, status, backend: null, forwarded: false, whole: true }),
+      () => {
+        const early = !req.complete
+        const close = early ? ['Connection', 'close'] : []
+        replyError(res, refusal, [...options.headers, ...recording.headers, ...close], body)
+        if (early) discardRest(req)
+        request.done()
+      },
+      () => {
+        res.destroy()
+        request.done()
+      },
+    )
+  }
+
+  if (code !== null) {
+    recording.cutRequest(Buffer.alloc(0))
+    refuse(code)
+    return
+  }
+  readBody(req, limits.requestBodyBytes, limits.requestBodyMs, (result) => {
+    if (!result.ok) {
+      recording.cutRequest(result.read)
+      if (result.why === 'too_large') refuse('body_too_large')
+      else if (result.why === 'timeout') refuse('body_timeout', 'timeout')
+      else {
+        void recording.settle({
+          outcome: 'downstream_closed',
+          status: 499,
+          backend: null,
+          forwarded: false,
+          whole: false,
+        })
+        request.done()
+      }
+      return
+    }
+    const read = recording.readRequest(result.body)
+    if (!read.ok) {
+      refuse(read.code)
+      return
+    }
+    const upstream = options.upstreams.forModel(read.facts.model)
+    if (upstream === null) {
+      refuse('model_not_found')
+      return
+    }
+    new Exchange(options, request, recording, upstream).start(read.facts.forward)
+  })
+}
+
+/** Goes on at once where settling was synchronous: no turn of the event loop between signing and the last byte. */
+async function afterSettling(
+  settled: Promise<void> | null,
+  then: () => void,
+  failed: () => void,
+): Promise<void> {
+  if (settled !== null) {
+    try {
+      await settled
+    } catch {
+      // The store did not take the receipt: an answer without one must not look finished.
+      failed()
+      return
+    }
+  }
+  then()
+}
+
+/** The exchange with the upstream, from dispatch to settlement. */
+class Exchange implements Dispatcher.DispatchHandler {
+  readonly #options: RelayOptions
+  readonly #request: ChatRequest
+  readonly #recording: Recording
+  readonly #upstream: Upstream
+  #controller: Dispatcher.DispatchController | null = null
+  #settled = false
+  /** Nothing more comes from upstream, so there is nothing to abort. */
+  #upstreamDone = false
+  #streaming = false
+  #status = 0
+  #contentType = ''
+  #encoding = ''
+  /** Buffered answers are collected; of a stream, the piece with the terminator is held back here. */
+  #held: Buffer[] = []
+  #heldBytes = 0
+  #grace: NodeJS.Timeout | null = null
+
+  constructor(
+    options: RelayOptions,
+    request: ChatRequest,
+    recording: Recording,
+    upstream: Upstream,
+  ) {
+    this.#options = options
+    this.#request = request
+    this.#recording = recording
+    this.#upstream = upstream
+  }
+
+  start(body: Buffer): void {
+    const { req, res, endpoint, query } = this.#request
+    res.on('close', this.#onClientClose)
+    res.on('drain', this.#onDrain)
+    this.#upstream.pool.dispatch(
+      {
+        path: endpoint + query,
+        method: 'POST',
+        headers: [
+          'content-type',
+          req.headers['content-type'] ?? 'application/json',
+          'accept',
+          req.headers.accept ?? '*/*',
+          'x-request-id',
+          randomUUID(),
+        ],
+        body,
+      },
+      this,
+    )
+  }
+
+  readonly #onClientClose = () => {
+    if (!this.#settled) this.#finish('downstream_closed', { whole: false })
+  }
+
+  readonly #onDrain = () => {
+    this.#controller?.resume()
+  }
+
+  // — undici's side ————————————————————————————————————————————————————————————————————————————————————————————————
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller
+    // The client left while the request waited for a connection.
+    if (this.#settled) controller.abort(new Error('settled'))
+  }
+
+  onResponseStart(
+    controller: Dispatcher.DispatchController,
+    status: number,
+    headers: Record<string, string | string[] | undefined>,
+  ): void {
+    this.#controller = controller
+    if (this.#settled || status < 200) return
+    this.#status = status
+    this.#contentType = single(headers['content-type'])
+    this.#encoding = single(headers['content-encoding']).toLowerCase()
+    if (status >= 300 && status < 400) {
+      // A redirect would move the request to a place that nobody configured.
+      this.#fail('upstream_invalid', 'upstream_error')
+      return
+    }
+    this.#streaming = this.#contentType.toLowerCase().startsWith('text/event-stream')
+    if (!this.#streaming) return
+    const { res } = this.#request
+    res.writeHead(status, this.#headers())
+    res.flushHeaders()
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#settled) return
+    if (!this.#streaming) {
+      this.#held.push(chunk)
+      this.#heldBytes += chunk.length
+      if (this.#heldBytes > this.#options.limits.bufferedResponseBytes) {
+        this.#fail('upstream_invalid', 'upstream_error')
+      }
+      return
+    }
+    this.#recording.look(chunk)
+    if (this.#held.length > 0 || this.#recording.terminatorInSight) {
+      this.#held.push(chunk)
+      this.#grace ??= setTimeout(() => this.#endStream(), TERMINATOR_GRACE_MS)
+      return
+    }
+    this.#recording.sent(chunk)
+    if (!this.#request.res.write(chunk)) controller.pause()
+  }
+
+  onResponseEnd(): void {
+    this.#upstreamDone = true
+    if (this.#settled) return
+    if (this.#streaming) this.#endStream()
+    else void this.#endBuffered()
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    this.#upstreamDone = true
+    if (this.#settled) return
+    const code = 'code' in error ? error.code : undefined
+    const timedOut = code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT'
+    const answered = this.#status !== 0
+    if (this.#streaming && this.#recording.complete) {
+      // The answer is whole by its own terminator; only the connection did not end as HTTP wants.
+      this.#endStream()
+    } else if (this.#streaming) {
+      this.#finish(timedOut ? 'timeout' : 'upstream_reset', { whole: false })
+    } else if (timedOut) {
+      this.#fail('upstream_timeout', 'timeout')
+    } else if (answered || code === 'UND_ERR_SOCKET' || code === 'ECONNRESET') {
+      this.#fail('upstream_reset', 'upstream_reset')
+    } else {
+      this.#fail('upstream_unreachable', 'upstream_error')
+    }
+  }
+
+  // — endings ——————————————————————————————————————————————————————————————————————————————————————————————————————
+
+  #headers(): string[] {
+    const out = [...this.#options.headers, ...this.#recording.headers]
+    if (this.#contentType !== '') out.push('Content-Type', this.#contentType)
+    if (this.#encoding !== '') out.push('Content-Encoding', this.#encoding)
+    if (this.#streaming) out.push('Cache-Control', 'no-cache', 'X-Accel-Buffering', 'no')
+    return out
+  }
+
+  #endStream(): void {
+    if (this.#settled) return
+    for (const chunk of this.#held) this.#recording.sent(chunk)
+    const ok = this.#status < 300
+    this.#finish(ok && this.#recording.complete ? 'complete' : 'upstream_error', { whole: true })
+  }
+
+  async #endBuffered(): Promise<void> {
+    const body = this.#held.length === 1 ? this.#held[0] : Buffer.concat(this.#held)
+    if (body === undefined) return
+    let decoded: Buffer | null = body
+    if (this.#encoding !== '' && this.#encoding !== 'identity') {
+      decoded = await this.#decode(body)
+      if (this.#settled) return
+    }
+    this.#recording.buffered(body, decoded)
+    const ok = this.#status < 300
+    this.#held = [body]
+    this.#finish(ok && this.#recording.complete ? 'complete' : 'upstream_error', { whole: true })
+  }
+
+  async #decode(body: Buffer): Promise<Buffer | null> {
+    const encoding = this.#encoding
+    if (encoding !== 'gzip' && encoding !== 'deflate' && encoding !== 'br') return null
+    const { bufferedResponseBytes } = this.#options.limits
+    try {
+      return await DECODERS[encoding](body, { maxOutputLength: bufferedResponseBytes })
+    } catch {
+      return null
+    }
+  }
+
+  /** Answers with an error of our own; only before anything was written. */
+  #fail(code: ServiceErrorCode, outcome: Outcome): void {
+    const body = Buffer.from(errorBody(code))
+    this.#held = [body]
+    this.#streaming = false
+    this.#encoding = ''
+    this.#contentType = 'application/json'
+    this.#status = errorSpec(code).status
+    this.#recording.buffered(body, null)
+    this.#finish(outcome, { whole: true })
+  }
+
+  /** The one place where an exchange ends. */
+  #finish(outcome: Outcome, { whole }: { readonly whole: boolean }): void {
+    if (this.#settled) return
+    this.#settled = true
+    if (this.#grace !== null) clearTimeout(this.#grace)
+    const { res, done } = this.#request
+    res.off('close', this.#onClientClose)
+    res.off('drain', this.#onDrain)
+    if (!this.#upstreamDone) this.#controller?.abort(new Error('settled'))
+    const settled = this.#recording.settle({
+      outcome,
+      status: outcome === 'downstream_closed' ? this.#status || 499 : this.#status,
+      backend: this.#upstream.name,
+      forwarded: true,
+      whole,
+    })
+    void afterSettling(
+      settled,
+      () => {
+        if (!whole) res.destroy()
+        else this.#writeLast()
+        done()
+      },
+      () => {
+        res.destroy()
+        done()
+      },
+    )
+  }
+
+  #writeLast(): void {
+    const { res } = this.#request
+    const last = this.#held.length === 1 ? this.#held[0] : Buffer.concat(this.#held)
+    if (!this.#streaming) {
+      const headers = this.#headers()
+      headers.push('Content-Length', String(last?.length ?? 0))
+      res.writeHead(this.#status, headers)
+    }
+    res.end(last)
+  }
+}
+
+function single(value: string | string[] | undefined): string {
+  return (Array.isArray(value) ? value[0] : value) ?? ''
+}

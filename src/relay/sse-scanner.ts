@@ -1,0 +1,133 @@
+/**
+ * Reads the data of server-sent events out of a byte stream as it passes (WHATWG HTML §9.2.6): CR, LF and CRLF, chunks cut
+ * at any byte, comments and other fields ignored, several data lines joined by LF.
+ *
+ * The bytes themselves are never touched: this looks on while they are forwarded.
+ *
+ * @module
+ */
+
+const LF = 0x0a
+const CR = 0x0d
+const DATA = Buffer.from('data')
+const COLON = 0x3a
+const SPACE = 0x20
+const DONE = '[DONE]'
+const EMPTY = Buffer.alloc(0)
+
+export interface SseSink {
+  /** The data of one dispatched event. */
+  onData(data: string): void
+}
+
+export class SseScanner {
+  readonly #sink: SseSink
+  readonly #maxLine: number
+  #partial: Buffer[] = []
+  #partialBytes = 0
+  #data: string | null = null
+  #lastWasCr = false
+  #first = true
+  #oversize = false
+  #terminator = false
+
+  constructor(sink: SseSink, maxLine: number) {
+    this.#sink = sink
+    this.#maxLine = maxLine
+  }
+
+  /** A line was longer than allowed: what was said cannot be known any more. */
+  get oversize(): boolean {
+    return this.#oversize
+  }
+
+  /**
+   * The line `data: [DONE]` has been read, though perhaps not its end: a client that looks for those bytes alone would
+   * take the stream for finished now.
+   */
+  get terminatorInSight(): boolean {
+    return this.#terminator
+  }
+
+  push(chunk: Buffer): void {
+    let start = 0
+    if (this.#lastWasCr && chunk[0] === LF) start = 1
+    if (chunk.length > 0) this.#lastWasCr = false
+    for (;;) {
+      const end = lineEnd(chunk, start)
+      if (end === -1) break
+      this.#line(this.#take(chunk.subarray(start, end)))
+      start = end + 1
+      if (chunk[end] === CR) {
+        if (start === chunk.length) this.#lastWasCr = true
+        else if (chunk[start] === LF) start++
+      }
+    }
+    if (start < chunk.length) this.#keep(chunk.subarray(start))
+  }
+
+  #take(rest: Buffer): Buffer {
+    if (this.#partialBytes === 0) return rest
+    this.#partial.push(rest)
+    const line = Buffer.concat(this.#partial)
+    this.#partial = []
+    this.#partialBytes = 0
+    return line
+  }
+
+  #keep(rest: Buffer): void {
+    if (this.#partialBytes + rest.length > this.#maxLine) {
+      // Forget the line but remember that there was one: the stream goes on, its content can no longer be attested.
+      this.#oversize = true
+      this.#partial = [EMPTY]
+      this.#partialBytes = this.#maxLine
+      return
+    }
+    this.#partial.push(rest)
+    this.#partialBytes += rest.length
+    if (this.#partialBytes <= 16) {
+      const data = dataOf(Buffer.concat(this.#partial))
+      if (data !== null && data.toString('latin1') === DONE) this.#terminator = true
+    }
+  }
+
+  #line(line: Buffer): void {
+    let text = line
+    if (this.#first) {
+      this.#first = false
+      if (line[0] === 0xef && line[1] === 0xbb && line[2] === 0xbf) text = line.subarray(3)
+    }
+    if (text.length === 0) {
+      this.#dispatch()
+      return
+    }
+    const data = dataOf(text)
+    if (data === null) return
+    const value = data.toString('utf8')
+    if (value === DONE) this.#terminator = true
+    this.#data = this.#data === null ? value : `${this.#data}\n${value}`
+  }
+
+  #dispatch(): void {
+    if (this.#data === null) return
+    const data = this.#data
+    this.#data = null
+    this.#sink.onData(data)
+  }
+}
+
+/** Index of the next CR or LF. Two native searches beat a byte loop on events of usual length. */
+function lineEnd(chunk: Buffer, start: number): number {
+  const lf = chunk.indexOf(LF, start)
+  const limit = lf === -1 ? chunk.length : lf
+  const cr = chunk.subarray(start, limit).indexOf(CR)
+  return cr === -1 ? lf : start + cr
+}
+
+/** The value of a `data` line; null for any other. */
+function dataOf(line: Buffer): Buffer | null {
+  if (line.length < 4 || line.compare(DATA, 0, 4, 0, 4) !== 0) return null
+  if (line.length === 4) return EMPTY
+  if (line[4] !== COLON) return null
+  return line.subarray(line[5] === SPACE ? 6 : 5)
+}

@@ -1,0 +1,100 @@
+/**
+ * The HTTP server: hot routes are matched here, before Express sees the request; everything else is the control plane.
+ *
+ * @module
+ */
+import { createServer as createHttpServer } from 'node:http'
+import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http'
+import type { ServiceErrorCode } from '../errors.ts'
+import type { Limits } from '../limits.ts'
+import type { Authenticator, Principal } from '../relay/principals.ts'
+import type { Recorder } from '../relay/chat-recorder.ts'
+import { relayChat } from '../relay/relay-chat.ts'
+import { relayModels } from '../relay/relay-models.ts'
+import { discardRest, replyError } from '../relay/reply.ts'
+import type { Upstreams } from '../relay/upstreams.ts'
+import type { ServiceState } from './state.ts'
+
+/** Bytes of all request headers together. */
+export const MAX_REQUEST_HEADER_BYTES = 16 * 1024
+
+export interface ServerOptions {
+  readonly authenticate: Authenticator
+  readonly upstreams: Upstreams
+  readonly recorder: Recorder
+  readonly limits: Limits
+  readonly state: ServiceState
+  /** Sent with every answer, names and values in turn. */
+  readonly headers: readonly string[]
+  /** Everything that is not a hot route. */
+  readonly controlPlane: RequestListener
+}
+
+type HotRoute = { readonly kind: 'chat' | 'models'; readonly endpoint: string }
+
+const CHAT: HotRoute = { kind: 'chat', endpoint: '/v1/chat/completions' }
+const MODELS: HotRoute = { kind: 'models', endpoint: '/v1/models' }
+
+/** Each route with `/v1`, without it, and below `/v1/proxy`. */
+const HOT_ROUTES: ReadonlyMap<string, HotRoute> = new Map(
+  [CHAT, MODELS].flatMap((route) => {
+    const bare = route.endpoint.slice('/v1'.length)
+    return [route.endpoint, bare, `/v1/proxy${bare}`].map((path) => [path, route] as const)
+  }),
+)
+
+export function createServer(options: ServerOptions): Server {
+  const { limits, state, headers, controlPlane } = options
+
+  const refuse = (req: IncomingMessage, res: ServerResponse, code: ServiceErrorCode) => {
+    const early = !req.complete
+    replyError(res, code, early ? [...headers, 'Connection', 'close'] : headers)
+    if (early) discardRest(req)
+  }
+
+  const server = createHttpServer(
+    {
+      keepAliveTimeout: limits.clientKeepAliveMs,
+      headersTimeout: limits.clientHeadersMs,
+      // The whole request: bounded by readBody for what is relayed, and never below what a slow upload may take.
+      requestTimeout: limits.clientHeadersMs + limits.requestBodyMs,
+      maxHeaderSize: MAX_REQUEST_HEADER_BYTES,
+      noDelay: true,
+    },
+    (req, res) => {
+      const url = req.url ?? '/'
+      const mark = url.indexOf('?')
+      const path = mark === -1 ? url : url.slice(0, mark)
+      const route = HOT_ROUTES.get(path)
+      if (route === undefined) {
+        controlPlane(req, res)
+        return
+      }
+      if (req.method !== (route.kind === 'chat' ? 'POST' : 'GET')) {
+        refuse(req, res, 'method_not_allowed')
+        return
+      }
+      const principal: Principal | null = options.authenticate(req.headers.authorization)
+      if (principal === null) {
+        refuse(req, res, 'unauthorized')
+        return
+      }
+      const { refusal } = state
+      if (refusal !== null) {
+        refuse(req, res, refusal)
+        return
+      }
+      const done = state.enter()
+      if (route.kind === 'models') {
+        relayModels(options, res, done)
+        return
+      }
+      const query = mark === -1 ? '' : url.slice(mark)
+      relayChat(options, { req, res, principal, endpoint: route.endpoint, query, done })
+    },
+  )
+  server.on('upgrade', (_req, socket) => {
+    socket.end('HTTP/1.1 501 Not Implemented\r\nConnection: close\r\nContent-Length: 0\r\n\r\n')
+  })
+  return server
+}
