@@ -1,3 +1,93 @@
 import type { CodeTable } from '../codes.ts'
 
-export const QUOTE_CODES = {} as const satisfies CodeTable
+export const QUOTE_CODES = {
+  quote_malformed: {
+    family: 'malformed',
+    meaning: 'the quote does not follow the layout of its version',
+  },
+  quote_unsupported: {
+    family: 'unsupported',
+    meaning: 'a quote of another version, enclave type, key type, vendor or certification data',
+  },
+  quote_signature_invalid: {
+    family: 'invalid',
+    meaning: 'the attestation key did not sign the header and body of the quote',
+  },
+  qe_report_signature_invalid: {
+    family: 'invalid',
+    meaning: 'the PCK key did not sign the report of the quoting enclave',
+  },
+  qe_binding_mismatch: {
+    family: 'invalid',
+    meaning: 'the report of the quoting enclave does not endorse the attestation key of the quote',
+  },
+  pck_chain_malformed: {
+    family: 'malformed',
+    meaning: 'the PCK certificates in the quote cannot be read',
+  },
+  pck_chain_not_pck: {
+    family: 'invalid',
+    meaning: 'the leaf of the PCK chain has no Intel SGX extension, so it certifies no platform',
+  },
+  pck_chain_length: {
+    family: 'invalid',
+    meaning: 'the PCK chain does not have exactly leaf, intermediate and root',
+  },
+  pck_chain_untrusted_root: {
+    family: 'invalid',
+    meaning: 'the PCK chain ends in a root that is not accepted',
+  },
+  pck_chain_signature: {
+    family: 'invalid',
+    meaning: 'a certificate of the PCK chain is not signed by its issuer',
+  },
+  pck_chain_names: {
+    family: 'invalid',
+    meaning: 'issuer and subject names of the PCK chain do not link up',
+  },
+  pck_chain_not_ca: {
+    family: 'invalid',
+    meaning: 'an issuer in the PCK chain is not a certificate authority',
+  },
+  pck_chain_key_usage: {
+    family: 'invalid',
+    meaning: 'a key of the PCK chain is used for what its certificate does not allow',
+  },
+  pck_chain_path_length: {
+    family: 'invalid',
+    meaning: 'the PCK chain is longer than one of its authorities allows',
+  },
+  pck_chain_expired: {
+    family: 'invalid',
+    meaning: 'a certificate of the PCK chain has expired at the time of the appraisal',
+  },
+  pck_chain_not_yet_valid: {
+    family: 'invalid',
+    meaning: 'a certificate of the PCK chain is not yet valid at the time of the appraisal',
+  },
+  pck_chain_unknown_critical_extension: {
+    family: 'invalid',
+    meaning:
+      'the PCK chain has a critical extension that is not understood; simulated chains carry one on purpose',
+  },
+  td_debug: {
+    family: 'policy',
+    meaning: 'the TD runs in debug mode: the host can read and change its memory',
+  },
+  td_sept_ve_enabled: {
+    family: 'policy',
+    meaning: 'SEPT_VE_DISABLE is off: the host can inject faults by taking pages away',
+  },
+  td_attributes_reserved: {
+    family: 'policy',
+    meaning: 'the TD has attributes that this version does not know to be safe',
+  },
+  td_service_td: {
+    family: 'policy',
+    meaning: 'a service TD is bound to the TD and can act on it from outside',
+  },
+  seam_not_production: {
+    family: 'policy',
+    meaning: 'the TDX module is not one that Intel signed, or it runs with attributes set',
+  },
+} as const satisfies CodeTable

@@ -1,0 +1,110 @@
+/**
+ * Who else can hold a key that a dstack guest obtained by GetKey: its signature chain, up to a root of a key management
+ * service (KMS).
+ *
+ * The app key signs keccak256("<purpose>:<hex of the public key>"), the KMS root signs keccak256("dstack-kms-issued:" ‖
+ * app id ‖ compressed app key); both signatures are r ‖ s ‖ recovery id. Source: dstack 0.5.11 (2026-05-11), guest agent
+ * and kms/crypto. The chain proves "some instance of this app under this KMS", not which compose text, nor freshness.
+ *
+ * @module
+ */
+import type { CryptoPort } from '../../crypto/port.ts'
+import { toHex } from '../../protocol/hex.ts'
+import { toUtf8 } from '../../protocol/utf8.ts'
+import { fail, pass, skip } from '../check.ts'
+import type { Check } from '../check.ts'
+
+const SIGNATURE_BYTES = 65
+const COMPRESSED_KEY_BYTES = 33
+const APP_ID_BYTES = 20
+const KMS_PREFIX = toUtf8('dstack-kms-issued:')
+
+const PROVES_APP_KEY = 'The key was derived from the app key that the KMS issued to this app id.'
+const PROVES_ROOT = 'An accepted KMS issued the app key.'
+
+export interface CustodyEvidence {
+  /** Public key of the derived key: secp256k1, compressed, 33 bytes; or Ed25519, 32 bytes. */
+  readonly publicKey: Uint8Array
+  /** The `purpose` that GetKey was asked with. */
+  readonly purpose: string
+  /** Two signatures of 65 bytes; without a KMS the second is empty. */
+  readonly signatureChain: readonly Uint8Array[]
+  /** 20 bytes from the replayed event log, never from the document that is judged; null where that failed. */
+  readonly appId: Uint8Array | null
+}
+
+export interface CustodyOptions {
+  readonly crypto: CryptoPort
+  /** Accepted roots, secp256k1, compressed, 33 bytes each. Empty: nothing can pass. */
+  readonly kmsRoots: readonly Uint8Array[]
+}
+
+/** Signer of a digest as a compressed point, or null where the signature belongs to no key. */
+function recover(digest: Uint8Array, signature: Uint8Array, crypto: CryptoPort): Uint8Array | null {
+  if (signature.length !== SIGNATURE_BYTES) return null
+  const point = crypto.recoverSecp256k1(digest, signature.subarray(0, 64), signature[64] ?? -1)
+  if (point === null) return null
+  const compressed = new Uint8Array(COMPRESSED_KEY_BYTES)
+  compressed[0] = 0x02 | ((point[63] ?? 0) & 1)
+  compressed.set(point.subarray(0, 32), 1)
+  return compressed
+}
+
+function skipBoth(code: 'not_provided' | 'depends_on_failed', detail: string): Check[] {
+  return [
+    skip('custody.app_key', code, PROVES_APP_KEY, detail),
+    skip('custody.kms_root', code, PROVES_ROOT, detail),
+  ]
+}
+
+/**
+ * Verifies a GetKey signature chain.
+ *
+ * Recovery finds some key for nearly every signature, so the first signature says nothing until the second leads the
+ * recovered app key to an accepted root: both checks pass together or not at all.
+ *
+ * @returns the checks custody.app_key and custody.kms_root; skipped where no KMS signed, no root is pinned, or the app id
+ *   is not verified
+ */
+export function verifyCustody(evidence: CustodyEvidence, options: CustodyOptions): Check[] {
+  const { publicKey, purpose, signatureChain, appId } = evidence
+  const { crypto, kmsRoots } = options
+  const [appSignature, rootSignature, ...rest] = signatureChain
+  if (appId?.length !== APP_ID_BYTES) {
+    return skipBoth('depends_on_failed', 'the app id is not verified')
+  }
+  if (rootSignature === undefined || rootSignature.length === 0) {
+    return skipBoth('not_provided', 'no KMS signed the app key')
+  }
+  if (kmsRoots.length === 0) return skipBoth('not_provided', 'no KMS root is pinned')
+
+  const keyMessage = toUtf8(`${purpose}:${toHex(publicKey)}`)
+  const appKey =
+    appSignature === undefined || rest.length !== 0
+      ? null
+      : recover(crypto.keccak256(keyMessage), appSignature, crypto)
+  if (appKey === null) {
+    return [
+      fail('custody.app_key', 'custody_malformed', PROVES_APP_KEY, 'first signature'),
+      skip('custody.kms_root', 'depends_on_failed', PROVES_ROOT),
+    ]
+  }
+  const issued = new Uint8Array(KMS_PREFIX.length + APP_ID_BYTES + COMPRESSED_KEY_BYTES)
+  issued.set(KMS_PREFIX)
+  issued.set(appId, KMS_PREFIX.length)
+  issued.set(appKey, KMS_PREFIX.length + APP_ID_BYTES)
+  const root = recover(crypto.keccak256(issued), rootSignature, crypto)
+  const trusted = root !== null && kmsRoots.some((accepted) => crypto.equal(accepted, root))
+  if (trusted) {
+    return [
+      pass('custody.app_key', PROVES_APP_KEY, `app key ${toHex(appKey)}`),
+      pass('custody.kms_root', PROVES_ROOT, `root ${toHex(root)}`),
+    ]
+  }
+  const rootFault =
+    root === null
+      ? fail('custody.kms_root', 'custody_malformed', PROVES_ROOT, 'second signature')
+      : fail('custody.kms_root', 'custody_root_untrusted', PROVES_ROOT, `leads to ${toHex(root)}`)
+  const detail = 'nobody accepted vouches for the recovered app key'
+  return [skip('custody.app_key', 'depends_on_failed', PROVES_APP_KEY, detail), rootFault]
+}

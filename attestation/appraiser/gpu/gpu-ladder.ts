@@ -1,0 +1,90 @@
+/**
+ * How much GPU evidence says about the machine that answered. A rung is reached only over all the rungs below it: a
+ * digest in the quote of evidence that nobody signed is worth nothing.
+ *
+ * @module
+ */
+import type { Check } from '../check.ts'
+
+export type GpuRung = 'none' | 'vendor-signed' | 'fresh' | 'digest-in-quote' | 'checked-by-guest'
+
+export interface GpuFacts {
+  /** There is GPU evidence at all. */
+  readonly present: boolean
+  /** Every listed device is authentic, they are all different, and as many as expected. */
+  readonly vendorSigned: boolean
+  /** Every report answers the nonce derived from this keyset, boot and round. */
+  readonly freshForRound: boolean
+  /** The statement in the quote's report_data holds the digest of exactly this evidence. */
+  readonly digestInQuote: boolean
+  /** The quoted measurements are those of code known to refuse GPUs that it has not verified itself. */
+  readonly checkedByMeasuredGuest: boolean
+}
+
+/** What a user may conclude on each rung, and what not. */
+export const GPU_RUNGS: Readonly<
+  Record<GpuRung, { readonly proves: string; readonly doesNotProve: string }>
+> = Object.freeze({
+  none: Object.freeze({
+    proves: 'Nothing about a GPU.',
+    doesNotProve: 'Any GPU may have computed the answer, or none.',
+  }),
+  'vendor-signed': Object.freeze({
+    proves: 'Genuine NVIDIA GPUs, all different, signed these reports at some time.',
+    doesNotProve:
+      'The reports may be old and of GPUs elsewhere; whether their firmware is good is the matter of the RIM checks.',
+  }),
+  fresh: Object.freeze({
+    proves: 'Genuine GPUs signed a nonce that commits to this keyset, this boot and this round.',
+    doesNotProve: 'Whoever knew the nonce can have relayed it to GPUs of another machine.',
+  }),
+  'digest-in-quote': Object.freeze({
+    proves: 'The quoted enclave itself put forward exactly these fresh reports.',
+    doesNotProve:
+      'The hardware does not tie a Hopper GPU to an enclave: code that is not known could have fetched the reports elsewhere.',
+  }),
+  'checked-by-guest': Object.freeze({
+    proves:
+      'Measured code that is known to verify its attached GPUs before serving put forward these fresh reports.',
+    doesNotProve:
+      'It rests on that code and its driver, not on a hardware binding; physical attacks are out of scope.',
+  }),
+})
+
+/** The highest rung that the facts reach without a gap. */
+export function gpuRung(facts: GpuFacts): GpuRung {
+  if (!facts.present || !facts.vendorSigned) return 'none'
+  if (!facts.freshForRound) return 'vendor-signed'
+  if (!facts.digestInQuote) return 'fresh'
+  return facts.checkedByMeasuredGuest ? 'checked-by-guest' : 'digest-in-quote'
+}
+
+/** Steps of one device that together make its report authentic. */
+const VENDOR_STEPS = ['structure', 'chain', 'arch', 'device_key', 'fwid', 'signature'] as const
+
+/**
+ * The three facts that stand in the checks of `verifyGpuEvidence` themselves. A check that is missing or skipped counts
+ * as not passed; only `gpu.count` may be skipped, where the policy expects no number.
+ */
+export function readGpuFacts(
+  checks: readonly Check[],
+): Pick<GpuFacts, 'present' | 'vendorSigned' | 'freshForRound'> {
+  const statuses = new Map(checks.map(({ id, status }) => [id, status]))
+  let devices = 0
+  while (statuses.has(`gpu.${devices}.structure`)) devices++
+  const every = (steps: readonly string[]): boolean =>
+    Array.from({ length: devices }, (_, i) => i).every((i) =>
+      steps.every((step) => statuses.get(`gpu.${i}.${step}`) === 'pass'),
+    )
+  const present = devices > 0
+  const count = statuses.get('gpu.count')
+  const whole =
+    (count === 'pass' || count === 'skip') &&
+    statuses.get('gpu.unique') === 'pass' &&
+    statuses.get('gpu.uniform') === 'pass'
+  return {
+    present,
+    vendorSigned: present && whole && every(VENDOR_STEPS),
+    freshForRound: present && every(['nonce']),
+  }
+}

@@ -1,0 +1,157 @@
+/**
+ * One call to dstack's guest agent: `POST /<Method>` with JSON over a unix socket (dstack v0.5.11, 2026-05-11). Own
+ * code because the published JavaScript SDK (0.5.8) counts characters as bytes and never looks at the HTTP status.
+ *
+ * @module
+ */
+import { request as httpRequest } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { isJsonObject, parseJson } from '../../protocol/json.ts'
+import type { JsonObject } from '../../protocol/json.ts'
+import { GuestAgentError } from './guest-agent-error.ts'
+
+/** For the whole call, its retry included. A quote waits behind all quotes asked for before it. */
+export const AGENT_DEADLINE_MS = 30_000
+/** An answer may be this long; the agent's own limit. */
+export const MAX_AGENT_ANSWER_BYTES = 10 * 1024 * 1024
+/** Before the one retry. */
+export const AGENT_RETRY_PAUSE_MS = 100
+
+const MAX_ERROR_TEXT = 200
+/** Long enough to leave sizes and ids readable, too short for a key or a seed. */
+const LONG_HEX = /[0-9a-fA-F]{16,}/g
+
+export interface AgentCallOptions {
+  /** Aborting rejects with the signal's reason. */
+  readonly signal?: AbortSignal
+  /** Default {@link AGENT_DEADLINE_MS}. */
+  readonly deadlineMs?: number
+}
+
+export interface AgentAnswer {
+  /** The body as received. */
+  readonly text: string
+  readonly value: JsonObject
+}
+
+interface Exchange {
+  readonly status: number
+  readonly body: Buffer
+}
+
+/**
+ * @param method e.g. `GetQuote`
+ * @param request sent as UTF-8 JSON
+ * @throws GuestAgentError `agent_unreachable`, `agent_timeout`, `agent_refused` or `agent_malformed`
+ */
+export async function callGuestAgent(
+  socketPath: string,
+  method: string,
+  request: JsonObject,
+  options: AgentCallOptions = {},
+): Promise<AgentAnswer> {
+  const deadline = AbortSignal.timeout(options.deadlineMs ?? AGENT_DEADLINE_MS)
+  const signal =
+    options.signal === undefined ? deadline : AbortSignal.any([options.signal, deadline])
+  const body = Buffer.from(JSON.stringify(request), 'utf8')
+  const attempt = async (): Promise<AgentAnswer> =>
+    readAnswer(method, await exchange(socketPath, method, body, signal))
+  try {
+    return await attempt().catch(async (error: unknown) => {
+      if (!worthRetrying(error)) throw error
+      await sleep(AGENT_RETRY_PAUSE_MS, undefined, { signal })
+      return attempt()
+    })
+  } catch (error) {
+    options.signal?.throwIfAborted()
+    if (deadline.aborted) {
+      throw new GuestAgentError(
+        'agent_timeout',
+        `${method}: the guest agent did not answer in time`,
+      )
+    }
+    if (error instanceof GuestAgentError) throw error
+    const reason = systemCode(error)
+    throw new GuestAgentError('agent_unreachable', `${method}: guest agent unreachable (${reason})`)
+  }
+}
+
+/** The agent answers 400 for its own passing faults too, and a restart of the agent cuts connections. */
+function worthRetrying(error: unknown): boolean {
+  if (error instanceof GuestAgentError) return error.code === 'agent_refused'
+  return systemCode(error) === 'ECONNRESET'
+}
+
+function systemCode(error: unknown): string {
+  if (!(error instanceof Error) || !('code' in error)) return 'unknown'
+  return typeof error.code === 'string' ? error.code : 'unknown'
+}
+
+function exchange(
+  socketPath: string,
+  method: string,
+  body: Buffer,
+  signal: AbortSignal,
+): Promise<Exchange> {
+  return new Promise((resolve, reject) => {
+    const outgoing = httpRequest(
+      {
+        socketPath,
+        path: `/${method}`,
+        method: 'POST',
+        // One connection per call: the agent drops idle ones, and a call on a dropped one would look like a fault.
+        agent: false,
+        signal,
+        headers: {
+          host: 'dstack',
+          'content-type': 'application/json',
+          accept: 'application/json',
+          'content-length': body.length,
+        },
+      },
+      (response) => {
+        const chunks: Buffer[] = []
+        let length = 0
+        response.on('data', (chunk: Buffer) => {
+          length += chunk.length
+          if (length > MAX_AGENT_ANSWER_BYTES) {
+            const message = `${method}: the answer is longer than ${MAX_AGENT_ANSWER_BYTES} bytes`
+            reject(new GuestAgentError('agent_malformed', message))
+            outgoing.destroy()
+            return
+          }
+          chunks.push(chunk)
+        })
+        response.on('error', reject)
+        response.on('end', () => {
+          resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks) })
+        })
+      },
+    )
+    outgoing.on('error', reject)
+    outgoing.end(body)
+  })
+}
+
+function readAnswer(method: string, { status, body }: Exchange): AgentAnswer {
+  const parsed = parseJson(body)
+  const value = parsed.ok && isJsonObject(parsed.value) ? parsed.value : null
+  const refusal = value?.['error']
+  if (status !== 200 || refusal !== undefined) {
+    const text = typeof refusal === 'string' ? safeText(refusal) : 'no reason given'
+    throw new GuestAgentError('agent_refused', `${method}: HTTP ${status}: ${text}`)
+  }
+  if (value === null) {
+    const fault = parsed.ok ? 'not a JSON object' : parsed.fault
+    throw new GuestAgentError('agent_malformed', `${method}: the answer is malformed (${fault})`)
+  }
+  return { text: body.toString('utf8'), value }
+}
+
+/** The agent's error text as it may stand in a log: printable ASCII, short, no long hex. */
+function safeText(text: string): string {
+  return text
+    .slice(0, MAX_ERROR_TEXT)
+    
+    .replace(/[^\x20-\x7e]/g, ' ')
+}

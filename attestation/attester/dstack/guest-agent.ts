@@ -1,0 +1,200 @@
+/**
+ * dstack's guest agent, typed: each answer is parsed member by member before anybody uses it. Members that are not
+ * named here are ignored, because every agent release adds some.
+ *
+ * @module
+ */
+import { fromHex } from '../../protocol/hex.ts'
+import { isJsonObject, parseJsonText } from '../../protocol/json.ts'
+import type { JsonObject } from '../../protocol/json.ts'
+import { callGuestAgent } from './call-guest-agent.ts'
+import type { AgentAnswer, AgentCallOptions } from './call-guest-agent.ts'
+import { GuestAgentError } from './guest-agent-error.ts'
+import { readReportData, REPORT_DATA_BYTES } from './read-report-data.ts'
+
+export interface AgentVersion {
+  readonly version: string
+  readonly rev: string
+}
+
+export interface AgentInfo {
+  /** 40 lower-case hex digits. */
+  readonly appId: string
+  /** 40 lower-case hex digits; empty where the compose file asks for no instance id. */
+  readonly instanceId: string
+  readonly appName: string
+  /** 64 lower-case hex digits. */
+  readonly composeHash: string
+  /** The raw text of app-compose.json, as the guest hashed it. */
+  readonly appCompose: string
+  /** Null where the agent names none. */
+  readonly keyProvider: { readonly name: string; readonly id: string } | null
+  /** JSON text; empty where the agent has none. */
+  readonly vmConfig: string
+  /** JSON text. */
+  readonly tcbInfo: string
+  /** Lower-case hex; empty where the agent has none. */
+  readonly osImageHash: string
+  /** Lower-case hex; empty where the agent has none. */
+  readonly deviceId: string
+  /** The whole answer as received: JSON text. */
+  readonly raw: string
+}
+
+export interface AgentQuote {
+  readonly quote: Uint8Array
+  /** JSON text of an array; runtime digests may be empty, firmware payloads too. */
+  readonly eventLog: string
+  /** JSON text; empty where the agent has none. */
+  readonly vmConfig: string
+}
+
+export interface AgentKeyRequest {
+  /** The derivation path; the only input that changes the key. Name the algorithm in it. */
+  readonly path: string
+  /** Stands in what the app key signs; does not change the key. */
+  readonly purpose: string
+  readonly algorithm: 'secp256k1' | 'ed25519'
+}
+
+export interface AgentKey {
+  /** 32 bytes. */
+  readonly key: Uint8Array
+  /** Signatures of app key and KMS root, 65 bytes each (r ‖ s ‖ recovery id); the second is empty without a KMS. */
+  readonly signatureChain: readonly Uint8Array[]
+}
+
+/** All methods throw {@link GuestAgentError}. */
+export interface GuestAgent {
+  readonly socketPath: string
+  /** Agents older than 0.5.7 refuse this call. */
+  version(options?: AgentCallOptions): Promise<AgentVersion>
+  info(options?: AgentCallOptions): Promise<AgentInfo>
+  /** @param reportData 64 bytes, never fewer: SDKs and agent disagree on which side to pad */
+  getQuote(reportData: Uint8Array, options?: AgentCallOptions): Promise<AgentQuote>
+  getKey(request: AgentKeyRequest, options?: AgentCallOptions): Promise<AgentKey>
+}
+
+const MAX_QUOTE_BYTES = 64 * 1024
+const KEY_BYTES = 32
+const SIGNATURE_BYTES = 65
+const APP_ID = /^[0-9a-f]{40}$/
+const INSTANCE_ID = /^(?:[0-9a-f]{40})?$/
+const COMPOSE_HASH = /^[0-9a-f]{64}$/
+const ANY_HEX = /^(?:[0-9a-f]{2}){0,64}$/
+const ANY_TEXT = /^/
+
+export function connectGuestAgent(socketPath: string): GuestAgent {
+  const call = (method: string, request: JsonObject, options?: AgentCallOptions) =>
+    callGuestAgent(socketPath, method, request, options)
+  const version = async (options?: AgentCallOptions): Promise<AgentVersion> => {
+    const { value } = await call('Version', {}, options)
+    return { version: text(value, 'Version', 'version'), rev: text(value, 'Version', 'rev') }
+  }
+  return {
+    socketPath,
+    version,
+    async info(options) {
+      return readInfo(await call('Info', {}, options))
+    },
+    async getQuote(reportData, options) {
+      if (reportData.length !== REPORT_DATA_BYTES) {
+        throw new TypeError(`report data is ${REPORT_DATA_BYTES} bytes, got ${reportData.length}`)
+      }
+      const asked = Buffer.from(reportData)
+      const request = { report_data: asked.toString('hex') }
+      const { value } = await call('GetQuote', request, options)
+      return readQuote(value, asked)
+    },
+    async getKey(request, options) {
+      // Agents before 0.5.6 ignore `algorithm` and answer for secp256k1. They have no Version call either (since
+      // 0.5.7), so asking for it first turns a silently wrong answer into a refusal.
+      if (request.algorithm !== 'secp256k1') await version(options)
+      const { path, purpose, algorithm } = request
+      return readKey((await call('GetKey', { path, purpose, algorithm }, options)).value)
+    },
+  }
+}
+
+function readInfo({ text: raw, value }: AgentAnswer): AgentInfo {
+  const tcbInfo = text(value, 'Info', 'tcb_info')
+  return {
+    appId: text(value, 'Info', 'app_id', APP_ID),
+    instanceId: text(value, 'Info', 'instance_id', INSTANCE_ID),
+    appName: text(value, 'Info', 'app_name'),
+    composeHash: text(value, 'Info', 'compose_hash', COMPOSE_HASH),
+    appCompose: text(nested('tcb_info', tcbInfo), 'Info.tcb_info', 'app_compose'),
+    keyProvider: readKeyProvider(textOrEmpty(value, 'Info', 'key_provider_info')),
+    vmConfig: textOrEmpty(value, 'Info', 'vm_config'),
+    tcbInfo,
+    osImageHash: textOrEmpty(value, 'Info', 'os_image_hash', ANY_HEX),
+    deviceId: textOrEmpty(value, 'Info', 'device_id', ANY_HEX),
+    raw,
+  }
+}
+
+function readKeyProvider(json: string): AgentInfo['keyProvider'] {
+  if (json === '') return null
+  const value = nested('key_provider_info', json)
+  return {
+    name: text(value, 'Info.key_provider_info', 'name'),
+    id: text(value, 'Info.key_provider_info', 'id'),
+  }
+}
+
+function readQuote(value: JsonObject, asked: Uint8Array): AgentQuote {
+  const quote = hex(value['quote'], 'GetQuote.quote')
+  const eventLog = text(value, 'GetQuote', 'event_log')
+  const events = parseJsonText(eventLog)
+  if (!events.ok || !Array.isArray(events.value)) throw malformed('GetQuote.event_log')
+  if (quote.length > MAX_QUOTE_BYTES) throw malformed('GetQuote.quote')
+  const quoted = readReportData(quote)
+  if (quoted === null) throw malformed('GetQuote.quote')
+  // Anyone who holds the socket can quote anything: what counts is the slot inside the quote, not the echoed member.
+  if (Buffer.compare(quoted, asked) !== 0) {
+    const message = 'GetQuote: the quote is over other report data than asked for'
+    throw new GuestAgentError('agent_wrong_report_data', message)
+  }
+  return { quote, eventLog, vmConfig: textOrEmpty(value, 'GetQuote', 'vm_config') }
+}
+
+function readKey(value: JsonObject): AgentKey {
+  const key = hex(value['key'], 'GetKey.key')
+  if (key.length !== KEY_BYTES) throw malformed('GetKey.key')
+  const chain = value['signature_chain']
+  if (!Array.isArray(chain) || chain.length !== 2) throw malformed('GetKey.signature_chain')
+  const [byApp, byKms] = chain.map((link: unknown) => hex(link, 'GetKey.signature_chain'))
+  if (byApp?.length !== SIGNATURE_BYTES) throw malformed('GetKey.signature_chain')
+  if (byKms?.length !== SIGNATURE_BYTES && byKms?.length !== 0) {
+    throw malformed('GetKey.signature_chain')
+  }
+  return { key, signatureChain: [byApp, byKms] }
+}
+
+function text(value: JsonObject, owner: string, member: string, pattern = ANY_TEXT): string {
+  const found = value[member]
+  if (typeof found !== 'string' || !pattern.test(found)) throw malformed(`${owner}.${member}`)
+  return found
+}
+
+/** For members that older agents do not have. */
+function textOrEmpty(value: JsonObject, owner: string, member: string, pattern = ANY_TEXT): string {
+  return value[member] === undefined ? '' : text(value, owner, member, pattern)
+}
+
+function hex(value: unknown, where: string): Uint8Array {
+  const bytes = typeof value === 'string' ? fromHex(value) : null
+  if (bytes === null) throw malformed(where)
+  return bytes
+}
+
+function nested(member: string, json: string): JsonObject {
+  const parsed = parseJsonText(json)
+  if (!parsed.ok || !isJsonObject(parsed.value)) throw malformed(`Info.${member}`)
+  return parsed.value
+}
+
+/** @param where method and member; the value itself stays out, it may be a key */
+function malformed(where: string): GuestAgentError {
+  return new GuestAgentError('agent_malformed', `${where} is not of the promised shape`)
+}

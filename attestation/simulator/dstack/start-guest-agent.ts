@@ -1,0 +1,138 @@
+/**
+ * A stand-in for dstack's guest agent: the same HTTP shape on a unix socket, with faults on request. `POST /<Method>`
+ * with a JSON body or `GET /<Method>?name=value`; every failure is HTTP 400 with `{"error": "…"}`, the caller's and
+ * the agent's own alike (dstack v0.5.11, 2026-05-11, `ra-rpc/src/{lib,rocket_helper}.rs`).
+ *
+ * @module
+ */
+import { chmodSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { parseJson } from '../../protocol/json.ts'
+import type { JsonObject, JsonValue } from '../../protocol/json.ts'
+import { AgentRefusal, answer } from './agent-methods.ts'
+import type { SimulatedGuest } from './create-simulated-guest.ts'
+
+/** Read anew for each request, so that a test can switch a fault on and off while the agent runs. */
+export interface AgentFaults {
+  /** Before each answer; for quotes inside the queue. */
+  delayMs?: number
+  /** This many requests are refused; counted down. */
+  failNext?: number
+  /** The answer is not JSON. */
+  garbage?: boolean
+  /** The connection closes after half of the answer. */
+  closeMidAnswer?: boolean
+  /** Quotes are made over these 64 bytes instead of what was asked. */
+  reportData?: Uint8Array
+}
+
+export interface GuestAgentOptions {
+  readonly socketPath: string
+  readonly faults?: AgentFaults
+}
+
+export interface RunningGuestAgent {
+  /** Drops open connections and removes the socket. */
+  close(): Promise<void>
+}
+
+const MAX_BODY_BYTES = 10 * 1024 * 1024
+const KEEP_ALIVE_MS = 10_000
+const OWNER_ONLY = 0o600
+const UNSUPPORTED_BODY = 'the simulated agent reads JSON only: send Content-Type: application/json'
+
+export async function startGuestAgent(
+  guest: SimulatedGuest,
+  options: GuestAgentOptions,
+): Promise<RunningGuestAgent> {
+  const faults = options.faults ?? {}
+  // The TDX driver makes one quote at a time; each waits for the one before it.
+  let lastQuote: Promise<unknown> = Promise.resolve()
+
+  async function compute(method: string, request: JsonValue): Promise<JsonObject> {
+    if (faults.delayMs !== undefined) await sleep(faults.delayMs)
+    if (faults.failNext !== undefined && faults.failNext > 0) {
+      faults.failNext--
+      throw new AgentRefusal('simulated fault: backend failure')
+    }
+    return answer(guest, method, request, faults.reportData)
+  }
+
+  function call(method: string, request: JsonValue): Promise<JsonObject> {
+    if (method !== 'GetQuote') return compute(method, request)
+    const quote = lastQuote.then(() => compute(method, request))
+    lastQuote = quote.catch(() => undefined)
+    return quote
+  }
+
+  async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    try {
+      const { method, body } = await read(request)
+      send(response, 200, await call(method, body), faults)
+    } catch (error) {
+      const message = error instanceof AgentRefusal ? error.message : 'internal error'
+      send(response, 400, { error: message }, {})
+    }
+  }
+
+  const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, (request, response) => {
+    void handle(request, response)
+  })
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(options.socketPath, resolve)
+  })
+  chmodSync(options.socketPath, OWNER_ONLY)
+  return {
+    close: () =>
+      new Promise((resolve, reject) => {
+        server.close((error) => (error === undefined ? resolve() : reject(error)))
+        server.closeAllConnections()
+      }),
+  }
+}
+
+/** @throws AgentRefusal */
+async function read(request: IncomingMessage): Promise<{ method: string; body: JsonValue }> {
+  const url = new URL(request.url ?? '/', 'http://agent')
+  const method = url.pathname.slice(1)
+  if (request.method === 'GET') return { method, body: Object.fromEntries(url.searchParams) }
+  if (request.method !== 'POST') throw new AgentRefusal('Method not allowed')
+  const type = request.headers['content-type'] ?? ''
+  if (!type.startsWith('application/json') && !url.searchParams.has('json')) {
+    throw new AgentRefusal(UNSUPPORTED_BODY)
+  }
+  const chunks: Buffer[] = []
+  let length = 0
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    length += chunk.length
+    if (length > MAX_BODY_BYTES) throw new AgentRefusal('Request too large')
+    chunks.push(chunk)
+  }
+  if (length === 0) return { method, body: {} }
+  const parsed = parseJson(Buffer.concat(chunks))
+  if (!parsed.ok) throw new AgentRefusal('Failed to parse request')
+  return { method, body: parsed.value }
+}
+
+function send(
+  response: ServerResponse,
+  status: number,
+  body: JsonObject,
+  faults: AgentFaults,
+): void {
+  if (response.destroyed) return
+  const text = faults.garbage === true ? '{"quote": 0x' : JSON.stringify(body)
+  const bytes = Buffer.from(text, 'utf8')
+  response.writeHead(status, {
+    'content-type': 'application/json',
+    'content-length': bytes.length,
+  })
+  if (faults.closeMidAnswer === true) {
+    response.write(bytes.subarray(0, Math.ceil(bytes.length / 2)), () => response.destroy())
+    return
+  }
+  response.end(bytes)
+}

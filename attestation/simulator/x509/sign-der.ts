@@ -1,0 +1,78 @@
+/**
+ * The outer shape that certificates and revocation lists share: what is signed, the algorithm, the signature
+ * (RFC 5280 §4.1 and §5.1; ECDSA identifiers RFC 5758 §3.2).
+ *
+ * @module
+ */
+import { createHash, createPublicKey, sign } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
+import { bitString, oid, printableString, sequence, set, toDer, utf8String } from './der.ts'
+import type { Node } from './der.ts'
+
+/** A distinguished name, as far as simulated PKIs need one. */
+export interface DistinguishedName {
+  readonly commonName: string
+  readonly organization?: string
+  /** Two letters. */
+  readonly country?: string
+}
+
+const KEY_IDENTIFIER_BYTES = 20
+
+const SIGNATURE_ALGORITHMS = {
+  prime256v1: { oid: '1.2.840.10045.4.3.2', hash: 'sha256' },
+  secp384r1: { oid: '1.2.840.10045.4.3.3', hash: 'sha384' },
+} as const
+
+function algorithmOf(
+  key: KeyObject,
+): (typeof SIGNATURE_ALGORITHMS)[keyof typeof SIGNATURE_ALGORITHMS] {
+  switch (key.asymmetricKeyDetails?.namedCurve) {
+    case 'prime256v1':
+      return SIGNATURE_ALGORITHMS.prime256v1
+    case 'secp384r1':
+      return SIGNATURE_ALGORITHMS.secp384r1
+    default:
+      throw new TypeError('a simulated issuer signs with an EC key on P-256 or P-384')
+  }
+}
+
+/** AlgorithmIdentifier; the hash follows from the issuer's curve, parameters are absent. */
+export function signatureAlgorithm(issuerKey: KeyObject): Node {
+  return sequence(oid(algorithmOf(issuerKey).oid))
+}
+
+/** @param toBeSigned a TBSCertificate or TBSCertList @returns the signed structure in DER */
+export function signDer(toBeSigned: Node, issuerKey: KeyObject): Uint8Array {
+  const signature = sign(algorithmOf(issuerKey).hash, toDer(toBeSigned), issuerKey)
+  return toDer(sequence(toBeSigned, signatureAlgorithm(issuerKey), bitString(signature)))
+}
+
+/** Name (RFC 5280 §4.1.2.4), most significant attribute last as in Intel's and NVIDIA's certificates. */
+export function distinguishedName(name: DistinguishedName): Node {
+  const attributes = [set(sequence(oid('2.5.4.3'), utf8String(name.commonName)))]
+  if (name.organization !== undefined) {
+    attributes.push(set(sequence(oid('2.5.4.10'), utf8String(name.organization))))
+  }
+  if (name.country !== undefined) {
+    attributes.push(set(sequence(oid('2.5.4.6'), printableString(name.country))))
+  }
+  return sequence(...attributes)
+}
+
+/**
+ * Identifier of a public key, 20 bytes: leftmost 160 bits of SHA-256 over the BIT STRING's content (RFC 7093 §2
+ * method 1).
+ * @param key a public key, or a private one whose public half is meant
+ */
+export function keyIdentifier(key: KeyObject): Uint8Array {
+  const publicKey = key.type === 'private' ? createPublicKey(key) : key
+  const { x, y } = publicKey.export({ format: 'jwk' })
+  if (x === undefined || y === undefined) throw new TypeError('not an EC key')
+  const point = Buffer.concat([
+    Uint8Array.of(4),
+    Buffer.from(x, 'base64url'),
+    Buffer.from(y, 'base64url'),
+  ])
+  return createHash('sha256').update(point).digest().subarray(0, KEY_IDENTIFIER_BYTES)
+}

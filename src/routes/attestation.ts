@@ -1,0 +1,150 @@
+/**
+ * The doors onto the attestation state: canonical, ACI, vllm-proxy, 0G.
+ *
+ * @module
+ */
+import { randomBytes } from 'node:crypto'
+import { Encoder } from 'cbor-x'
+import { Router } from 'express'
+import type { Request, Response } from 'express'
+import type { GuestFacts } from '../../attestation/attester/evidence-source.ts'
+import { isHex32, toHex32 } from '../../attestation/protocol/hex.ts'
+import type { Hex32 } from '../../attestation/protocol/hex.ts'
+import { aciReport } from '../../enclave/attestation/aci-report.ts'
+import type { Attestor } from '../../enclave/attestation/attestor.ts'
+import { isAmbiguousNonce, vllmProxyReport } from '../../enclave/attestation/vllm-proxy-report.ts'
+import { zgQuote } from '../../enclave/attestation/zg-quote.ts'
+import type { BootKeys } from '../../enclave/keys/boot-keys.ts'
+import type { ServiceErrorCode } from '../errors.ts'
+import { respond, sendError, sendText, wrapDocument } from './reply.ts'
+
+export const DOORS = ['aci', 'vllm-proxy', '0g-quote', 'legacy-signature'] as const
+export type Door = (typeof DOORS)[number]
+
+export interface AttestationRoutesOptions {
+  readonly attestor: Attestor
+  readonly keys: BootKeys
+  readonly facts: GuestFacts
+  /** Those that are open; the canonical document always is. */
+  readonly doors: readonly Door[]
+}
+
+/** RFC 8949 §4.2 sizes, plain maps: any CBOR reader gets the JSON document's data. */
+const cbor = new Encoder({
+  useRecords: false,
+  variableMapSize: true,
+  tagUint8Array: false,
+  mapsAsObjects: true,
+})
+
+type Query<T> =
+  { readonly ok: true; readonly value: T } | { readonly ok: false; readonly code: ServiceErrorCode }
+
+function queryNonce(req: Request): Query<Hex32 | null> {
+  const { nonce } = req.query
+  if (nonce === undefined) return { ok: true, value: null }
+  return isHex32(nonce) ? { ok: true, value: nonce } : { ok: false, code: 'invalid_nonce' }
+}
+
+export function attestationRoutes(options: AttestationRoutesOptions): Router {
+  const { attestor, keys, facts, doors } = options
+  const router = Router({ caseSensitive: true, strict: true })
+
+  const withNonce =
+    (handler: (nonce: Hex32 | null, req: Request, res: Response) => Promise<void>) =>
+    (req: Request, res: Response) => {
+      const nonce = queryNonce(req)
+      if (!nonce.ok) sendError(res, nonce.code)
+      else respond(res, () => handler(nonce.value, req, res))
+    }
+
+  router.get(
+    ['/attestation', '/v1/attestation'],
+    withNonce(async (nonce, req, res) => {
+      const text = await attestor.document(nonce)
+      if (req.accepts(['application/json', 'application/cbor']) !== 'application/cbor') {
+        sendText(res, 200, text)
+        return
+      }
+      const body = cbor.encode(JSON.parse(text) as unknown)
+      res.writeHead(200, { 'Content-Type': 'application/cbor', 'Content-Length': body.length })
+      res.end(req.method === 'HEAD' ? undefined : body)
+    }),
+  )
+
+  router.get(
+    ['/v1/attestation/document', '/attestation/document', '/v1/proxy/attestation/document'],
+    withNonce(async (nonce, _req, res) => {
+      sendText(res, 200, wrapDocument(await attestor.document(nonce)))
+    }),
+  )
+
+  router.get('/attestation/keysets/:digest', (req: Request, res: Response) => {
+    if (req.params['digest'] !== keys.keysetDigest) sendError(res, 'not_found')
+    else respond(res, async () => sendText(res, 200, await attestor.document(null)))
+  })
+  router.get(
+    ['/v1/attestation/keysets/:digest', '/v1/proxy/attestation/keysets/:digest'],
+    (req: Request, res: Response) => {
+      if (req.params['digest'] !== keys.keysetDigest) sendError(res, 'not_found')
+      else respond(res, async () => sendText(res, 200, wrapDocument(await attestor.document(null))))
+    },
+  )
+
+  if (doors.includes('aci')) {
+    router.get(
+      ['/v1/aci/attestation', '/aci/attestation'],
+      withNonce(async (nonce, _req, res) => {
+        sendText(res, 200, await aciReport(attestor, keys, nonce))
+      }),
+    )
+    router.get(
+      ['/v1/attestation/aci', '/attestation/aci', '/v1/proxy/attestation/aci'],
+      withNonce(async (nonce, _req, res) => {
+        sendText(res, 200, wrapDocument(await aciReport(attestor, keys, nonce)))
+      }),
+    )
+  }
+
+  if (doors.includes('vllm-proxy')) {
+    router.get(
+      ['/v1/attestation/report', '/attestation/report', '/v1/proxy/attestation/report'],
+      withNonce(async (given, req, res) => {
+        const algo = req.query['signing_algo'] ?? 'ecdsa'
+        if (algo !== 'ecdsa' && algo !== 'ed25519') {
+          sendError(res, 'invalid_signing_algo')
+          return
+        }
+        if (req.query['include_tls_fingerprint'] === 'true') {
+          sendError(res, 'tls_not_configured')
+          return
+        }
+        if (given !== null && isAmbiguousNonce(given)) {
+          sendError(res, 'ambiguous_nonce')
+          return
+        }
+        const wanted = req.query['signing_address']
+        const own =
+          algo === 'ecdsa'
+            ? keys.address.address
+            : Buffer.from(keys.legacy.publicKey).toString('hex')
+        if (
+          wanted !== undefined &&
+          (typeof wanted !== 'string' || wanted.toLowerCase() !== own.toLowerCase())
+        ) {
+          sendError(res, 'not_found')
+          return
+        }
+        const nonce = given ?? toHex32(randomBytes(32))
+        sendText(res, 200, await vllmProxyReport(attestor, keys, facts, algo, nonce))
+      }),
+    )
+  }
+
+  if (doors.includes('0g-quote')) {
+    router.get(['/v1/quote', '/quote'], (_req: Request, res: Response) => {
+      respond(res, async () => sendText(res, 200, await zgQuote(attestor, keys, facts)))
+    })
+  }
+  return router
+}

@@ -1,0 +1,63 @@
+/**
+ * The control plane: everything that is not the hot path, on Express.
+ *
+ * @module
+ */
+import express from 'express'
+import type { ErrorRequestHandler, Express, Request, Response } from 'express'
+import type { ServiceState } from '../service/state.ts'
+import { attestationRoutes } from './attestation.ts'
+import type { AttestationRoutesOptions } from './attestation.ts'
+import { receiptRoutes } from './receipts.ts'
+import type { ReceiptRoutesOptions } from './receipts.ts'
+import { sendError, sendText } from './reply.ts'
+
+export interface ControlPlaneOptions extends AttestationRoutesOptions, ReceiptRoutesOptions {
+  readonly state: ServiceState
+  readonly version: string
+  /** Sent with every answer, names and values in turn. */
+  readonly headers: readonly string[]
+  /** A request failed in a way that is our bug. */
+  readonly onFault: (error: unknown) => void
+}
+
+export function createControlPlane(options: ControlPlaneOptions): Express {
+  const { state, version, headers } = options
+  const app = express()
+  app.disable('x-powered-by')
+  app.disable('etag')
+  app.set('query parser', 'simple')
+  app.set('trust proxy', false)
+
+  app.use((_req, res, next) => {
+    for (let i = 0; i + 1 < headers.length; i += 2) {
+      res.setHeader(headers[i] ?? '', headers[i + 1] ?? '')
+    }
+    next()
+  })
+  app.get('/health', (_req: Request, res: Response) => sendText(res, 200, '{"status":"live"}'))
+  app.get('/health/ready', (_req: Request, res: Response) => {
+    // Being full is load, not unreadiness: a balancer must not take the node out for it.
+    const { refusal } = state
+    if (refusal === null || refusal === 'overloaded') sendText(res, 200, '{"status":"ready"}')
+    else sendError(res, refusal)
+  })
+  app.get('/version', (_req: Request, res: Response) =>
+    sendText(res, 200, JSON.stringify({ name: 'countersign', version })),
+  )
+  app.use(attestationRoutes(options))
+  app.use(receiptRoutes(options))
+  app.use((_req: Request, res: Response) => sendError(res, 'not_found'))
+  const onError: ErrorRequestHandler = (error: unknown, _req, res, next) => {
+    // Express throws on a path that cannot be decoded: the client's fault, and nothing is there.
+    if (error instanceof URIError) {
+      sendError(res, 'not_found')
+      return
+    }
+    options.onFault(error)
+    if (res.headersSent) next(error)
+    else sendError(res, 'internal_error')
+  }
+  app.use(onError)
+  return app
+}

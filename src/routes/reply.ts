@@ -1,0 +1,40 @@
+/**
+ * Answers of the control plane.
+ *
+ * @module
+ */
+import type { Response } from 'express'
+import { AttestationError } from '../../enclave/attestation/attestor.ts'
+import { errorBody, errorSpec } from '../errors.ts'
+import type { ServiceErrorCode } from '../errors.ts'
+
+export function sendError(res: Response, code: ServiceErrorCode): void {
+  const { status, retryAfter } = errorSpec(code)
+  if (retryAfter !== undefined) res.setHeader('Retry-After', String(retryAfter))
+  if (code === 'unauthorized') res.setHeader('WWW-Authenticate', 'Bearer')
+  sendText(res, status, errorBody(code))
+}
+
+/** Sends a text that is JSON already, byte for byte. */
+export function sendText(res: Response, status: number, json: string): void {
+  const body = Buffer.from(json)
+  res.writeHead(status, {
+    'Content-Type': 'application/json',
+    'Content-Length': body.length,
+    'Cache-Control': 'no-store',
+  })
+  res.end(res.req.method === 'HEAD' ? undefined : body)
+}
+
+/** An intermediary that re-serialises JSON cannot change what is inside a string. */
+export function wrapDocument(document: string, more: object = {}): string {
+  return JSON.stringify({ document, ...more })
+}
+
+/** Runs an asynchronous handler; evidence that cannot be had is an answer, anything else is our bug. */
+export function respond(res: Response, handler: () => Promise<void>): void {
+  handler().catch((error: unknown) => {
+    if (res.headersSent) res.destroy()
+    else sendError(res, error instanceof AttestationError ? error.code : 'internal_error')
+  })
+}

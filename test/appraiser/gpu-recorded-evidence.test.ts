@@ -1,0 +1,241 @@
+import { describe, expect, test } from 'vitest'
+import { gpuRung, readGpuFacts } from '../../attestation/appraiser/gpu/gpu-ladder.ts'
+import { parseNrasPayload } from '../../attestation/appraiser/gpu/parse-nras-payload.ts'
+import { parseSpdmReport } from '../../attestation/appraiser/gpu/parse-spdm-report.ts'
+import { verifyGpuEvidence } from '../../attestation/appraiser/gpu/verify-gpu-evidence.ts'
+import { NVIDIA_DEVICE_ROOT_SHA256 } from '../../attestation/appraiser/gpu/verify-gpu-evidence.ts'
+import { parseQuote } from '../../attestation/appraiser/quote/parse-quote.ts'
+import { parsePemChain } from '../../attestation/appraiser/x509/parse-pem-chain.ts'
+import { verifyChain } from '../../attestation/appraiser/x509/verify-chain.ts'
+import { nodeCrypto } from '../../attestation/crypto/node.ts'
+import { toHex } from '../../attestation/protocol/hex.ts'
+import {
+  AT,
+  element,
+  failures,
+  fixtureJson,
+  fixtureText,
+  GOOD_DEVICE,
+  haveFixtures,
+  hexBytes,
+  PORTS,
+  realOptions,
+  recordedList,
+  recordedReport,
+  summary,
+} from './gpu.helpers.ts'
+
+const NONCE_550 = '931d8dd0add203ac3d8b4fbde75e115278eefcdceac5b87671a748f32364dfcb'
+const NONCE_580 = '5bb22e377702d4e1e8215a903ba094826b9ac7f731dee1fe8102958bf2840aca'
+
+function parsed(report: Uint8Array) {
+  const result = parseSpdmReport(report)
+  if (!result.ok) throw new Error(result.detail)
+  return result.report
+}
+
+describe.skipIf(!haveFixtures)('recorded NVIDIA evidence', () => {
+  const chain550 = haveFixtures ? fixtureText('nvidia/evidence/h100-550.90.07.chain.pem') : ''
+  const chain580 = haveFixtures ? fixtureText('nvidia/evidence/h100-580.chain.pem') : ''
+
+  describe.each(PORTS)('with the %s crypto port', (_name, crypto) => {
+    test('accepts an H100 with driver 550.90.07', () => {
+      const list = [element(recordedReport('h100-550.90.07.report.hex'), chain550)]
+      const checks = verifyGpuEvidence(list, realOptions(hexBytes(NONCE_550), { crypto }))
+      expect(summary(checks)).toEqual(GOOD_DEVICE)
+      expect(checks.find(({ id }) => id === 'gpu.0.mode')?.detail).toBe(
+        'driver 550.90.07, VBIOS 96.00.9F.00.01, feature not stated, PCIe plain',
+      )
+    })
+
+    test('accepts an H100 with driver 580.159.03', () => {
+      const list = [element(recordedReport('h100-580.report.hex'), chain580)]
+      const checks = verifyGpuEvidence(list, realOptions(hexBytes(NONCE_580), { crypto }))
+      expect(summary(checks)).toEqual(GOOD_DEVICE)
+    })
+
+    test('accepts an H100 in protected PCIe mode and says so', () => {
+      const { nonce, list } = recordedList('nvidia/evidence/h100-590.12-ppcie.json')
+      const checks = verifyGpuEvidence(list, realOptions(nonce, { crypto }))
+      expect(summary(checks)).toEqual(GOOD_DEVICE)
+      expect(checks.find(({ id }) => id === 'gpu.0.mode')?.detail).toBe(
+        'driver 590.12, VBIOS 96.00.A5.00.01, feature protected PCIe, PCIe protected',
+      )
+    })
+
+    test('accepts the cryptography of a device on certificate hold and leaves OCSP as skipped', () => {
+      const { nonce, list } = recordedList('nvidia/evidence/h100-570.86.10-cert-hold.json')
+      const checks = verifyGpuEvidence(list, realOptions(nonce, { crypto }))
+      expect(summary(checks)).toEqual(GOOD_DEVICE)
+    })
+
+    test('refuses the recorded report whose signature is invalid', () => {
+      // Its own chain was not recorded; byte flips under the right chain are tested with simulated devices.
+      const list = [element(recordedReport('h100-invalid-signature.txt'), chain550)]
+      const checks = verifyGpuEvidence(list, realOptions(hexBytes(NONCE_550), { crypto }))
+      expect(failures(checks)).toContain('gpu.0.signature gpu_signature_invalid')
+      expect(summary(checks)).toMatchObject({
+        'gpu.0.nonce': 'pass',
+        'gpu.0.mode': 'skip depends_on_failed',
+        'gpu.unique': 'skip depends_on_failed',
+      })
+    })
+  })
+
+  test('refuses the report of a 535 driver for its missing firmware identity', () => {
+    const report = recordedReport('h100-535.86.09.txt')
+    // Its own chain was not recorded; the firmware identity is missing whatever the chain is.
+    const checks = verifyGpuEvidence(
+      [element(report, chain550)],
+      realOptions(parsed(report).requestNonce),
+    )
+    expect(failures(checks)).toContain('gpu.0.fwid gpu_fwid_missing')
+  })
+
+  test('reads the report of driver 580 as NVIDIA’s own parser does', () => {
+    const report = parsed(recordedReport('h100-580.report.hex'))
+    const request = fixtureJson('nvidia/evidence/h100-580.request.expected.json') as {
+      Nonce: string
+    }
+    const response = fixtureJson('nvidia/evidence/h100-580.response.expected.json') as {
+      Nonce: string
+      NumberOfBlocks: number
+      Signature: string
+      MeasurementRecord: {
+        MeasurementBlocks: Record<string, { DMTFSpecMeasurementValue: string }>
+      }
+      OpaqueData: { OpaqueDataField: Record<string, string | number[]> }
+    }
+    expect(`0x${toHex(report.requestNonce)}`).toBe(request.Nonce)
+    expect(`0x${toHex(report.responderNonce)}`).toBe(response.Nonce)
+    expect(`0x${toHex(report.signature)}`).toBe(response.Signature)
+    expect(report.measurements).toHaveLength(response.NumberOfBlocks)
+    expect(
+      Object.fromEntries(report.measurements.map(({ index, value }) => [index, toHex(value)])),
+    ).toEqual(
+      Object.fromEntries(
+        Object.entries(response.MeasurementRecord.MeasurementBlocks).map(([index, block]) => [
+          index,
+          block.DMTFSpecMeasurementValue.slice(2),
+        ]),
+      ),
+    )
+    const fields = response.OpaqueData.OpaqueDataField
+    const types = {
+      DRIVER_VERSION: 3,
+      GPU_INFO: 4,
+      VBIOS_VERSION: 6,
+      NVDEC0_STATUS: 11,
+      CPRINFO: 13,
+      BOARD_ID: 14,
+      CHIP_SKU: 15,
+      CHIP_SKU_MOD: 16,
+      PROJECT: 17,
+      PROJECT_SKU: 18,
+      PROJECT_SKU_MOD: 19,
+      FWID: 20,
+      PROTECTED_PCIE_STATUS: 21,
+    }
+    for (const [name, type] of Object.entries(types)) {
+      const expected = fields[`OPAQUE_FIELD_ID_${name}`]
+      expect(`0x${toHex(report.opaque.get(type) ?? new Uint8Array())}`, name).toBe(expected)
+    }
+    const counters = report.opaque.get(12) ?? new Uint8Array()
+    const view = new DataView(counters.buffer, counters.byteOffset, counters.length)
+    expect(Array.from({ length: 64 }, (_, i) => view.getUint32(4 * i, true))).toEqual(
+      fields['OPAQUE_FIELD_ID_MSRSCNT'],
+    )
+    expect(report).toMatchObject({
+      driverVersion: '580.159.03',
+      vbiosVersion: '96.00.74.00.20',
+      featureFlag: 0,
+      protectedPcie: false,
+      nvdec0: false,
+    })
+  })
+
+  test('binds the GPU evidence of a deployed proxy to its TDX quote by the nonce', () => {
+    const document = fixtureJson('0g/llm_attestation_report.json') as {
+      signing_address: string
+      request_nonce: string
+      intel_quote: string
+      nvidia_payload: string
+    }
+    const payload = parseNrasPayload(JSON.parse(document.nvidia_payload))
+    if (!payload.ok) throw new Error(payload.detail)
+    expect(toHex(payload.nonce)).toBe(document.request_nonce)
+    const checks = verifyGpuEvidence(payload.evidence, realOptions(payload.nonce))
+    expect(summary(checks)).toEqual(GOOD_DEVICE)
+    expect(checks.find(({ id }) => id === 'gpu.0.mode')?.detail).toContain(
+      'driver 570.172.08, VBIOS 96.00.CF.00.02',
+    )
+    const facts = readGpuFacts(checks)
+    // The proxy's report_data holds no digest of the GPU evidence, so it stops at `fresh`.
+    expect(gpuRung({ ...facts, digestInQuote: false, checkedByMeasuredGuest: true })).toBe('fresh')
+
+    const quote = parseQuote(hexBytes(document.intel_quote))
+    if (!quote.ok) throw new Error(quote.detail)
+    expect(toHex(quote.quote.reportData)).toBe(
+      document.signing_address.slice(2).toLowerCase() + '00'.repeat(12) + toHex(payload.nonce),
+    )
+  })
+
+  test('reads an NVSwitch report and chain, and refuses it as a GPU', () => {
+    const { nonce, list } = recordedList('nvidia/evidence/nvswitch-ls10.json')
+    const [item] = list
+    if (item === undefined) throw new Error('empty recording')
+    const report = parsed(Uint8Array.from(Buffer.from(item.evidence, 'base64')))
+    expect(report).toMatchObject({
+      vbiosVersion: '96.10.55.00.01',
+      driverVersion: null,
+      fwid: null,
+      featureFlag: null,
+      protectedPcie: null,
+    })
+    expect(report.measurements).toHaveLength(31)
+    const pem = parsePemChain(Buffer.from(item.certificate, 'base64').toString(), 5)
+    if (!pem.ok) throw new Error(pem.detail)
+    const rootSha256 = [NVIDIA_DEVICE_ROOT_SHA256]
+    const chainOptions = { crypto: nodeCrypto, at: AT, rootSha256, length: 5 }
+    expect(verifyChain(pem.certificates, chainOptions)).toBeNull()
+    const point = pem.certificates[0]?.publicKey.point ?? new Uint8Array()
+    expect(nodeCrypto.verifyEcdsa('P-384', point, report.signedBytes, report.signature)).toBe(true)
+
+    expect(failures(verifyGpuEvidence(list, realOptions(nonce)))).toEqual([
+      'gpu.0.structure gpu_arch_unsupported',
+    ])
+    const disguised = [{ ...item, arch: 'HOPPER' }]
+    expect(failures(verifyGpuEvidence(disguised, realOptions(nonce)))).toEqual([
+      'gpu.0.arch gpu_arch_mismatch',
+      'gpu.0.fwid gpu_fwid_missing',
+    ])
+  })
+
+  test('refuses a genuine report under the chain of another genuine device', () => {
+    const list = [element(recordedReport('h100-580.report.hex'), chain550)]
+    expect(failures(verifyGpuEvidence(list, realOptions(hexBytes(NONCE_580))))).toEqual([
+      'gpu.0.fwid gpu_fwid_mismatch',
+      'gpu.0.signature gpu_signature_invalid',
+    ])
+  })
+
+  test('refuses two genuine devices with different drivers as those of one machine', () => {
+    const first = recordedList('nvidia/evidence/h100-570.86.10-cert-hold.json')
+    // Both were recorded under one nonce, which makes them look like one round.
+    const list = [...first.list, element(recordedReport('h100-550.90.07.report.hex'), chain550)]
+    const checks = verifyGpuEvidence(list, realOptions(first.nonce, { expectedCount: 2 }))
+    expect(failures(checks)).toEqual(['gpu.uniform gpu_mixed'])
+  })
+
+  test('refuses a genuine chain where no root is accepted, or before it began', () => {
+    const list = [element(recordedReport('h100-550.90.07.report.hex'), chain550)]
+    const options = realOptions(hexBytes(NONCE_550))
+    expect(failures(verifyGpuEvidence(list, { ...options, rootSha256: [] }))).toEqual([
+      'gpu.0.chain gpu_chain_untrusted_root',
+    ])
+    const early = Date.UTC(2020, 0, 1) / 1000
+    expect(failures(verifyGpuEvidence(list, { ...options, at: early }))).toEqual([
+      'gpu.0.chain gpu_chain_time',
+    ])
+  })
+})
