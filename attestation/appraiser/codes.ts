@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { CUSTODY_CODES } from './custody/codes.ts'
 import { EVENT_LOG_CODES } from './eventlog/codes.ts'
 import { GPU_CODES } from './gpu/codes.ts'
 import { QUOTE_CODES } from './quote/codes.ts'
@@ -38,6 +39,7 @@ export const CHECK_CODES = {
   ...DOCUMENT_CODES,
   ...QUOTE_CODES,
   ...EVENT_LOG_CODES,
+  ...CUSTODY_CODES,
   ...GPU_CODES,
   ...RECEIPT_CODES,
 } as const

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { pass } from '../../attestation/appraiser/check.ts'
 import { GPU_RUNGS, gpuRung, readGpuFacts } from '../../attestation/appraiser/gpu/gpu-ladder.ts'
 import type { GpuEvidence } from '../../attestation/appraiser/gpu/parse-gpu-evidence.ts'
+import { OID_DICE_COMPOSITE_ID } from '../../attestation/appraiser/gpu/read-dice-extension.ts'
 import { verifyGpuEvidence } from '../../attestation/appraiser/gpu/verify-gpu-evidence.ts'
 import type { GpuListOptions } from '../../attestation/appraiser/gpu/verify-gpu-evidence.ts'
 import { buildSpdmReport } from '../../attestation/simulator/nvidia/build-spdm-report.ts'
@@ -15,6 +16,15 @@ import { createNvidiaPki } from '../../attestation/simulator/nvidia/create-nvidi
 import type { SimulatedGpu } from '../../attestation/simulator/nvidia/create-nvidia-pki.ts'
 import { buildCertificate, toPem } from '../../attestation/simulator/x509/build-certificate.ts'
 import type { CertificateTemplate } from '../../attestation/simulator/x509/build-certificate.ts'
+import {
+  octetString,
+  oid,
+  raw,
+  sequence,
+  set,
+  smallInteger,
+  toDer,
+} from '../../attestation/simulator/x509/der.ts'
 import { AT, failures, realOptions, summary } from './gpu.helpers.ts'
 
 const now = new Date(AT * 1000)
@@ -230,50 +240,63 @@ describe('attacks on GPU evidence', () => {
 
 describe('devices under a root of the test', () => {
   // Chains that are good in every respect, so that each test meets one check only.
-  const issuer = generateKeyPairSync('ec', { namedCurve: 'P-384' })
-  const issuerSpki = issuer.publicKey.export({ format: 'der', type: 'spki' })
-  const leaf = generateKeyPairSync('ec', { namedCurve: 'P-384' })
+  const ca = keyPair()
+  const identityKeys = keyPair()
+  const leafKeys = keyPair()
   const validity = { notBefore: new Date(AT * 1000 - 1000), notAfter: new Date('2090-01-01') }
-  const root = certificationAuthority(1, 'root')
+  const model = 'GH100 A01 GSP BROM'
+  const root = authority(1, 'root', ca)
 
-  function certificationAuthority(serial: number, commonName: string): Uint8Array {
+  function authority(serial: number, commonName: string, keys: ReturnType<typeof keyPair>) {
     return buildCertificate({
       ...validity,
       subject: { commonName },
       issuer: { commonName: 'root' },
       serial: Uint8Array.of(serial),
-      publicKey: issuer.publicKey,
-      issuerKey: issuer.privateKey,
+      publicKey: keys.publicKey,
+      issuerKey: ca.privateKey,
       ca: { pathLength: null },
       keyUsage: ['keyCertSign'],
     })
   }
 
-  function device(
-    model: string,
-    template: Partial<CertificateTemplate>,
-    report: Partial<Parameters<typeof buildSpdmReport>[0]> = {},
-  ): GpuEvidence {
+  interface Device {
+    readonly model?: string
+    readonly keys?: ReturnType<typeof keyPair>
+    readonly identity?: { serial: number; keys: ReturnType<typeof keyPair> }
+    /** null: no extension at all. */
+    readonly dice?: Uint8Array | null
+    /** null: no extension at all. */
+    readonly usage?: NonNullable<CertificateTemplate['keyUsage']> | null
+    readonly isCa?: boolean
+    readonly serial?: number
+  }
+
+  function device(changes: Device = {}): GpuEvidence {
+    const { keys = leafKeys, usage = ['digitalSignature'] } = changes
+    const identity = changes.identity ?? { serial: 2, keys: identityKeys }
+    const value = changes.dice === undefined ? dice(identity.keys, gpu.fwid) : changes.dice
+    const commonName = changes.model ?? model
     const chain = [
       buildCertificate({
         ...validity,
         subject: { commonName: 'leaf' },
-        issuer: { commonName: model },
-        serial: Uint8Array.of(9),
-        publicKey: leaf.publicKey,
-        issuerKey: issuer.privateKey,
-        keyUsage: ['digitalSignature'],
-        extensions: [dice(issuerSpki, gpu.fwid)],
-        ...template,
+        issuer: { commonName },
+        serial: Uint8Array.of(changes.serial ?? 9),
+        publicKey: keys.publicKey,
+        issuerKey: identity.keys.privateKey,
+        ...(usage === null ? {} : { keyUsage: usage }),
+        ...(changes.isCa === true ? { ca: { pathLength: null } } : {}),
+        extensions: value === null ? [] : [{ oid: OID_DICE_COMPOSITE_ID, critical: false, value }],
       }),
-      certificationAuthority(2, model),
-      certificationAuthority(3, 'root'),
-      certificationAuthority(4, 'root'),
+      authority(identity.serial, commonName, identity.keys),
+      authority(3, 'root', ca),
+      authority(4, 'root', ca),
       root,
     ]
-    const key = leaf.privateKey
-    const bytes = buildSpdmReport({ ...simulatedReportTemplate(gpu, nonce), key, ...report })
-    return toGpuEvidence({ ...gpu, chainPem: chain.map(toPem).join('') }, bytes)
+    const report = { ...simulatedReportTemplate(gpu, nonce), key: keys.privateKey }
+    const chainPem = chain.map(toPem).join('')
+    return toGpuEvidence({ ...gpu, chainPem }, buildSpdmReport(report))
   }
 
   function refusals(...devices: GpuEvidence[]): string[] {
@@ -282,61 +305,81 @@ describe('devices under a root of the test', () => {
     return failures(judge(devices, { rootSha256, expectedCount, allowSimulated: false }))
   }
 
-  test('accepts the device that the following tests change', () => {
-    expect(refusals(device('GH100 A01 GSP BROM', {}))).toEqual([])
+  test('accepts the devices that the following tests change', () => {
+    const other = device({ keys: keyPair(), serial: 10, identity: { serial: 5, keys: keyPair() } })
+    expect(refusals(device(), other)).toEqual([])
   })
 
-  test('refuses one GPU listed under its keys of two firmware versions', () => {
-    const updated = generateKeyPairSync('ec', { namedCurve: 'P-384' })
-    const template = { publicKey: updated.publicKey, serial: Uint8Array.of(10) }
-    const again = device('GH100 A01 GSP BROM', template, { key: updated.privateKey })
+  test.each([
+    ['its keys of two firmware versions', { identity: { serial: 2, keys: identityKeys } }],
+    ['a second certificate of its identity key', { identity: { serial: 5, keys: identityKeys } }],
+    ['a second identity key of its number', { identity: { serial: 2, keys: keyPair() } }],
+  ])('refuses one GPU listed under %s', (_name, changes) => {
+    const again = device({ keys: keyPair(), serial: 10, ...changes })
     expect(refusals(again)).toEqual([])
-    expect(refusals(device('GH100 A01 GSP BROM', {}), again)).toEqual(['gpu.unique gpu_duplicate'])
+    expect(refusals(device(), again)).toEqual(['gpu.unique gpu_duplicate'])
   })
 
   test('refuses a leaf without device identity extension', () => {
-    expect(refusals(device('GH100 A01 GSP BROM', { extensions: [] }))).toEqual([
+    expect(refusals(device({ dice: null }))).toEqual([
       'gpu.0.device_key gpu_device_key_mismatch',
       'gpu.0.fwid gpu_fwid_missing',
     ])
   })
 
   test('refuses a leaf that names another device key', () => {
-    const own = leaf.publicKey.export({ format: 'der', type: 'spki' })
-    const extensions = [dice(own, gpu.fwid)]
-    expect(refusals(device('GH100 A01 GSP BROM', { extensions }))).toEqual([
+    expect(refusals(device({ dice: dice(leafKeys, gpu.fwid) }))).toEqual([
       'gpu.0.device_key gpu_device_key_mismatch',
     ])
   })
 
+  test('refuses a leaf that names another firmware', () => {
+    expect(refusals(device({ dice: dice(identityKeys, new Uint8Array(48)) }))).toEqual([
+      'gpu.0.fwid gpu_fwid_mismatch',
+    ])
+  })
+
+  const key = raw(identityKeys.publicKey.export({ format: 'der', type: 'spki' }))
+  const sha384 = oid('2.16.840.1.101.3.4.2.2')
+  const digest = octetString(gpu.fwid)
   test.each([
-    ['another version', 5, 2],
-    ['another hash', 188 - 50, 3],
-    ['a digest of another size', 188 - 48, 47],
-    ['a firmware part of another type', 126, 0x31],
-  ])('refuses a device identity extension with %s', (_name, offset, change) => {
-    const good = dice(issuerSpki, gpu.fwid)
-    const value = Uint8Array.from(good.value)
-    value[offset] = change
-    const changed = device('GH100 A01 GSP BROM', { extensions: [{ ...good, value }] })
-    expect(refusals(changed)).toContain('gpu.0.device_key gpu_device_key_mismatch')
+    ['another version', sequence(smallInteger(2), key, sequence(sha384, digest))],
+    ['no version', sequence(key, sequence(sha384, digest))],
+    ['another hash', sequence(smallInteger(1), key, sequence(oid('1.2.3'), digest))],
+    [
+      'a digest of another size',
+      sequence(smallInteger(1), key, sequence(sha384, octetString(new Uint8Array(32)))),
+    ],
+    ['no digest', sequence(smallInteger(1), key, sequence(sha384))],
+    ['two digests', sequence(smallInteger(1), key, sequence(sha384, digest, digest))],
+    ['a digest of another type', sequence(smallInteger(1), key, sequence(sha384, sha384))],
+    ['a digest outside its sequence', sequence(smallInteger(1), key, digest)],
+    ['a fourth part', sequence(smallInteger(1), key, sequence(sha384, digest), digest)],
+    ['another outer type', set(smallInteger(1))],
+  ])('refuses a device identity extension with %s', (_name, value) => {
+    expect(refusals(device({ dice: toDer(value) }))).toEqual([
+      'gpu.0.device_key gpu_device_key_mismatch',
+      'gpu.0.fwid gpu_fwid_missing',
+    ])
+  })
+
+  test('refuses a device identity extension with bytes behind it', () => {
+    const value = Uint8Array.of(...dice(identityKeys, gpu.fwid), 0)
+    expect(refusals(device({ dice: value }))).toContain('gpu.0.device_key gpu_device_key_mismatch')
   })
 
   test('refuses a device of another model', () => {
-    expect(refusals(device('LS_10 A01 FSP BROM', {}))).toEqual(['gpu.0.arch gpu_arch_mismatch'])
+    expect(refusals(device({ model: 'LS_10 A01 FSP BROM' }))).toEqual([
+      'gpu.0.arch gpu_arch_mismatch',
+    ])
   })
 
-  test('refuses a report signed by a certification key, or by a key of no stated use', () => {
-    const authority = {
-      ca: { pathLength: null },
-      keyUsage: ['keyCertSign', 'digitalSignature'],
-    } as const
-    const unstated = { keyUsage: [] }
-    for (const template of [authority, unstated]) {
-      expect(refusals(device('GH100 A01 GSP BROM', template))).toEqual([
-        'gpu.0.chain gpu_chain_invalid',
-      ])
-    }
+  test.each([
+    ['a certification key', { isCa: true, usage: ['keyCertSign', 'digitalSignature'] }],
+    ['a key for another use', { usage: ['crlSign'] }],
+    ['a key of no stated use', { usage: null }],
+  ] satisfies [string, Device][])('refuses a report signed by %s', (_name, changes) => {
+    expect(refusals(device(changes))).toEqual(['gpu.0.chain gpu_chain_invalid'])
   })
 })
 
@@ -381,6 +424,11 @@ describe('GPU ladder', () => {
       freshForRound: false,
     })
     expect(readGpuFacts(judge([first, second]))).toMatchObject({ vendorSigned: false })
+    expect(readGpuFacts(judge([], { expectedCount: 0 }))).toMatchObject({ vendorSigned: false })
+    const opaque = replaceOpaque(3, Uint8Array.from(Buffer.from('535.86.09\0')))
+    expect(readGpuFacts(judge([signed({ opaque }), second, third]))).toMatchObject({
+      vendorSigned: false,
+    })
     expect(readGpuFacts(judge([first, second, first]))).toMatchObject({ vendorSigned: false })
     const other = { expectedNonce: Uint8Array.from(randomBytes(32)) }
     expect(readGpuFacts(judge(list, other))).toEqual({
@@ -391,15 +439,14 @@ describe('GPU ladder', () => {
   })
 })
 
-/** DER of the extension for a P-384 key, written out: 0xba bytes of content, 0x3d of which bind the firmware. */
-function dice(spki: Uint8Array, fwid: Uint8Array) {
-  const value = Uint8Array.from([
-    ...[0x30, 0x81, 0xba, 0x02, 0x01, 0x01],
-    ...spki,
-    ...[0x30, 0x3d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x02, 0x04, 0x30],
-    ...fwid,
-  ])
-  return { oid: '2.23.133.5.4.1', critical: false, value }
+function keyPair() {
+  return generateKeyPairSync('ec', { namedCurve: 'P-384' })
+}
+
+function dice(deviceKeys: ReturnType<typeof keyPair>, fwid: Uint8Array): Uint8Array {
+  const spki = deviceKeys.publicKey.export({ format: 'der', type: 'spki' })
+  const firmware = sequence(oid('2.16.840.1.101.3.4.2.2'), octetString(fwid))
+  return toDer(sequence(smallInteger(1), raw(spki), firmware))
 }
 
 function leafTemplate(

@@ -202,6 +202,12 @@ describe('SPDM report parser', () => {
     expect(refusal(withOpaque([[type, content]]))).toMatch(/^gpu_report_malformed/)
   })
 
+  test('refuses a report without any measurement, also when its lengths agree', () => {
+    expect(refusal(buildSpdmReport({ ...template, measurements: [] }))).toMatch(
+      /^gpu_report_malformed: 0 measurement blocks/,
+    )
+  })
+
   test('tells the NVDAOD format from a malformed report', () => {
     const nvdaod = hexBytes('4e5644414f44000002000000')
     expect(refusal(withOpaqueBytes(nvdaod))).toMatch(/^gpu_report_unsupported/)
@@ -271,7 +277,8 @@ describe('GPU evidence list', () => {
 
   test.each([
     ['no object', []],
-    ['an unknown member', { x: 1 }],
+    ['an unknown member', { nonce: '00'.repeat(32), arch: 'HOPPER', evidence_list: [], x: 1 }],
+    ['no nonce', { arch: 'HOPPER', evidence_list: [] }],
     ['a short nonce', { nonce: '00', arch: 'HOPPER', evidence_list: [] }],
     ['no arch', { nonce: '00'.repeat(32), evidence_list: [] }],
     ['no list', { nonce: '00'.repeat(32), arch: 'HOPPER', evidence_list: {} }],

@@ -177,7 +177,11 @@ describe('certificates', () => {
     { oid: '1.2.3', critical: false, value: hex('0500') },
     { oid: '1.2.3', critical: true, value: hex('0500') },
   ]
-  const many = Array.from({ length: 33 }, (_, i) => ({ ...twice[0], oid: `1.2.3.${i}` }))
+  const many = Array.from({ length: 33 }, (_, i) => ({
+    oid: `1.2.3.${i}`,
+    critical: false,
+    value: hex('0500'),
+  }))
   const usage = [{ oid: '2.5.29.15', critical: false, value: hex('03020780') }]
   test.each([
     ['the same extension twice', 'malformed extensions', twice],

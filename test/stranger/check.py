@@ -2,7 +2,7 @@
 """A stranger's checker: recomputes what docs/protocol.md promises from saved files.
 
     python3 check.py --document attestation.json --nonce HEX --receipt receipt.json --opening HEX \
-        --request request.bin --response response.bin [--forwarded F] [--signature S.json]… [--view]
+        --request request.bin --response response.bin [--forwarded F] [--signature S]… [--view]
 
 Python's standard library and the openssl command only. One line a check: `ok ID`, `FAIL ID why`
 or `skip ID why`. Exit 0 when nothing failed, else 1. A skip is never a pass: what must hold has to
@@ -29,6 +29,8 @@ def read_arguments(argv):
     parser.add_argument("--signature", metavar="FILE", action="append", default=[])
     for name in ("nonce", "opening", "challenge"):
         parser.add_argument("--" + name)
+    parser.add_argument("--allow-added", metavar="NAME", action="append", default=[],
+                        help="request member that an intermediary may add, as stream_options")
     parser.add_argument("--at", type=int, help="unix seconds at which to judge dates")
     parser.add_argument("--view", action="store_true", help="the receipt is a view")
     parser.add_argument("--allow-simulated", action="store_true")

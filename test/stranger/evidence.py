@@ -10,7 +10,7 @@ from formats import sha256, unhex
 from jcs import Malformed, read_json
 
 RUNTIME_EVENT = 0x08000001  # dstack's event type of RTMR3
-SIMULATION_OID = "2.25.1820683294"
+CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----\n?", re.S)
 
 
 class Quote:
@@ -57,7 +57,7 @@ class Quote:
         if int.from_bytes(self.part(at, 2), "little") != 5:
             raise Malformed("no PCK certificate chain")
         pem = self.part(at + 6, int.from_bytes(self.part(at + 2, 4), "little"))
-        chain = re.findall(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----\n?", pem, re.S)
+        chain = CERTIFICATE.findall(pem)
         if not chain:
             raise Malformed("no PCK certificate")
         leaf = openssl(["x509", "-in", "{cert}", "-noout", "-pubkey"], cert=chain[0])

@@ -12,7 +12,7 @@ import os
 import sys
 import tempfile
 import unittest
-from contextlib import redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout
 from unittest import mock
 
 sys.dont_write_bytecode = True
@@ -222,7 +222,7 @@ class Accepts(unittest.TestCase):
     def test_a_view_without_its_body_hashes(self):
         self.accepted(make_case(view=True), [
             "bodies.commitment", "request.hash", "forwarded.hash", "response.hash",
-            "response.facts"])
+            "response.bytes", "response.facts"])
 
     def test_a_document_carried_as_text(self):
         wrapped = json.dumps({"document": GOOD["document"].decode()}).encode()
@@ -230,10 +230,19 @@ class Accepts(unittest.TestCase):
 
     def test_content_that_an_intermediary_serialised_anew(self):
         again = json.dumps({"x": None, **json.loads(g.RESPONSE), "id": "rewritten"}).encode()
-        case = make_case(view=True)
+        case = {**make_case(view=True), "response": again}
         del case["signature"]
-        _, checks = judge({**case, "response": again})
+        code, checks = judge(case)
         self.assertEqual(checks["content.digest"], ("ok", ""))
+        self.assertEqual(code, 0, checks)
+
+    def test_a_member_that_the_user_lets_an_intermediary_add(self):
+        shorter = g.REQUEST.replace(b',"temperature":0.7', b"")
+        case = {**make_case(view=True), "request": shorter, "allow-added": ["temperature"]}
+        del case["signature"]
+        self.assertEqual(judge(case)[1]["members.digests"], ("ok", ""))
+        case["allow-added"] = ["stream_options"]
+        self.assertEqual(judge(case)[1]["members.digests"][0], "FAIL")
 
     def test_the_document_alone_and_says_what_it_skipped(self):
         code, checks = judge({"document": GOOD["document"], "nonce": GOOD["nonce"]})
@@ -393,8 +402,8 @@ class Refuses(unittest.TestCase):
         self.refused(self.with_log(lambda log: log[4].update(imr=2)), "eventlog.rtmr3")
 
     def test_another_compose_file(self):
-        self.refused(self.with_document(lambda doc: doc["evidence"].update(app_compose=COMPOSE + " ")),
-                     "eventlog.compose")
+        case = self.with_document(lambda doc: doc["evidence"].update(app_compose=COMPOSE + " "))
+        self.refused(case, "eventlog.compose")
 
     def test_a_document_with_a_member_twice_or_no_json(self):
         for data in (GOOD["document"][:-1] + b',"boot_id":"x"}', b"\xff", b"[]", b"[" * 100000):
@@ -551,7 +560,8 @@ class Formats(unittest.TestCase):
     def test_numbers_are_written_as_ecmascript_writes_them(self):
         for text, expected in (
             ("1e21", "1e+21"), ("1E-7", "1e-7"), ("0.000001", "0.000001"), ("-0", "0"),
-            ("-0.0", "0"), ("4.50", "4.5"), ("1.0", "1"), ("123456789012345680000", "123456789012345680000"),
+            ("-0.0", "0"), ("4.50", "4.5"), ("1.0", "1"),
+            ("123456789012345680000", "123456789012345680000"),
             ("333333333.33333329", "333333333.3333333"), ("9007199254740993", "9007199254740992"),
             ("5e-324", "5e-324"), ("1.7976931348623157e308", "1.7976931348623157e+308"),
         ):
@@ -571,6 +581,10 @@ class Formats(unittest.TestCase):
                          "c5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470")
         self.assertEqual(curves.address(curves.public_key(b"\x11" * 32)),
                          "0x19E7E376E7C213B7E7e7e46cc70A5dD086DAff2A")
+        # RFC 6979 over secp256k1, key 1: the answer that the Bitcoin libraries share.
+        k = next(curves._nonces((1).to_bytes(32, "big"), f.sha256(b"Satoshi Nakamoto")))
+        self.assertEqual(
+            k, 0x8F8A276C19F4149656B280621E358CCE24F5F52542772691EE69063B74F15D15)
         self.assertEqual(f.tree_root([b""]).hex(),  # RFC 6962: the leaf of an empty entry
                          "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d")
 
@@ -583,7 +597,7 @@ class Formats(unittest.TestCase):
             path = os.path.join(folder, "protocol.json")
             with open(path, "w", encoding="ascii") as file:
                 file.write(g.render().replace("a1", "a2", 1))
-            with mock.patch.object(g, "TARGET", path), mock.patch.object(sys, "stderr", io.StringIO()):
+            with mock.patch.object(g, "TARGET", path), redirect_stderr(io.StringIO()):
                 self.assertEqual(g.main(["--check"]), 1)
 
     def test_good_case_is_not_changed_by_the_tests(self):

@@ -46,7 +46,8 @@ def content_cases():
 
 
 def plain_cases():
-    yield "content.text", answer(choice({"role": "assistant", "content": "hi"}, logprobs=None)), None
+    yield "content.text", answer(
+        choice({"role": "assistant", "content": "hi"}, logprobs=None)), None
     yield "content.stream", {"chunks": [
         chunk(delta({"role": "assistant", "content": ""})),
         chunk(delta({"content": "h"}, logprobs={"content": []})),
@@ -60,7 +61,8 @@ def plain_cases():
     yield "content.refusal", answer(choice(
         {"role": "assistant", "content": None, "refusal": "I can't.", "tool_calls": []})), None
     yield "content.unfinished", {"chunks": [
-        chunk(delta({"role": "assistant", "content": ""})), chunk(delta({"content": "half an ans"})),
+        chunk(delta({"role": "assistant", "content": ""})),
+        chunk(delta({"content": "half an ans"})),
     ]}, None
     yield "content.choices", answer(
         choice({"role": "assistant", "content": "two"}, index=1, finish_reason="length"),
@@ -73,7 +75,8 @@ def plain_cases():
         chunk(delta({}, index=0, finish_reason="stop")),
     ]}, None
     # Composed and decomposed e-acute stay apart; U+2028 is not escaped, U+0007 and newline are.
-    text = "na\u00efve \u00e9 e\u0301 \u4f60\u597d \U0001f511\U0001f469\u200d\U0001f680 \u2028 \x07\n\t\"\\/\x7f"
+    text = ("na\u00efve \u00e9 e\u0301 \u4f60\u597d \U0001f511\U0001f469\u200d\U0001f680 "
+            "\u2028 \x07\n\t\"\\/\x7f")
     yield "content.unicode", answer(choice({"role": "assistant", "content": text})), None
     yield "content.unicode.stream", {"chunks": [
         chunk(delta({"role": "assistant", "content": text[:9]})),
@@ -96,7 +99,8 @@ def tool_cases():
     ]}, None
     yield "content.tools.out_of_order", {"chunks": [
         chunk(delta({"role": "assistant",
-                     "tool_calls": [call(1, "call_b", "cl", "{"), call(0, "call_a", "weather", "")]})),
+                     "tool_calls": [call(1, "call_b", "cl", "{"),
+                                    call(0, "call_a", "weather", "")]})),
         chunk(delta({"tool_calls": [call(0, arguments="{\"city\": "), call(1, name="ock")]})),
         chunk(delta({"tool_calls": [call(1, arguments="}")]})),
         chunk(delta({"tool_calls": [call(0, arguments="\"K\u00f6ln\"}")]},
@@ -181,7 +185,7 @@ def status_cases():
 
 
 def framing_cases():
-    """SSE: comments, CRLF, a field without a space, data over two lines, an event cut at the end."""
+    """SSE: comments, CRLF, a field without a space, data over two lines, a cut event."""
     opened = '{"id":"c","choices":[{"index":0,"delta":{"role":"assistant","content":"h\u00e9"}}]}'
     closed = '{"choices":[{"index":0,"delta":{"content":"y"},\n"finish_reason":"stop"}]}'
     stream = (

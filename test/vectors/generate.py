@@ -101,7 +101,8 @@ def proof(index, leaves):
     return {"index": index, "tree_size": len(leaves), "path": [node.hex() for node in path]}
 
 
-REQUEST = b'{"model":"demo","messages":[{"role":"user","content":"Say \\"hi\\""}],"temperature":0.7}'
+REQUEST = (b'{"model":"demo","messages":[{"role":"user","content":"Say \\"hi\\""}],'
+           b'"temperature":0.7}')
 FORWARDED = REQUEST[:-1] + b',"stream":false}'
 RESPONSE = json.dumps({
     "id": "chatcmpl-1", "object": "chat.completion", "created": 1790000100, "model": "demo-v2",
@@ -188,21 +189,24 @@ def sign_receipt(unsigned, seed=RECEIPT_SEED):
 
 def receipt_vectors():
     record, hashes = demo_record(), demo_hashes()
-    cut = {**record, "outcome": "downstream_closed", "response_bytes": 40, "finish_reasons": [None]}
+    received, _, returned = body_events(hashes)
+    nothing = {
+        "chat_id": None, "content_digest": None, "content_status": "none", "content_uncovered": [],
+        "finish_reasons": [], "model_served": None, "usage": None,
+    }
+    cut_digest = f.digest(RESPONSE[:40])
+    cut = {
+        **record, **nothing, "outcome": "downstream_closed", "response_bytes": 40,
+        "bodies": f.bodies_commitment(OPENING, **{**hashes, "returned": cut_digest}),
+    }
     refused = {
-        **record, "outcome": "refused", "status": 400, "backend": None, "chat_id": None,
-        "model_served": None, "usage": None, "finish_reasons": [], "content_digest": None,
-        "content_status": "none", "content_uncovered": [], "challenge": None,
+        **record, **nothing, "outcome": "refused", "status": 400, "backend": None,
+        "challenge": None,
+        "bodies": f.bodies_commitment(OPENING, **{**hashes, "forwarded": None}),
     }
     partial = [*body_events(hashes)[:2], {
-        "type": "countersign.response.partial", "body_hash": f.digest(RESPONSE[:40]), "bytes": 40,
+        "type": "countersign.response.partial", "body_hash": cut_digest, "bytes": 40,
     }]
-    cut["bodies"] = f.bodies_commitment(
-        OPENING, hashes["received"], hashes["forwarded"], f.digest(RESPONSE[:40]))
-    cut.update(content_digest=None, content_status="none", content_uncovered=[],
-               finish_reasons=[], chat_id=None, model_served=None, usage=None)
-    refused["bodies"] = f.bodies_commitment(OPENING, hashes["received"], None, hashes["returned"])
-    received, _, returned = body_events(hashes)
     open_kind = "content_kind, finish_reasons and content_uncovered where the status is none"
     for name, own, events, assumes in (
         ("receipt.full", record, body_events(hashes), None),
@@ -228,7 +232,8 @@ def legacy_vectors():
                  {"request": REQUEST.decode("ascii"), "response": RESPONSE.decode("ascii")},
                  {"text": text})
     key = curves.public_key(ADDRESS_SECRET)
-    for name, own in (("legacy.eip191", text), ("legacy.eip191.multibyte", "h\u00e9llo \U0001f511")):
+    multibyte = "h\u00e9llo \U0001f511"
+    for name, own in (("legacy.eip191", text), ("legacy.eip191.multibyte", multibyte)):
         signature = curves.eip191_sign(ADDRESS_SECRET, own)
         if curves.eip191_recover(own, signature) != curves.address(key):
             raise AssertionError("a signature of our own does not recover")

@@ -10,20 +10,14 @@ export const OPAQUE_FIELD = Object.freeze({
   driverVersion: 3,
   vbiosVersion: 6,
   nvdec0Status: 11,
-  measurementCounters: 12,
-  boardId: 14,
-  chipSku: 15,
-  project: 17,
-  projectSku: 18,
   fwid: 20,
   protectedPcieStatus: 21,
-  opaqueDataVersion: 34,
   featureFlag: 36,
 })
 
 /** Values of the one-byte status fields; far apart, so that no single bit flip turns one into the other. */
-export const STATUS_ON = 0xaa
-export const STATUS_OFF = 0x55
+const STATUS_ON = 0xaa
+const STATUS_OFF = 0x55
 
 /** SHA-384 of the firmware that holds the attestation key. */
 export const FWID_BYTES = 48

@@ -53,9 +53,9 @@ function judgeUnique(devices: readonly GpuDeviceVerdict[]): Check {
   for (const [index, { evidence }] of devices.entries()) {
     const certificates = evidence?.chain.slice(0, 2) ?? []
     for (const [place, { serial, spki }] of certificates.entries()) {
-      for (const name of [`serial ${place} ${toHex(serial)}`, `key ${toHex(spki)}`]) {
+      for (const name of [`serial ${place} ${toHex(serial)}`, `key ${place} ${toHex(spki)}`]) {
         const other = owner.get(name)
-        if (other !== undefined && other !== index) {
+        if (other !== undefined) {
           const detail = `elements ${other} and ${index} are one device`
           return fail(id, 'gpu_duplicate', UNIQUE_PROVES, detail)
         }

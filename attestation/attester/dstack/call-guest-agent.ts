@@ -152,6 +152,6 @@ function readAnswer(method: string, { status, body }: Exchange): AgentAnswer {
 function safeText(text: string): string {
   return text
     .slice(0, MAX_ERROR_TEXT)
-    
+    .replace(LONG_HEX, '<hex>')
     .replace(/[^\x20-\x7e]/g, ' ')
 }

@@ -1,0 +1,39 @@
+/**
+ * The configuration as it is attested: everything a relying party may want to know or to diff, no secret.
+ *
+ * @module
+ */
+import type { JsonObject } from '../../attestation/protocol/json.ts'
+import type { AddressKeySource } from '../../enclave/keys/address-key.ts'
+import type { PrincipalConfig } from '../relay/principals.ts'
+import { limitsOf } from './config.ts'
+import type { Config } from './config.ts'
+
+export interface AttestedFacts {
+  readonly version: string
+  readonly simulated: boolean
+  readonly addressKeySource: AddressKeySource
+  readonly gpuRequired: number
+  readonly principals: readonly PrincipalConfig[]
+}
+
+/** Served as `config` in the document; its JCS is what `config_digest` is of. Fixed for the boot. */
+export function attestedConfig(config: Config, facts: AttestedFacts): JsonObject {
+  const principals = new Map(facts.principals.map(({ name, relay }) => [name, { name, relay }]))
+  return {
+    version: facts.version,
+    simulation: facts.simulated,
+    upstreams: config.upstreams.map(({ name, url, models }) => ({ name, url, models })),
+    allow_remote_upstream: config.allow_remote_upstream,
+    address_key: { source: facts.addressKeySource, generation: 0 },
+    gpu: { required: facts.gpuRequired },
+    collateral: { stapled: false },
+    doors: [...config.doors],
+    principals: [...principals.values()],
+    legacy_text: 'two-part',
+    // The only change ever made to a request: ACI's constraints are taken out. The receipt shows both hashes.
+    rewrites: ['aci_constraints'],
+    logging: { content: false },
+    limits: { ...limitsOf(config) },
+  }
+}

@@ -1,0 +1,70 @@
+/**
+ * The configuration: one schema. Secrets are not in it; tokens come beside it and only their hashes are kept.
+ *
+ * @module
+ */
+import { z } from 'zod'
+import { ADDRESS_KEY_SOURCES } from '../../enclave/keys/address-key.ts'
+import { DEFAULT_LIMITS } from '../limits.ts'
+import type { Limits } from '../limits.ts'
+import { DOORS } from '../routes/attestation.ts'
+
+/** GPUs that one machine can be required to have. */
+export const MAX_GPUS = 16
+/** A limit may be set to anything a timer and a buffer can hold. */
+const MAX_LIMIT = 2 ** 31 - 1
+
+const name = z.string().regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, 'a short lower-case name')
+
+const limitNames = Object.keys(DEFAULT_LIMITS) as (keyof Limits)[]
+const limit = z.number().int().positive().max(MAX_LIMIT)
+
+const schema = z.strictObject({
+  listen: z
+    .strictObject({
+      host: z.string().default('127.0.0.1'),
+      port: z.number().int().min(0).max(65_535).default(8080),
+    })
+    .prefault({}),
+  upstreams: z
+    .array(
+      z.strictObject({
+        name: name,
+        url: z.string().max(512),
+        models: z.array(z.string().min(1).max(256)).max(256).default([]),
+      }),
+    )
+    .min(1, 'name at least one upstream')
+    .max(64),
+  address_key: z.enum(ADDRESS_KEY_SOURCES).optional(),
+  gpu: z.strictObject({ required: z.number().int().min(0).max(MAX_GPUS) }).optional(),
+  doors: z.array(z.enum(DOORS)).default([...DOORS]),
+  allow_remote_upstream: z.boolean().default(false),
+  limits: z.partialRecord(z.enum(limitNames), limit).default({}),
+})
+
+export type Config = z.output<typeof schema>
+
+export type ConfigResult =
+  | { readonly ok: true; readonly config: Config }
+  | { readonly ok: false; readonly problems: readonly string[] }
+
+/** Checks a configuration; unknown members are refused, with the path of each problem. */
+export function parseConfig(value: unknown): ConfigResult {
+  const result = schema.safeParse(value)
+  if (result.success) return { ok: true, config: result.data }
+  return {
+    ok: false,
+    problems: result.error.issues.map(
+      (issue) => `${issue.path.map(String).join('.') || '(top)'}: ${issue.message}`,
+    ),
+  }
+}
+
+/** The limits in force: the defaults with what the configuration changes. */
+export function limitsOf(config: Config): Limits {
+  const changed = Object.fromEntries(
+    Object.entries(config.limits).filter(([, value]) => value !== undefined),
+  )
+  return { ...DEFAULT_LIMITS, ...changed }
+}

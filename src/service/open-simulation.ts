@@ -1,0 +1,84 @@
+/**
+ * A simulated confidential VM in this process: guest agent on a unix socket, GPUs, roots that exist for one run.
+ *
+ * The service uses it through the same client as the real one. Its evidence is worth nothing and says so.
+ *
+ * @module
+ */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { connectGuestAgent } from '../../attestation/attester/dstack/guest-agent.ts'
+import { openGuest } from '../../attestation/attester/dstack/open-guest.ts'
+import type {
+  CpuEvidenceSource,
+  GpuEvidenceSource,
+} from '../../attestation/attester/evidence-source.ts'
+import { nodeCrypto } from '../../attestation/crypto/node.ts'
+import { toHex } from '../../attestation/protocol/hex.ts'
+import { createSimulatedGuest } from '../../attestation/simulator/dstack/create-simulated-guest.ts'
+import { startGuestAgent } from '../../attestation/simulator/dstack/start-guest-agent.ts'
+import type { AgentFaults } from '../../attestation/simulator/dstack/start-guest-agent.ts'
+import { collectSimulatedGpuEvidence } from '../../attestation/simulator/nvidia/collect-simulated-gpu-evidence.ts'
+import { createNvidiaPki } from '../../attestation/simulator/nvidia/create-nvidia-pki.ts'
+import { createEphemeralAddressKey } from '../../enclave/keys/address-key.ts'
+import type { AddressKey } from '../../enclave/keys/address-key.ts'
+import { deriveAddressKey } from './derive-address-key.ts'
+
+/** What a verifier must be told, beside being told to accept simulations. Lower-case hex of SHA-256 over DER. */
+export interface SimulatedRoots {
+  readonly sgx: string
+  readonly nvidia: string
+  /** Compressed secp256k1 point of the KMS root, hex; null without a KMS. */
+  readonly kms: string | null
+}
+
+export interface Simulation {
+  readonly cpu: CpuEvidenceSource
+  readonly gpu: GpuEvidenceSource
+  readonly gpus: number
+  readonly address: AddressKey
+  readonly roots: SimulatedRoots
+  readonly socketPath: string
+  close(): Promise<void>
+}
+
+export interface SimulationOptions {
+  readonly composeText: string
+  readonly gpus: number
+  readonly addressKey: 'derived' | 'ephemeral'
+  readonly faults?: AgentFaults
+  readonly now?: Date
+}
+
+export async function openSimulation(options: SimulationOptions): Promise<Simulation> {
+  const now = options.now ?? new Date()
+  const guest = createSimulatedGuest({ composeText: options.composeText, now, gpus: options.gpus })
+  const pki = createNvidiaPki({ now, gpus: options.gpus })
+  const folder = await mkdtemp(join(tmpdir(), 'countersign-sim-'))
+  const socketPath = join(folder, 'dstack.sock')
+  const running = await startGuestAgent(guest, {
+    socketPath,
+    ...(options.faults === undefined ? {} : { faults: options.faults }),
+  })
+  const agent = connectGuestAgent(socketPath)
+  return {
+    cpu: await openGuest(agent),
+    gpu: { collect: (nonce) => Promise.resolve(collectSimulatedGpuEvidence(pki, nonce)) },
+    gpus: options.gpus,
+    address:
+      options.addressKey === 'derived'
+        ? await deriveAddressKey(agent)
+        : createEphemeralAddressKey(nodeCrypto),
+    roots: {
+      sgx: toHex(guest.pki.rootSha256),
+      nvidia: toHex(pki.rootSha256),
+      kms: guest.keys.kmsRootPublicKey === null ? null : toHex(guest.keys.kmsRootPublicKey),
+    },
+    socketPath,
+    async close() {
+      await running.close()
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+}

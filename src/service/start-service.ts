@@ -1,0 +1,193 @@
+/**
+ * Puts the service together and starts it: keys, attestation, receipts, relay, control plane, gate.
+ *
+ * @module
+ */
+import { unlink } from 'node:fs/promises'
+import type { AddressInfo } from 'node:net'
+import { nodeCrypto } from '../../attestation/crypto/node.ts'
+import type {
+  CpuEvidenceSource,
+  GpuEvidenceSource,
+} from '../../attestation/attester/evidence-source.ts'
+import { ACI_VERSION } from '../../attestation/protocol/aci-statement.ts'
+import { toSha256Digest } from '../../attestation/protocol/hex.ts'
+import { canonicalBytes } from '../../attestation/protocol/jcs.ts'
+import type { JsonObject } from '../../attestation/protocol/json.ts'
+import { createAttestor } from '../../enclave/attestation/attestor.ts'
+import type { AddressKey } from '../../enclave/keys/address-key.ts'
+import { createBootKeys } from '../../enclave/keys/boot-keys.ts'
+import type { BootKeys } from '../../enclave/keys/boot-keys.ts'
+import { createReceiptIssuer } from '../../enclave/receipts/receipt-issuer.ts'
+import { createMemoryStore } from '../../enclave/receipts/receipt-store.ts'
+import { attestedConfig } from '../config/attested-config.ts'
+import { limitsOf } from '../config/config.ts'
+import type { Config } from '../config/config.ts'
+import { createChatRecorder } from '../relay/chat-recorder.ts'
+import { createAuthenticator } from '../relay/principals.ts'
+import type { PrincipalConfig } from '../relay/principals.ts'
+import { openUpstreams } from '../relay/upstreams.ts'
+import { createControlPlane } from '../routes/control-plane.ts'
+import { VERSION } from '../version.ts'
+import { createServer } from './create-server.ts'
+import { createServiceState } from './state.ts'
+
+/** Milliseconds between two attempts to pass the gate at start. */
+export const GATE_RETRY_MS = 2_000
+
+export interface ServiceLog {
+  info(fields: Readonly<Record<string, unknown>>, message: string): void
+  warn(fields: Readonly<Record<string, unknown>>, message: string): void
+  error(fields: Readonly<Record<string, unknown>>, message: string): void
+}
+
+export const SILENT_LOG: ServiceLog = { info: () => {}, warn: () => {}, error: () => {} }
+
+export interface ServiceParts {
+  readonly config: Config
+  readonly principals: readonly PrincipalConfig[]
+  readonly cpu: CpuEvidenceSource
+  readonly gpu: GpuEvidenceSource | null
+  readonly gpuRequired: number
+  readonly address: AddressKey
+  readonly simulated: boolean
+  readonly log: ServiceLog
+  /**
+   * Judges the service's own document before it serves.
+   * @returns null where it may serve, else the code of the hard cause
+   */
+  readonly gate: (document: string) => string | null
+  /** Unix milliseconds. */
+  readonly nowMs?: () => number
+}
+
+export interface Service {
+  readonly url: string
+  readonly host: string
+  readonly port: number
+  readonly keys: BootKeys
+  readonly config: JsonObject
+  /** Resolves when the gate was passed; stays open while it is not. */
+  readonly ready: Promise<void>
+  /** Stops taking requests, lets open ones finish within their time, closes. */
+  close(): Promise<void>
+}
+
+export async function startService(parts: ServiceParts): Promise<Service> {
+  const { config, principals, cpu, address, simulated, log } = parts
+  const nowMs = parts.nowMs ?? Date.now
+  const now = () => Math.floor(nowMs() / 1000)
+  const limits = limitsOf(config)
+  const document = attestedConfig(config, {
+    version: VERSION,
+    simulated,
+    addressKeySource: address.source,
+    gpuRequired: parts.gpuRequired,
+    principals,
+  })
+  const configDigest = toSha256Digest(nodeCrypto.sha256(canonicalBytes(document)))
+  const keys = createBootKeys({
+    now: now(),
+    subject: `dstack-app://${cpu.facts.appId}`,
+    simulated,
+    address,
+    crypto: nodeCrypto,
+  })
+  const attestor = createAttestor({
+    keys,
+    config: document,
+    configDigest,
+    cpu,
+    gpu: parts.gpu,
+    nowMs,
+  })
+  const store = createMemoryStore(limits.receipts)
+  const issuer = createReceiptIssuer({ keys, configDigest, store, now })
+  const state = createServiceState({
+    maxOpen: limits.openRequests,
+    keysetNotAfter: keys.keyset.not_after,
+    now,
+  })
+  const upstreams = openUpstreams(config.upstreams, limits)
+  const authenticate = createAuthenticator(principals)
+  const headers = ['X-ACI-Version', ACI_VERSION, 'X-ACI-Keyset-Digest', keys.keysetDigest]
+  const controlPlane = createControlPlane({
+    attestor,
+    keys,
+    facts: cpu.facts,
+    doors: config.doors,
+    store,
+    issuer,
+    authenticate,
+    state,
+    version: VERSION,
+    headers,
+    onFault: (error) => log.error({ fault: faultName(error) }, 'a control-plane request failed'),
+  })
+  const server = createServer({
+    authenticate,
+    upstreams,
+    recorder: createChatRecorder({ issuer, sseLineBytes: limits.sseLineBytes }),
+    limits,
+    state,
+    headers,
+    controlPlane,
+  })
+  const { host, port } = config.listen
+  const socketPath = host.startsWith('unix:') ? host.slice('unix:'.length) : null
+  if (socketPath !== null) await unlink(socketPath).catch(() => {})
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(socketPath === null ? { host, port } : { path: socketPath }, resolve)
+  })
+  const bound = server.address() as AddressInfo | string | null
+  const actualPort = typeof bound === 'object' && bound !== null ? bound.port : 0
+
+  let closing = false
+  const ready = (async () => {
+    for (;;) {
+      if (closing) return
+      try {
+        const cause = parts.gate(await attestor.document(null))
+        if (cause === null) {
+          state.attested()
+          log.info({ keyset: keys.keysetDigest }, 'attested to itself; serving')
+          return
+        }
+        log.error({ cause }, 'refuses to serve: its own evidence does not pass')
+      } catch (error) {
+        log.warn({ cause: faultName(error) }, 'no evidence yet; will try again')
+      }
+      await new Promise((resolve) => setTimeout(resolve, GATE_RETRY_MS))
+    }
+  })()
+
+  let closed: Promise<void> | null = null
+  return {
+    url: `http://${host.includes(':') ? `[${host}]` : host}:${actualPort}`,
+    host,
+    port: actualPort,
+    keys,
+    config: document,
+    ready,
+    close: () =>
+      (closed ??= (async () => {
+        closing = true
+        state.drain()
+        await state.idle(limits.drainMs)
+        const ended = new Promise<void>((resolve) => server.close(() => resolve()))
+        server.closeAllConnections()
+        await ended
+        await upstreams.close()
+      })()),
+  }
+}
+
+/** What of an error may be logged: its class and code, never its message, which may hold what was sent. */
+function faultName(error: unknown): string {
+  if (!(error instanceof Error)) return 'unknown'
+  const cause = error.cause instanceof Error ? ` < ${faultName(error.cause)}` : ''
+  return 'code' in error && typeof error.code === 'string'
+    ? `${error.name}:${error.code}${cause}`
+    : `${error.name}${cause}`
+}

@@ -1,0 +1,130 @@
+import { computeHmac, getBytes, keccak256, SigningKey, toUtf8Bytes } from 'ethers'
+import { describe, expect, test } from 'vitest'
+import type { Check } from '../../attestation/appraiser/check.ts'
+import { verifyCustody } from '../../attestation/appraiser/custody/verify-custody.ts'
+import type { CustodyEvidence } from '../../attestation/appraiser/custody/verify-custody.ts'
+import { nodeCrypto } from '../../attestation/crypto/node.ts'
+import { hex, PORTS } from './x509.helpers.ts'
+
+const APP_ID = hex('5bb4ff9a3837357f19dc176407a5709c62eb6c56')
+const PURPOSE = 'countersign/address/secp256k1/v1'
+
+const key = (seed: string): SigningKey =>
+  new SigningKey(computeHmac('sha256', toUtf8Bytes('test'), toUtf8Bytes(seed)))
+const compressed = (signer: SigningKey): Uint8Array => getBytes(signer.compressedPublicKey)
+const ROOT = key('root')
+const APP = key('app')
+const DERIVED = key('derived')
+
+/** r ‖ s ‖ recovery id, as the guest agent and the KMS write it; signed by ethers, not by the code under test. */
+function signed(signer: SigningKey, message: Uint8Array): Uint8Array {
+  const { r, s, yParity } = signer.sign(keccak256(message))
+  return Uint8Array.of(...getBytes(r), ...getBytes(s), yParity)
+}
+
+function chain(
+  publicKey: Uint8Array,
+  purpose = PURPOSE,
+  appId = APP_ID,
+  app = APP,
+  root = ROOT,
+): Uint8Array[] {
+  const text = `${purpose}:${Buffer.from(publicKey).toString('hex')}`
+  const issued = Buffer.concat([toUtf8Bytes('dstack-kms-issued:'), appId, compressed(app)])
+  return [signed(app, toUtf8Bytes(text)), signed(root, issued)]
+}
+
+const GOOD: CustodyEvidence = {
+  publicKey: compressed(DERIVED),
+  purpose: PURPOSE,
+  signatureChain: chain(compressed(DERIVED)),
+  appId: APP_ID,
+}
+
+function outcome(
+  change: Partial<CustodyEvidence>,
+  kmsRoots = [compressed(ROOT)],
+  crypto = nodeCrypto,
+): string {
+  const checks: Check[] = verifyCustody({ ...GOOD, ...change }, { crypto, kmsRoots })
+  expect(checks.map(({ id }) => id)).toEqual(['custody.app_key', 'custody.kms_root'])
+  return checks.map(({ status, code }) => `${status} ${code}`).join(', ')
+}
+
+const ACCEPTED = 'pass ok, pass ok'
+const NOT_THIS_ROOT = 'skip depends_on_failed, fail custody_root_untrusted'
+
+describe('GetKey signature chain', () => {
+  test.each(PORTS)('leads a derived key to a pinned KMS root (%s)', (_, crypto) => {
+    expect(outcome({}, [compressed(ROOT)], crypto)).toBe(ACCEPTED)
+    expect(outcome({}, [compressed(APP), compressed(ROOT)], crypto)).toBe(ACCEPTED)
+    const ed25519 = new Uint8Array(32).fill(9)
+    expect(outcome({ publicKey: ed25519, signatureChain: chain(ed25519) }, undefined, crypto)).toBe(
+      ACCEPTED,
+    )
+  })
+
+  test.each<[string, Partial<CustodyEvidence>]>([
+    ['another key', { publicKey: compressed(key('other')) }],
+    ['another purpose', { purpose: 'other' }],
+    ['another app', { appId: new Uint8Array(20) }],
+    [
+      'another app key in the first signature',
+      {
+        signatureChain: [
+          chain(compressed(DERIVED), PURPOSE, APP_ID, key('x'))[0] ?? APP_ID,
+          GOOD.signatureChain[1] ?? APP_ID,
+        ],
+      },
+    ],
+    [
+      'a root that is not pinned',
+      { signatureChain: chain(compressed(DERIVED), PURPOSE, APP_ID, APP, key('x')) },
+    ],
+    ['the two signatures swapped', { signatureChain: [...GOOD.signatureChain].reverse() }],
+  ])('is refused for %s', (_, change) => {
+    expect(outcome(change)).toBe(NOT_THIS_ROOT)
+  })
+
+  test('a flipped bit in either signature is refused', () => {
+    for (const which of [0, 1]) {
+      for (const at of [0, 31, 32, 63, 64]) {
+        const signatureChain = GOOD.signatureChain.map((signature) => new Uint8Array(signature))
+        const signature = signatureChain[which] ?? new Uint8Array()
+        signature[at] = (signature[at] ?? 0) ^ 1
+        expect(outcome({ signatureChain })).not.toBe(ACCEPTED)
+      }
+    }
+  })
+
+  test.each<[string, Uint8Array]>([
+    ['64 bytes', new Uint8Array(64).fill(1)],
+    ['66 bytes', new Uint8Array(66).fill(1)],
+    ['a recovery id of 27', Uint8Array.of(...new Uint8Array(64).fill(1), 27)],
+    ['only zeros', new Uint8Array(65)],
+  ])('signatures of %s are malformed', (_, bad) => {
+    const [first = bad, second = bad] = GOOD.signatureChain
+    expect(outcome({ signatureChain: [bad, second] })).toBe(
+      'fail custody_malformed, skip depends_on_failed',
+    )
+    expect(outcome({ signatureChain: [first, bad] })).toBe(
+      'skip depends_on_failed, fail custody_malformed',
+    )
+    expect(outcome({ signatureChain: [first, second, bad] })).toBe(
+      'fail custody_malformed, skip depends_on_failed',
+    )
+  })
+
+  test('nothing passes without a KMS, a pinned root or a verified app id', () => {
+    const [first = APP_ID] = GOOD.signatureChain
+    const absent = 'skip not_provided, skip not_provided'
+    expect(outcome({ signatureChain: [] })).toBe(absent)
+    expect(outcome({ signatureChain: [first] })).toBe(absent)
+    expect(outcome({ signatureChain: [first, new Uint8Array(0)] })).toBe(absent)
+    expect(outcome({}, [])).toBe(absent)
+    expect(outcome({ appId: null })).toBe('skip depends_on_failed, skip depends_on_failed')
+    expect(outcome({ appId: new Uint8Array(32) })).toBe(
+      'skip depends_on_failed, skip depends_on_failed',
+    )
+  })
+})
