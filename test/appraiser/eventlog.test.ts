@@ -163,6 +163,13 @@ describe('replay', () => {
     expect(outcome(replay([...LOG, runtime('user-event')], LOG))).toBe(mismatch)
   })
 
+  test('a supplied digest that is wrong is refused even where name and payload replay', () => {
+    const wrong = edit(LOG, 'app-id', { digest: digestV1('app-id', '00') })
+    expect(outcome(replay(wrong, LOG))).toBe(
+      'digests event_digest_mismatch, system_events depends_on_failed',
+    )
+  })
+
   test('fails without the registers of a quote', () => {
     const result = replayEventLog(JSON.stringify(LOG), [], nodeCrypto)
     expect(outcome(result)).toMatch(

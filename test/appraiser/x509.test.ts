@@ -44,7 +44,8 @@ describe('strict DER', () => {
     ['a set out of order', '3106020102020101'],
     ['a constructed octet string', '2403040141'],
     ['a primitive sequence', '1003020101'],
-    ['a tag number above 30', '1f1e00'],
+    ['a tag number above 30', '1f00'],
+    ['a context tag number above 30', '9f00'],
     ['bytes after the end', '05000500'],
     ['content longer than the input', '300502010'],
     ['a header alone', '30'],
@@ -194,6 +195,30 @@ describe('certificates', () => {
   ])('refuses %s', (_, detail, extensions) => {
     const [built = new Uint8Array()] = issueChain([{ extensions }, {}]).ders
     expect(parseCertificate(built)).toEqual({ ok: false, detail })
+  })
+
+  const edits: readonly [string, string, string, string][] = [
+    [
+      'two signature algorithms',
+      'two signature algorithms',
+      '06082a8648ce3d040302',
+      '06082a8648ce3d040303',
+    ],
+    ['an encoded default of critical', 'malformed extensions', '0101ff04', '01010004'],
+    ['version 2', 'not v3', 'a003020102', 'a003020101'],
+    ['a compressed key', 'not an uncompressed P-256 or P-384 key', '03420004', '03420002'],
+    [
+      'another curve',
+      'not an uncompressed P-256 or P-384 key',
+      '06082a8648ce3d030107',
+      '06082a8648ce3d030101',
+    ],
+  ]
+  test.each(edits)('refuses %s', (_, detail, from, to) => {
+    const text = toHex(leaf)
+    // The first occurrence lies in the signed part.
+    expect(text).toContain(from)
+    expect(parseCertificate(hex(text.replace(from, to)))).toEqual({ ok: false, detail })
   })
 
   test.runIf(haveFixtures('nvidia'))('reads NVIDIA certificates that never expire', () => {
