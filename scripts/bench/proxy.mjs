@@ -1,0 +1,69 @@
+// One relay in a process of its own, for the benchmark: signed as it ships, or with a recorder that reads and signs
+// nothing. The second exists here alone; nothing in the package can be configured into it.
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { createHash } from 'node:crypto'
+import { nodeCrypto } from '../../dist/attestation/crypto/node.js'
+import { createEphemeralAddressKey } from '../../dist/enclave/keys/address-key.js'
+import { createBootKeys } from '../../dist/enclave/keys/boot-keys.js'
+import { createReceiptIssuer } from '../../dist/enclave/receipts/receipt-issuer.js'
+import { createMemoryStore } from '../../dist/enclave/receipts/receipt-store.js'
+import { DEFAULT_LIMITS } from '../../dist/src/limits.js'
+import { createChatRecorder } from '../../dist/src/relay/chat-recorder.js'
+import { createAuthenticator } from '../../dist/src/relay/principals.js'
+import { openUpstreams } from '../../dist/src/relay/upstreams.js'
+import { createServer } from '../../dist/src/service/create-server.js'
+import { createServiceState } from '../../dist/src/service/state.js'
+
+const [kind, upstreamUrl, token] = process.argv.slice(2)
+const now = () => Math.floor(Date.now() / 1000)
+
+function signedRecorder() {
+  const address = createEphemeralAddressKey(nodeCrypto)
+  const keys = createBootKeys({
+    now: now(),
+    subject: null,
+    simulated: true,
+    address,
+    crypto: nodeCrypto,
+  })
+  const store = createMemoryStore(20_000)
+  const configDigest = `sha256:${'00'.repeat(32)}`
+  const issuer = createReceiptIssuer({ keys, configDigest, store, now })
+  return createChatRecorder({ issuer, sseLineBytes: DEFAULT_LIMITS.sseLineBytes })
+}
+
+const unsignedRecorder = {
+  admit: () => ({
+    headers: [],
+    readRequest: (body) => ({ ok: true, facts: { model: null, forward: body } }),
+    cutRequest() {},
+    look() {},
+    sent() {},
+    terminatorInSight: false,
+    buffered() {},
+    complete: true,
+    settle: () => null,
+  }),
+}
+
+const state = createServiceState({ maxOpen: 100_000, keysetNotAfter: Infinity, now })
+state.attested()
+const server = createServer({
+  authenticate: createAuthenticator([
+    { name: 'bench', relay: false, tokenHash: createHash('sha256').update(token).digest() },
+  ]),
+  upstreams: openUpstreams([{ name: 'bench', url: upstreamUrl, models: [] }], DEFAULT_LIMITS),
+  recorder: kind === 'signed' ? signedRecorder() : unsignedRecorder,
+  limits: DEFAULT_LIMITS,
+  state,
+  headers: ['X-ACI-Version', 'aci/1', 'X-ACI-Keyset-Digest', `sha256:${'00'.repeat(32)}`],
+  controlPlane: (_req, res) => res.writeHead(404).end(),
+})
+const delay = monitorEventLoopDelay({ resolution: 10 })
+delay.enable()
+process.on('message', (message) => {
+  if (message === 'reset') delay.reset()
+  const { user, system } = process.cpuUsage()
+  process.send({ cpuUs: user + system, loopDelayP99Ms: delay.percentile(99) / 1e6 })
+})
+server.listen({ host: '127.0.0.1', port: 0 }, () => process.send({ port: server.address().port }))

@@ -1,0 +1,255 @@
+/**
+ * `countersign serve`: the sidecar.
+ *
+ * @module
+ */
+import { readFile, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pino } from 'pino'
+import { findGuestAgent } from '../../attestation/attester/dstack/find-guest-agent.ts'
+import { connectGuestAgent } from '../../attestation/attester/dstack/guest-agent.ts'
+import { GuestAgentError } from '../../attestation/attester/dstack/guest-agent-error.ts'
+import { openGuest } from '../../attestation/attester/dstack/open-guest.ts'
+import { isTeeMachine } from '../../attestation/attester/dstack/tee-machine.ts'
+import { nodeCrypto } from '../../attestation/crypto/node.ts'
+import { isJsonObject, parseJson } from '../../attestation/protocol/json.ts'
+import { createEphemeralAddressKey } from '../../enclave/keys/address-key.ts'
+import type { AddressKey, AddressKeySource } from '../../enclave/keys/address-key.ts'
+import { DEFAULT_SECP256K1_BACKEND } from '../../enclave/keys/secp256k1-signer.ts'
+import { parseConfig } from '../config/config.ts'
+import type { Config } from '../config/config.ts'
+import { readTokens } from '../config/read-tokens.ts'
+import { parseUpstreamUrl } from '../relay/upstreams.ts'
+import type { PrincipalConfig } from '../relay/principals.ts'
+import { deriveAddressKey } from '../service/derive-address-key.ts'
+import { createGate } from '../service/gate.ts'
+import { openSimulation } from '../service/open-simulation.ts'
+import type { SimulatedRoots } from '../service/open-simulation.ts'
+import { startService } from '../service/start-service.ts'
+import type { Service, ServiceParts } from '../service/start-service.ts'
+import { EXIT } from './exit-codes.ts'
+
+export interface ServeOptions {
+  readonly config?: string
+  readonly listen?: string
+  readonly upstream?: readonly string[]
+  readonly addressKey?: string
+  readonly requireGpu?: string
+  readonly allowRemoteUpstream?: boolean
+  readonly simulate?: boolean
+  readonly compose?: string
+}
+
+/** A refusal to start: one sentence, and nothing else is printed. */
+export class Refusal extends Error {
+  override readonly name = 'Refusal'
+}
+
+export const SIMULATION_NOTICE =
+  'SIMULATION: keys, quotes and GPU evidence are made up on this machine and prove nothing.'
+
+/** What a simulated guest says it runs when no compose file is given. */
+const SIMULATED_COMPOSE = '{"name":"countersign-simulated","runner":"docker-compose"}'
+
+const MAX_CONFIG_BYTES = 256 * 1024
+
+async function readJsonFile(path: string): Promise<unknown> {
+  let bytes: Buffer
+  try {
+    bytes = await readFile(path)
+  } catch {
+    throw new Refusal(`The configuration file ${path} cannot be read.`)
+  }
+  if (bytes.length > MAX_CONFIG_BYTES) throw new Refusal(`${path} is too large.`)
+  const parsed = parseJson(bytes)
+  if (!parsed.ok) throw new Refusal(`${path} is not a JSON document (${parsed.fault}).`)
+  return parsed.value
+}
+
+function parseListen(text: string): { host: string; port: number } {
+  const match = /^(?:\[([0-9a-fA-F:]+)\]|([^:]*)):(\d{1,5})$/.exec(text)
+  const port = Number(match?.[3])
+  if (match === null || port > 65_535) {
+    throw new Refusal(`--listen takes host:port, for example 127.0.0.1:8080; got ${text}.`)
+  }
+  return { host: match[1] ?? (match[2] === '' ? '0.0.0.0' : (match[2] ?? '127.0.0.1')), port }
+}
+
+function parseUpstreamFlag(text: string, index: number): { name: string; url: string } {
+  const match = /^([a-z0-9][a-z0-9._-]{0,63})=(.+)$/.exec(text)
+  return match === null
+    ? { name: index === 0 ? 'upstream' : `upstream-${index + 1}`, url: text }
+    : { name: match[1] ?? '', url: match[2] ?? '' }
+}
+
+/** The file's members with the flags on top. */
+export async function loadConfig(options: ServeOptions): Promise<Config> {
+  const file = options.config === undefined ? {} : await readJsonFile(options.config)
+  if (!isJsonObject(file)) throw new Refusal('The configuration is not a JSON object.')
+  const result = parseConfig({
+    ...file,
+    ...(options.listen === undefined ? {} : { listen: parseListen(options.listen) }),
+    ...(options.upstream === undefined
+      ? {}
+      : { upstreams: options.upstream.map(parseUpstreamFlag) }),
+    ...(options.addressKey === undefined ? {} : { address_key: options.addressKey }),
+    ...(options.requireGpu === undefined
+      ? {}
+      : { gpu: { required: Number(options.requireGpu) } }),
+    ...(options.allowRemoteUpstream === true ? { allow_remote_upstream: true } : {}),
+  })
+  if (!result.ok) throw new Refusal(`The configuration is wrong: ${result.problems.join('; ')}.`)
+  for (const { name, url } of result.config.upstreams) {
+    const parsed = parseUpstreamUrl(url)
+    if (parsed === null) {
+      throw new Refusal(`Upstream ${name}: write unix:/path.sock or http://address:port.`)
+    }
+    if (parsed.kind === 'http' && !parsed.local && !result.config.allow_remote_upstream) {
+      throw new Refusal(
+        `Upstream ${name} is not a unix socket or a literal address of this machine's own networks; ` +
+          'a name is resolved by somebody else, and prompts would leave the confidential VM ' +
+          '(--allow-remote-upstream permits it and is attested).',
+      )
+    }
+  }
+  return result.config
+}
+
+export function loadTokens(environment: NodeJS.ProcessEnv): readonly PrincipalConfig[] {
+  const result = readTokens(environment['COUNTERSIGN_TOKENS'] ?? '')
+  if (!result.ok) throw new Refusal(`COUNTERSIGN_TOKENS: ${result.problem}.`)
+  if (result.principals.length === 0) {
+    throw new Refusal('No bearer token is set: put name:token into COUNTERSIGN_TOKENS.')
+  }
+  return result.principals
+}
+
+interface Machine {
+  readonly parts: Pick<
+    ServiceParts,
+    'cpu' | 'gpu' | 'gpuRequired' | 'address' | 'simulated' | 'gate'
+  >
+  readonly roots: SimulatedRoots | null
+  close(): Promise<void>
+}
+
+async function simulatedMachine(config: Config, options: ServeOptions): Promise<Machine> {
+  const place = isTeeMachine()
+  if (place !== null) {
+    throw new Refusal(`--simulate is refused on a machine that could be real: ${place} exists.`)
+  }
+  const gpus = config.gpu?.required ?? 1
+  const simulation = await openSimulation({
+    composeText:
+      options.compose === undefined ? SIMULATED_COMPOSE : await readFile(options.compose, 'utf8'),
+    gpus: Math.max(gpus, 1),
+    addressKey: config.address_key ?? 'derived',
+  })
+  return {
+    parts: {
+      cpu: simulation.cpu,
+      gpu: gpus === 0 ? null : simulation.gpu,
+      gpuRequired: gpus,
+      address: simulation.address,
+      simulated: true,
+      gate: createGate(simulation.roots),
+    },
+    roots: simulation.roots,
+    close: () => simulation.close(),
+  }
+}
+
+async function realMachine(config: Config): Promise<Machine> {
+  const socket = findGuestAgent()
+  if (socket === null) {
+    throw new Refusal(
+      'No dstack guest agent was found (/var/run/dstack.sock is not mounted), so there is nothing to attest with; ' +
+        '--simulate runs without one and proves nothing.',
+    )
+  }
+  if (config.gpu === undefined) {
+    throw new Refusal('Say how many GPUs the machine must have: --require-gpu N.')
+  }
+  if (config.gpu.required > 0) {
+    throw new Refusal(
+      'This version collects GPU evidence in simulation only; --require-gpu 0 attests the CPU alone and says so.',
+    )
+  }
+  const agent = connectGuestAgent(socket)
+  const cpu = await openGuest(agent)
+  const kms = cpu.facts.keyProvider?.name === 'kms'
+  const source: AddressKeySource | undefined = config.address_key ?? (kms ? 'derived' : undefined)
+  if (source === undefined) {
+    throw new Refusal(
+      `The key provider is ${cpu.facts.keyProvider?.name ?? 'none'}, so a derived address is lost with any change of the ` +
+        'measured software: choose --address-key derived or --address-key ephemeral in words.',
+    )
+  }
+  if (source === 'derived' && (cpu.facts.keyProvider?.name ?? 'none') === 'none') {
+    throw new Refusal('Without a key provider no address can be derived: --address-key ephemeral.')
+  }
+  const address: AddressKey =
+    source === 'derived' ? await deriveAddressKey(agent) : createEphemeralAddressKey(nodeCrypto)
+  return {
+    parts: { cpu, gpu: null, gpuRequired: 0, address, simulated: false, gate: createGate(null) },
+    roots: null,
+    close: () => Promise.resolve(),
+  }
+}
+
+/** Runs until SIGTERM or SIGINT. */
+export async function serve(options: ServeOptions): Promise<void> {
+  const config = await loadConfig(options)
+  const principals = loadTokens(process.env)
+  let machine: Machine
+  try {
+    machine = options.simulate === true ? await simulatedMachine(config, options) : await realMachine(config)
+  } catch (error) {
+    if (error instanceof GuestAgentError) {
+      throw new Refusal(`The guest agent does not answer as it should (${error.code}).`)
+    }
+    throw error
+  }
+  // Standard output is for logs; nothing in them is content, and tokens are never known here but as hashes.
+  const log = pino({ name: 'countersign' })
+  let service: Service
+  try {
+    service = await startService({ config, principals, ...machine.parts, log })
+  } catch (error) {
+    await machine.close()
+    const code = error instanceof Error && 'code' in error ? error.code : undefined
+    if (code === 'EADDRINUSE') throw new Refusal('The address to listen on is in use.')
+    throw error
+  }
+  const { address } = machine.parts
+  if (machine.roots !== null) {
+    const path = join(tmpdir(), `countersign-sim-roots-${process.pid}.json`)
+    await writeFile(path, JSON.stringify(machine.roots), { mode: 0o600 })
+    process.stderr.write(
+      `\n*** ${SIMULATION_NOTICE} ***\n    countersign verify ${service.url} --allow-simulated --roots ${path}\n\n`,
+    )
+  }
+  log.info(
+    { url: service.url, address: address.address, addressKey: address.source, secp256k1: DEFAULT_SECP256K1_BACKEND },
+    'listening',
+  )
+  await new Promise<void>((resolve) => {
+    const stop = () => resolve()
+    process.once('SIGTERM', stop)
+    process.once('SIGINT', stop)
+  })
+  log.info({}, 'draining')
+  await service.close()
+  await machine.close()
+}
+
+/** Prints a refusal as its one sentence. */
+export function exitWith(error: unknown): never {
+  if (error instanceof Refusal) {
+    process.stderr.write(`${error.message}\n`)
+    process.exit(EXIT.usage)
+  }
+  process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
+  process.exit(EXIT.internal)
+}
