@@ -9,6 +9,7 @@ import { secp256k1 } from '@noble/curves/secp256k1.js'
 import { hmac } from '@noble/hashes/hmac.js'
 import { sha256, sha384, sha512 } from '@noble/hashes/sha2.js'
 import { keccak_256 } from '@noble/hashes/sha3.js'
+import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js'
 import type { CryptoPort, NistCurve } from './port.ts'
 
 function withPrefix(point: Uint8Array): Uint8Array {
@@ -29,6 +30,8 @@ function verifies(check: () => boolean): boolean {
 
 export const nobleCrypto: CryptoPort = Object.freeze({
   sha256: (data: Uint8Array) => sha256(data),
+  sha256Text: (prefix: Uint8Array, text: string) =>
+    bytesToHex(sha256.create().update(prefix).update(utf8ToBytes(text)).digest()),
   sha384: (data: Uint8Array) => sha384(data),
   sha512: (data: Uint8Array) => sha512(data),
   keccak256: (data: Uint8Array) => keccak_256(data),

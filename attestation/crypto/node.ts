@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { createHash, createHmac, createPublicKey, timingSafeEqual, verify } from 'node:crypto'
+import { createHash, createHmac, createPublicKey, hash, timingSafeEqual, verify } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import { nobleCrypto } from './noble.ts'
 import type { CryptoPort, NistCurve } from './port.ts'
@@ -35,6 +35,14 @@ function nistKey(curve: NistCurve, point: Uint8Array): KeyObject {
 
 export const nodeCrypto: CryptoPort = Object.freeze({
   sha256: (data: Uint8Array) => createHash('sha256').update(data).digest(),
+  sha256Text: (prefix: Uint8Array, text: string) => {
+    if (prefix.length === 0) return hash('sha256', text)
+    // At most three bytes of UTF-8 for a UTF-16 code unit.
+    const input = Buffer.allocUnsafe(prefix.length + 3 * text.length)
+    input.set(prefix)
+    const length = prefix.length + input.write(text, prefix.length)
+    return hash('sha256', input.subarray(0, length))
+  },
   sha384: (data: Uint8Array) => createHash('sha384').update(data).digest(),
   sha512: (data: Uint8Array) => createHash('sha512').update(data).digest(),
   keccak256: nobleCrypto.keccak256,

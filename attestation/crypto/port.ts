@@ -14,6 +14,11 @@ export type NistCurve = 'P-256' | 'P-384'
 export interface CryptoPort {
   /** 32 bytes. */
   sha256(data: Uint8Array): Uint8Array
+  /**
+   * SHA-256 of prefix ‖ UTF-8(text), as 64 lower-case hex digits: one call for what every receipt does a dozen times.
+   * @param text well-formed Unicode
+   */
+  sha256Text(prefix: Uint8Array, text: string): string
   /** 48 bytes. */
   sha384(data: Uint8Array): Uint8Array
   /** 64 bytes. */

@@ -19,6 +19,8 @@ export const MAX_CHOICES = 128
 export const MAX_TOOL_CALLS = 128
 /** Names listed in `uncovered`, and the length of one. */
 export const MAX_UNCOVERED = 32
+/** Names remembered before they are sorted and cut. */
+const MAX_UNCOVERED_SEEN = 1024
 export const MAX_UNCOVERED_NAME = 128
 
 export interface ChatToolCall {
@@ -116,12 +118,12 @@ export class ChatAccumulator {
   }
 
   summarize(): ContentSummary {
-    const uncovered = [...this.#uncovered].sort()
     if (this.#malformed || this.#choices.size === 0) {
-      return { status: 'none', content: null, uncovered }
+      return { status: 'none', content: null, uncovered: [] }
     }
     const choices = this.#sorted().map(([index, state]) => this.#finishChoice(index, state))
-    if (this.#ambiguous) return { status: 'ambiguous', content: null, uncovered }
+    if (this.#ambiguous) return { status: 'ambiguous', content: null, uncovered: [] }
+    const uncovered = [...this.#uncovered].sort().slice(0, MAX_UNCOVERED)
     const status = uncovered.length === 0 ? 'covered' : 'partial'
     return { status, content: { choices, kind: 'chat/v1' }, uncovered }
   }
@@ -131,7 +133,7 @@ export class ChatAccumulator {
   }
 
   #cover(name: string): void {
-    if (this.#uncovered.size < MAX_UNCOVERED) {
+    if (this.#uncovered.size < MAX_UNCOVERED_SEEN) {
       this.#uncovered.add(name.toWellFormed().slice(0, MAX_UNCOVERED_NAME).toWellFormed())
     }
   }
@@ -170,7 +172,10 @@ export class ChatAccumulator {
       this.#malformed = true
       return
     }
+    const buffered = choice['delta'] === undefined || choice['delta'] === null
     let state = this.#choices.get(index)
+    // A buffered body states each choice once; two of one index would be read differently by different clients.
+    if (state !== undefined && isJsonObject(choice['message'])) this.#malformed = true
     if (state === undefined) {
       state = {
         role: null,
@@ -193,10 +198,10 @@ export class ChatAccumulator {
       this.#malformed = true
       return
     }
-    this.#addDelta(state, delta)
+    this.#addDelta(state, delta, buffered)
   }
 
-  #addDelta(state: ChoiceState, delta: Readonly<Record<string, unknown>>): void {
+  #addDelta(state: ChoiceState, delta: Readonly<Record<string, unknown>>, buffered: boolean): void {
     for (const name in delta) {
       const value = delta[name]
       if (value === null) continue
@@ -217,9 +222,7 @@ export class ChatAccumulator {
           state.refusal += this.#text(value)
           break
         case 'tool_calls':
-          this.#addToolCalls(state, value)
-          break
-        case 'logprobs':
+          this.#addToolCalls(state, value, buffered)
           break
         default:
           this.#cover(`message.${name}`)
@@ -227,7 +230,7 @@ export class ChatAccumulator {
     }
   }
 
-  #addToolCalls(state: ChoiceState, value: unknown): void {
+  #addToolCalls(state: ChoiceState, value: unknown, buffered: boolean): void {
     if (!Array.isArray(value)) {
       this.#malformed = true
       return
@@ -237,8 +240,8 @@ export class ChatAccumulator {
         this.#malformed = true
         return
       }
-      // Buffered calls carry no index: their place in the list is their index.
-      const index = item['index'] ?? position
+      // Buffered calls carry no index: their place in the list is their index. A streamed one must say where it belongs.
+      const index = buffered ? position : item['index']
       if (!isIndex(index, MAX_TOOL_CALLS)) {
         this.#malformed = true
         return

@@ -48,12 +48,17 @@ export function hex32Bytes(value: Hex32): Uint8Array {
 
 /** @throws TypeError where `bytes` is not 32 bytes long: a bug of the caller */
 export function toHex32(bytes: Uint8Array): Hex32 {
-  const text = toHex(bytes)
-  if (!isHex32(text)) throw new TypeError(`expected 32 bytes, got ${bytes.length}`)
-  return text
+  if (bytes.length !== 32) throw new TypeError(`expected 32 bytes, got ${bytes.length}`)
+  return toHex(bytes) as Hex32
 }
 
 /** Spells a SHA-256 value as `sha256:<hex>`. */
 export function toSha256Digest(bytes: Uint8Array): Sha256Digest {
   return `sha256:${toHex32(bytes)}` as Sha256Digest
+}
+
+/** The same from 64 lower-case hex digits that a hash function gave. */
+export function hexToSha256Digest(hex: string): Sha256Digest {
+  if (hex.length !== 64) throw new TypeError(`expected 64 hex digits, got ${hex.length}`)
+  return `sha256:${hex}` as Sha256Digest
 }

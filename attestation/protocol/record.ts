@@ -8,11 +8,10 @@
  */
 import type { CryptoPort } from '../crypto/port.ts'
 import type { ContentStatus } from './chat-content.ts'
-import { toSha256Digest } from './hex.ts'
+import { hexToSha256Digest } from './hex.ts'
 import type { Hex32, Sha256Digest } from './hex.ts'
 import type { RequestMember } from './request-members.ts'
 import { saltedDigest } from './salted-digest.ts'
-import { toUtf8 } from './utf8.ts'
 
 export const RECORD_PURPOSE = 'countersign.record.v1'
 
@@ -127,7 +126,9 @@ export function recordText(record: ReceiptRecord): string {
   })
 }
 
+const NO_PREFIX = new Uint8Array(0)
+
 /** SHA-256 of the record's JCS text, `purpose` being its domain. */
 export function recordHash(record: ReceiptRecord, crypto: CryptoPort): Sha256Digest {
-  return toSha256Digest(crypto.sha256(toUtf8(recordText(record))))
+  return hexToSha256Digest(crypto.sha256Text(NO_PREFIX, recordText(record)))
 }

@@ -7,7 +7,7 @@
  * @module
  */
 import type { CryptoPort } from '../crypto/port.ts'
-import { toSha256Digest } from './hex.ts'
+import { hexToSha256Digest } from './hex.ts'
 import type { Sha256Digest } from './hex.ts'
 import { toUtf8 } from './utf8.ts'
 
@@ -29,11 +29,16 @@ export function saltedDigest(
   canonical: string,
   crypto: CryptoPort,
 ): Sha256Digest {
-  const head = toUtf8(purpose)
-  const body = toUtf8(canonical)
-  const input = new Uint8Array(head.length + 1 + salt.length + body.length)
-  input.set(head)
-  input.set(salt, head.length + 1)
-  input.set(body, head.length + 1 + salt.length)
-  return toSha256Digest(crypto.sha256(input))
+  const head = HEADS[purpose]
+  const prefix = new Uint8Array(head.length + salt.length)
+  prefix.set(head)
+  prefix.set(salt, head.length)
+  return hexToSha256Digest(crypto.sha256Text(prefix, canonical))
+}
+
+/** purpose ‖ 0x00 */
+const HEADS: Readonly<Record<SaltedPurpose, Uint8Array>> = {
+  'countersign.content.v1': toUtf8('countersign.content.v1\0'),
+  'countersign.member.v1': toUtf8('countersign.member.v1\0'),
+  'countersign.bodies.v1': toUtf8('countersign.bodies.v1\0'),
 }

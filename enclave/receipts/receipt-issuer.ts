@@ -10,7 +10,7 @@ import { createHmac, randomBytes } from 'node:crypto'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
 import { contentDigest } from '../../attestation/protocol/chat-content.ts'
 import type { ContentSummary } from '../../attestation/protocol/chat-content.ts'
-import { toHex, toSha256Digest } from '../../attestation/protocol/hex.ts'
+import { hexToSha256Digest, toHex } from '../../attestation/protocol/hex.ts'
 import type { Sha256Digest } from '../../attestation/protocol/hex.ts'
 import type { JsonObject } from '../../attestation/protocol/json.ts'
 import { legacyText } from '../../attestation/protocol/legacy-text.ts'
@@ -94,9 +94,26 @@ export interface IssuerOptions {
   readonly now: () => number
 }
 
+function digestOf(hash: Uint8Array): Sha256Digest {
+  return hexToSha256Digest(Buffer.from(hash.buffer, hash.byteOffset, hash.length).toString('hex'))
+}
+
+/** Random bytes fetched at once: one call for each receipt would cost as much as hashing its bodies. */
+const RANDOM_POOL_BYTES = 4096
+
+function createIdSource(prefix: string): () => string {
+  let pool = Buffer.alloc(0)
+  return () => {
+    if (pool.length < RECEIPT_ID_BYTES) pool = randomBytes(RANDOM_POOL_BYTES)
+    const id = prefix + pool.toString('hex', 0, RECEIPT_ID_BYTES)
+    pool = pool.subarray(RECEIPT_ID_BYTES)
+    return id
+  }
+}
+
 export function createReceiptIssuer(options: IssuerOptions): ReceiptIssuer {
   const { keys, configDigest, store, now } = options
-  const idPrefix = `${keys.simulated ? SIMULATION_ID_PREFIX : ''}rcpt-`
+  const nextId = createIdSource(`${keys.simulated ? SIMULATION_ID_PREFIX : ''}rcpt-`)
   let sequence = 0
 
   const saltOf = (receiptId: string): Buffer =>
@@ -107,7 +124,7 @@ export function createReceiptIssuer(options: IssuerOptions): ReceiptIssuer {
 
   return {
     admit(request) {
-      const receiptId = idPrefix + randomBytes(RECEIPT_ID_BYTES).toString('hex')
+      const receiptId = nextId()
       const salt = saltOf(receiptId)
       return { ...request, receiptId, salt, opening: salt.toString('hex') }
     },
@@ -118,9 +135,9 @@ export function createReceiptIssuer(options: IssuerOptions): ReceiptIssuer {
       const digest =
         content.content === null ? null : contentDigest(content.content, salt, nodeCrypto)
       const bodies = {
-        forwarded: exchange.forwardedHash === null ? null : toSha256Digest(exchange.forwardedHash),
-        received: toSha256Digest(exchange.requestHash),
-        returned: toSha256Digest(exchange.responseHash),
+        forwarded: exchange.forwardedHash === null ? null : digestOf(exchange.forwardedHash),
+        received: digestOf(exchange.requestHash),
+        returned: digestOf(exchange.responseHash),
       }
       const record: ReceiptRecord = {
         backend: exchange.backend,
@@ -159,9 +176,7 @@ export function createReceiptIssuer(options: IssuerOptions): ReceiptIssuer {
         keys.receiptKeyId,
       )
       const text =
-        exchange.outcome === 'complete'
-          ? legacyText(exchange.requestHash, exchange.responseHash)
-          : null
+        exchange.outcome === 'complete' ? legacyText(bodies.received, bodies.returned) : null
       const stored = store.put({
         record,
         recordHash: hash,

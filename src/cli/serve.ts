@@ -28,7 +28,7 @@ import { openSimulation } from '../service/open-simulation.ts'
 import type { SimulatedRoots } from '../service/open-simulation.ts'
 import { startService } from '../service/start-service.ts'
 import type { Service, ServiceParts } from '../service/start-service.ts'
-import { EXIT } from './exit-codes.ts'
+import { Refusal } from './refusal.ts'
 
 export interface ServeOptions {
   readonly config?: string
@@ -39,11 +39,6 @@ export interface ServeOptions {
   readonly allowRemoteUpstream?: boolean
   readonly simulate?: boolean
   readonly compose?: string
-}
-
-/** A refusal to start: one sentence, and nothing else is printed. */
-export class Refusal extends Error {
-  override readonly name = 'Refusal'
 }
 
 export const SIMULATION_NOTICE =
@@ -94,9 +89,7 @@ export async function loadConfig(options: ServeOptions): Promise<Config> {
       ? {}
       : { upstreams: options.upstream.map(parseUpstreamFlag) }),
     ...(options.addressKey === undefined ? {} : { address_key: options.addressKey }),
-    ...(options.requireGpu === undefined
-      ? {}
-      : { gpu: { required: Number(options.requireGpu) } }),
+    ...(options.requireGpu === undefined ? {} : { gpu: { required: Number(options.requireGpu) } }),
     ...(options.allowRemoteUpstream === true ? { allow_remote_upstream: true } : {}),
   })
   if (!result.ok) throw new Refusal(`The configuration is wrong: ${result.problems.join('; ')}.`)
@@ -204,7 +197,10 @@ export async function serve(options: ServeOptions): Promise<void> {
   const principals = loadTokens(process.env)
   let machine: Machine
   try {
-    machine = options.simulate === true ? await simulatedMachine(config, options) : await realMachine(config)
+    machine =
+      options.simulate === true
+        ? await simulatedMachine(config, options)
+        : await realMachine(config)
   } catch (error) {
     if (error instanceof GuestAgentError) {
       throw new Refusal(`The guest agent does not answer as it should (${error.code}).`)
@@ -231,7 +227,12 @@ export async function serve(options: ServeOptions): Promise<void> {
     )
   }
   log.info(
-    { url: service.url, address: address.address, addressKey: address.source, secp256k1: DEFAULT_SECP256K1_BACKEND },
+    {
+      url: service.url,
+      address: address.address,
+      addressKey: address.source,
+      secp256k1: DEFAULT_SECP256K1_BACKEND,
+    },
     'listening',
   )
   await new Promise<void>((resolve) => {
@@ -242,14 +243,4 @@ export async function serve(options: ServeOptions): Promise<void> {
   log.info({}, 'draining')
   await service.close()
   await machine.close()
-}
-
-/** Prints a refusal as its one sentence. */
-export function exitWith(error: unknown): never {
-  if (error instanceof Refusal) {
-    process.stderr.write(`${error.message}\n`)
-    process.exit(EXIT.usage)
-  }
-  process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
-  process.exit(EXIT.internal)
 }

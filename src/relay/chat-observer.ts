@@ -49,6 +49,7 @@ export class ChatObserver {
   #done = false
   #error = false
   #unreadable = false
+  #streamed = false
 
   /** @param expectedChoices the request's `n`, 1 where it has none */
   constructor(expectedChoices: number, maxLine: number) {
@@ -58,6 +59,7 @@ export class ChatObserver {
 
   /** Looks at a piece of a stream. */
   stream(chunk: Buffer): void {
+    this.#streamed = true
     this.#scanner.push(chunk)
   }
 
@@ -116,6 +118,8 @@ export class ChatObserver {
     }
     // An error event makes the answer an error whatever follows; `"error": null` is how some servers say "none".
     if (event['error'] !== undefined && event['error'] !== null) this.#error = true
+    // Clients stop reading at [DONE]: what a server says after it cannot become part of the answer.
+    if (this.#done && this.#streamed) return
     this.#chatId ??= label(event['id'])
     this.#model ??= label(event['model'])
     if (event['usage'] !== undefined && event['usage'] !== null) {

@@ -6,7 +6,8 @@
  *
  * @module
  */
-import { createHash } from 'node:crypto'
+import { createHash, hash } from 'node:crypto'
+import type { Hash } from 'node:crypto'
 import { isJsonObject, parseJson } from '../../attestation/protocol/json.ts'
 import type { JsonObject } from '../../attestation/protocol/json.ts'
 import type { Outcome } from '../../attestation/protocol/record.ts'
@@ -110,7 +111,8 @@ class ChatRecording implements Recording {
   readonly headers: readonly string[]
   readonly #options: ChatRecorderOptions
   readonly #admission
-  readonly #response = createHash('sha256')
+  /** Running over a stream's bytes, or the final value of a buffered body. */
+  #response: Hash | Buffer | null = null
   #requestHash: Buffer | null = null
   #forwardedHash: Buffer | null = null
   #request: JsonObject | null = null
@@ -133,7 +135,7 @@ class ChatRecording implements Recording {
   }
 
   readRequest(body: Buffer): ReadResult {
-    this.#requestHash = createHash('sha256').update(body).digest()
+    this.#requestHash = hash('sha256', body, 'buffer')
     const parsed = parseJson(body)
     if (!parsed.ok) return { ok: false, code: FAULT_CODES[parsed.fault] }
     if (!isJsonObject(parsed.value)) return { ok: false, code: 'body_not_object' }
@@ -155,13 +157,13 @@ class ChatRecording implements Recording {
     this.#forwardedHash = this.#requestHash
     if (constraints.rewritten !== null) {
       forward = Buffer.from(JSON.stringify(constraints.rewritten))
-      this.#forwardedHash = createHash('sha256').update(forward).digest()
+      this.#forwardedHash = hash('sha256', forward, 'buffer')
     }
     return { ok: true, facts: { model: this.#modelRequested, forward } }
   }
 
   cutRequest(body: Buffer): void {
-    this.#requestHash = createHash('sha256').update(body).digest()
+    this.#requestHash = hash('sha256', body, 'buffer')
   }
 
   look(chunk: Buffer): void {
@@ -169,7 +171,8 @@ class ChatRecording implements Recording {
   }
 
   sent(chunk: Buffer): void {
-    this.#response.update(chunk)
+    this.#response ??= createHash('sha256')
+    if (!Buffer.isBuffer(this.#response)) this.#response.update(chunk)
     this.#responseBytes += chunk.length
   }
 
@@ -178,8 +181,8 @@ class ChatRecording implements Recording {
   }
 
   buffered(body: Buffer, decoded: Buffer | null): void {
-    this.#response.update(body)
-    this.#responseBytes += body.length
+    this.#response = hash('sha256', body, 'buffer')
+    this.#responseBytes = body.length
     if (decoded !== null) this.#observer?.body(decoded)
   }
 
@@ -193,9 +196,9 @@ class ChatRecording implements Recording {
       outcome: settlement.outcome,
       status: settlement.status,
       backend: settlement.backend,
-      requestHash: this.#requestHash ?? createHash('sha256').digest(),
+      requestHash: this.#requestHash ?? EMPTY_HASH,
       forwardedHash: settlement.forwarded ? this.#forwardedHash : null,
-      responseHash: this.#response.digest(),
+      responseHash: this.#responseHash(),
       responseBytes: this.#responseBytes,
       whole: settlement.whole,
       request: this.#request,
@@ -207,4 +210,11 @@ class ChatRecording implements Recording {
       usage: facts?.usage ?? null,
     })
   }
+
+  #responseHash(): Buffer {
+    if (this.#response === null) return EMPTY_HASH
+    return Buffer.isBuffer(this.#response) ? this.#response : this.#response.digest()
+  }
 }
+
+const EMPTY_HASH = hash('sha256', '', 'buffer')

@@ -17,7 +17,7 @@ import type { ServiceErrorCode } from '../errors.ts'
 import type { Limits } from '../limits.ts'
 import type { Recorder, Recording, AdmittedRequest } from './chat-recorder.ts'
 import { readBody } from './read-body.ts'
-import { discardRest, replyError } from './reply.ts'
+import { bodyPending, discardRest, replyError } from './reply.ts'
 import type { Upstream, Upstreams } from './upstreams.ts'
 
 /**
@@ -28,6 +28,15 @@ export const TERMINATOR_GRACE_MS = 250
 
 const CHALLENGE = /^[A-Za-z0-9_-]{22,86}$/
 const OWNER = /^[0-9a-f]{64}$/
+
+/** Base64url of 16 to 64 bytes, in its one canonical spelling (RFC 4648 §3.5: no stray bits at the end). */
+function isChallenge(value: unknown): value is string {
+  return (
+    typeof value === 'string' &&
+    CHALLENGE.test(value) &&
+    Buffer.from(value, 'base64url').toString('base64url') === value
+  )
+}
 
 const DECODERS = {
   gzip: promisify(gunzip),
@@ -64,7 +73,7 @@ function admission(request: ChatRequest): Refusal {
   const { headers, method } = request.req
   const challenge = headers['x-countersign-challenge']
   const owner = headers['x-countersign-owner']
-  const validChallenge = typeof challenge === 'string' && CHALLENGE.test(challenge)
+  const validChallenge = isChallenge(challenge)
   const validOwner = typeof owner === 'string' && OWNER.test(owner)
   let code: ServiceErrorCode | null = null
   if (challenge !== undefined && !validChallenge) code = 'invalid_challenge'
@@ -101,7 +110,7 @@ export function relayChat(options: RelayOptions, request: ChatRequest): void {
     void afterSettling(
       recording.settle({ outcome, status, backend: null, forwarded: false, whole: true }),
       () => {
-        const early = !req.complete
+        const early = bodyPending(req)
         const close = early ? ['Connection', 'close'] : []
         replyError(res, refusal, [...options.headers, ...recording.headers, ...close], body)
         if (early) discardRest(req)
@@ -125,14 +134,14 @@ export function relayChat(options: RelayOptions, request: ChatRequest): void {
       if (result.why === 'too_large') refuse('body_too_large')
       else if (result.why === 'timeout') refuse('body_timeout', 'timeout')
       else {
-        void recording.settle({
+        const settled = recording.settle({
           outcome: 'downstream_closed',
           status: 499,
           backend: null,
           forwarded: false,
           whole: false,
         })
-        request.done()
+        void afterSettling(settled, request.done, request.done)
       }
       return
     }
@@ -379,8 +388,8 @@ class Exchange implements Dispatcher.DispatchHandler {
     void afterSettling(
       settled,
       () => {
-        if (!whole) res.destroy()
-        else this.#writeLast()
+        if (whole) this.#writeLast()
+        else cut(res)
         done()
       },
       () => {
@@ -402,6 +411,15 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 }
 
+/** Ends a stream so that nobody takes it for finished, after what was written (and hashed) has been sent. */
+function cut(res: ServerResponse): void {
+  const { socket } = res
+  if (socket === null || socket.destroyed) res.destroy()
+  else socket.destroySoon()
+}
+
+/** The first value of a header; empty where there is none, or where it could not be sent on. */
 function single(value: string | string[] | undefined): string {
-  return (Array.isArray(value) ? value[0] : value) ?? ''
+  const text = (Array.isArray(value) ? value[0] : value) ?? ''
+  return /^[\x20-\x7e]*$/.test(text) ? text : ''
 }

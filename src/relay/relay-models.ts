@@ -20,21 +20,26 @@ interface ModelsAnswer {
   readonly body: Buffer
 }
 
-async function fetchModels(upstream: Upstream): Promise<ModelsAnswer> {
+/** What an upstream sent is no list of models. */
+class InvalidModels extends Error {
+  override readonly name = 'InvalidModels'
+}
+
+async function fetchModels(upstream: Upstream, left: AbortSignal): Promise<ModelsAnswer> {
   const { statusCode, headers, body } = await upstream.pool.request({
     path: '/v1/models',
     method: 'GET',
     headers: { accept: 'application/json' },
     headersTimeout: MODELS_MS,
     bodyTimeout: MODELS_MS,
-    signal: AbortSignal.timeout(MODELS_MS),
+    signal: AbortSignal.any([left, AbortSignal.timeout(MODELS_MS)]),
   })
   const chunks: Buffer[] = []
   let size = 0
   for await (const chunk of body) {
     if (!Buffer.isBuffer(chunk)) continue
     size += chunk.length
-    if (size > MAX_MODELS_BYTES) throw new RangeError('the list of models is too large')
+    if (size > MAX_MODELS_BYTES) throw new InvalidModels('too large')
     chunks.push(chunk)
   }
   const type = headers['content-type']
@@ -57,18 +62,31 @@ function merge(answers: readonly ModelsAnswer[]): Buffer | null {
   return Buffer.from(JSON.stringify({ object: 'list', data }))
 }
 
+/** Ours, or undici's for headers or body: whichever fires first. */
+function isTimeout(error: unknown): boolean {
+  return (
+    error instanceof Error &&
+    ['TimeoutError', 'HeadersTimeoutError', 'BodyTimeoutError'].includes(error.name)
+  )
+}
+
 export interface ModelsOptions {
   readonly upstreams: Upstreams
   readonly headers: readonly string[]
 }
 
 export function relayModels(options: ModelsOptions, res: ServerResponse, done: () => void): void {
+  const left = new AbortController()
+  const leave = () => left.abort()
+  res.once('close', leave)
   const answer = async (): Promise<ModelsAnswer> => {
-    const answers = await Promise.all(options.upstreams.all.map(fetchModels))
+    const answers = await Promise.all(
+      options.upstreams.all.map((upstream) => fetchModels(upstream, left.signal)),
+    )
     const [only] = answers
     if (answers.length === 1 && only !== undefined) return only
     const body = merge(answers)
-    if (body === null) throw new TypeError('an upstream gave no list of models')
+    if (body === null) throw new InvalidModels('not a list')
     return { status: 200, contentType: 'application/json', body }
   }
   const fail = (code: ServiceErrorCode) => {
@@ -91,9 +109,12 @@ export function relayModels(options: ModelsOptions, res: ServerResponse, done: (
         res.end(body)
       },
       (error: unknown) => {
-        const timedOut = error instanceof Error && error.name === 'TimeoutError'
-        fail(timedOut ? 'upstream_timeout' : 'upstream_unreachable')
+        if (error instanceof InvalidModels) fail('upstream_invalid')
+        else fail(isTimeout(error) ? 'upstream_timeout' : 'upstream_unreachable')
       },
     )
-    .finally(done)
+    .finally(() => {
+      res.off('close', leave)
+      done()
+    })
 }

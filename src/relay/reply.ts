@@ -30,6 +30,12 @@ export function replyError(
   res.end(body)
 }
 
+/** Some of the request body is still on its way. Of a request without one, `complete` is not set yet when it is handed over. */
+export function bodyPending(req: IncomingMessage): boolean {
+  const { 'content-length': length, 'transfer-encoding': encoding } = req.headers
+  return !req.complete && (encoding !== undefined || Number(length ?? 0) > 0)
+}
+
 /**
  * After an answer that was sent before the request had arrived whole: reads on for a while and throws it away (closing
  * at once would reset the connection and could take the answer with it), then closes.

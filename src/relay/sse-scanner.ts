@@ -56,6 +56,8 @@ export class SseScanner {
     for (;;) {
       const end = lineEnd(chunk, start)
       if (end === -1) break
+      // By length alone, so that the verdict does not depend on where the network cut the stream.
+      if (this.#partialBytes + end - start > this.#maxLine) this.#oversize = true
       this.#line(this.#take(chunk.subarray(start, end)))
       start = end + 1
       if (chunk[end] === CR) {

@@ -16,7 +16,7 @@ import { isAmbiguousNonce, vllmProxyReport } from '../../enclave/attestation/vll
 import { zgQuote } from '../../enclave/attestation/zg-quote.ts'
 import type { BootKeys } from '../../enclave/keys/boot-keys.ts'
 import type { ServiceErrorCode } from '../errors.ts'
-import { respond, sendError, sendText, wrapDocument } from './reply.ts'
+import { readable, respond, sendError, sendText, spellings, wrapDocument } from './reply.ts'
 
 export const DOORS = ['aci', 'vllm-proxy', '0g-quote', 'legacy-signature'] as const
 export type Door = (typeof DOORS)[number]
@@ -58,8 +58,9 @@ export function attestationRoutes(options: AttestationRoutesOptions): Router {
       else respond(res, () => handler(nonce.value, req, res))
     }
 
-  router.get(
-    ['/attestation', '/v1/attestation'],
+  readable(
+    router,
+    spellings('/attestation'),
     withNonce(async (nonce, req, res) => {
       const text = await attestor.document(nonce)
       if (req.accepts(['application/json', 'application/cbor']) !== 'application/cbor') {
@@ -67,39 +68,47 @@ export function attestationRoutes(options: AttestationRoutesOptions): Router {
         return
       }
       const body = cbor.encode(JSON.parse(text) as unknown)
-      res.writeHead(200, { 'Content-Type': 'application/cbor', 'Content-Length': body.length })
+      res.writeHead(200, {
+        'Content-Type': 'application/cbor',
+        'Content-Length': body.length,
+        'Cache-Control': 'no-store',
+      })
       res.end(req.method === 'HEAD' ? undefined : body)
     }),
   )
 
-  router.get(
-    ['/v1/attestation/document', '/attestation/document', '/v1/proxy/attestation/document'],
+  readable(
+    router,
+    spellings('/attestation/document'),
     withNonce(async (nonce, _req, res) => {
       sendText(res, 200, wrapDocument(await attestor.document(nonce)))
     }),
   )
 
-  router.get('/attestation/keysets/:digest', (req: Request, res: Response) => {
+  readable(router, ['/attestation/keysets/:digest'], (req, res) => {
     if (req.params['digest'] !== keys.keysetDigest) sendError(res, 'not_found')
     else respond(res, async () => sendText(res, 200, await attestor.document(null)))
   })
-  router.get(
+  readable(
+    router,
     ['/v1/attestation/keysets/:digest', '/v1/proxy/attestation/keysets/:digest'],
-    (req: Request, res: Response) => {
+    (req, res) => {
       if (req.params['digest'] !== keys.keysetDigest) sendError(res, 'not_found')
       else respond(res, async () => sendText(res, 200, wrapDocument(await attestor.document(null))))
     },
   )
 
   if (doors.includes('aci')) {
-    router.get(
-      ['/v1/aci/attestation', '/aci/attestation'],
+    readable(
+      router,
+      spellings('/aci/attestation'),
       withNonce(async (nonce, _req, res) => {
         sendText(res, 200, await aciReport(attestor, keys, nonce))
       }),
     )
-    router.get(
-      ['/v1/attestation/aci', '/attestation/aci', '/v1/proxy/attestation/aci'],
+    readable(
+      router,
+      spellings('/attestation/aci'),
       withNonce(async (nonce, _req, res) => {
         sendText(res, 200, wrapDocument(await aciReport(attestor, keys, nonce)))
       }),
@@ -107,8 +116,9 @@ export function attestationRoutes(options: AttestationRoutesOptions): Router {
   }
 
   if (doors.includes('vllm-proxy')) {
-    router.get(
-      ['/v1/attestation/report', '/attestation/report', '/v1/proxy/attestation/report'],
+    readable(
+      router,
+      spellings('/attestation/report'),
       withNonce(async (given, req, res) => {
         const algo = req.query['signing_algo'] ?? 'ecdsa'
         if (algo !== 'ecdsa' && algo !== 'ed25519') {
@@ -142,7 +152,7 @@ export function attestationRoutes(options: AttestationRoutesOptions): Router {
   }
 
   if (doors.includes('0g-quote')) {
-    router.get(['/v1/quote', '/quote'], (_req: Request, res: Response) => {
+    readable(router, spellings('/quote'), (_req, res) => {
       respond(res, async () => sendText(res, 200, await zgQuote(attestor, keys, facts)))
     })
   }

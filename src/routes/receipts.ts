@@ -10,7 +10,7 @@ import type { ReceiptIssuer } from '../../enclave/receipts/receipt-issuer.ts'
 import type { ReceiptStore, StoredReceipt } from '../../enclave/receipts/receipt-store.ts'
 import type { Authenticator } from '../relay/principals.ts'
 import type { Door } from './attestation.ts'
-import { sendError, sendText, wrapDocument } from './reply.ts'
+import { readable, sendError, sendText, spellings, wrapDocument } from './reply.ts'
 
 export interface ReceiptRoutesOptions {
   readonly store: ReceiptStore
@@ -63,22 +63,21 @@ export function receiptRoutes(options: ReceiptRoutesOptions): Router {
   const openingOf = (receipt: StoredReceipt, owner: boolean): object =>
     owner ? { opening: issuer.opening(receipt) } : {}
 
-  router.get(
-    ['/v1/aci/receipts/:id', '/aci/receipts/:id'],
+  readable(
+    router,
+    spellings('/aci/receipts/:id'),
     withReceipt((receipt, owner, _req, res) => sendText(res, 200, textOf(receipt, owner))),
   )
-  router.get(
-    [
-      '/v1/attestation/receipts/:id',
-      '/attestation/receipts/:id',
-      '/v1/proxy/attestation/receipts/:id',
-    ],
+  readable(
+    router,
+    spellings('/attestation/receipts/:id'),
     withReceipt((receipt, owner, _req, res) =>
       sendText(res, 200, wrapDocument(textOf(receipt, owner), openingOf(receipt, owner))),
     ),
   )
-  router.get(
-    ['/v1/signature/:id', '/signature/:id', '/v1/proxy/signature/:id'],
+  readable(
+    router,
+    spellings('/signature/:id'),
     withReceipt((receipt, owner, req, res) => {
       const algo = req.query['signing_algo'] ?? 'ecdsa'
       if (algo !== 'ecdsa' && algo !== 'ed25519') {

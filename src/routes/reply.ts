@@ -3,10 +3,28 @@
  *
  * @module
  */
-import type { Response } from 'express'
+import type { Request, Response, Router } from 'express'
 import { AttestationError } from '../../enclave/attestation/attestor.ts'
 import { errorBody, errorSpec } from '../errors.ts'
 import type { ServiceErrorCode } from '../errors.ts'
+
+/** The spellings of a route below `/v1`: with it, without it, and below `/v1/proxy`. */
+export function spellings(...paths: readonly string[]): string[] {
+  return paths.flatMap((path) => [`/v1${path}`, path, `/v1/proxy${path}`])
+}
+
+/** Registers a route that can be read (GET and HEAD), and refuses every other method on it. */
+export function readable(
+  router: Router,
+  paths: string[],
+  handler: (req: Request, res: Response) => void,
+): void {
+  router.get(paths, handler)
+  router.all(paths, (_req: Request, res: Response) => {
+    res.setHeader('Allow', 'GET, HEAD')
+    sendError(res, 'method_not_allowed')
+  })
+}
 
 export function sendError(res: Response, code: ServiceErrorCode): void {
   const { status, retryAfter } = errorSpec(code)

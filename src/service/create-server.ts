@@ -5,13 +5,14 @@
  */
 import { createServer as createHttpServer } from 'node:http'
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http'
+import { errorBody, errorSpec } from '../errors.ts'
 import type { ServiceErrorCode } from '../errors.ts'
 import type { Limits } from '../limits.ts'
 import type { Authenticator, Principal } from '../relay/principals.ts'
 import type { Recorder } from '../relay/chat-recorder.ts'
 import { relayChat } from '../relay/relay-chat.ts'
 import { relayModels } from '../relay/relay-models.ts'
-import { discardRest, replyError } from '../relay/reply.ts'
+import { bodyPending, discardRest, replyError } from '../relay/reply.ts'
 import type { Upstreams } from '../relay/upstreams.ts'
 import type { ServiceState } from './state.ts'
 
@@ -46,9 +47,14 @@ const HOT_ROUTES: ReadonlyMap<string, HotRoute> = new Map(
 export function createServer(options: ServerOptions): Server {
   const { limits, state, headers, controlPlane } = options
 
-  const refuse = (req: IncomingMessage, res: ServerResponse, code: ServiceErrorCode) => {
-    const early = !req.complete
-    replyError(res, code, early ? [...headers, 'Connection', 'close'] : headers)
+  const refuse = (
+    req: IncomingMessage,
+    res: ServerResponse,
+    code: ServiceErrorCode,
+    more: readonly string[] = [],
+  ) => {
+    const early = bodyPending(req)
+    replyError(res, code, [...headers, ...more, ...(early ? ['Connection', 'close'] : [])])
     if (early) discardRest(req)
   }
 
@@ -70,8 +76,9 @@ export function createServer(options: ServerOptions): Server {
         controlPlane(req, res)
         return
       }
-      if (req.method !== (route.kind === 'chat' ? 'POST' : 'GET')) {
-        refuse(req, res, 'method_not_allowed')
+      const method = route.kind === 'chat' ? 'POST' : 'GET'
+      if (req.method !== method) {
+        refuse(req, res, 'method_not_allowed', ['Allow', method])
         return
       }
       const principal: Principal | null = options.authenticate(req.headers.authorization)
@@ -94,7 +101,18 @@ export function createServer(options: ServerOptions): Server {
     },
   )
   server.on('upgrade', (_req, socket) => {
-    socket.end('HTTP/1.1 501 Not Implemented\r\nConnection: close\r\nContent-Length: 0\r\n\r\n')
+    socket.on('error', () => socket.destroy())
+    socket.end(upgradeRefusal(headers))
   })
   return server
+}
+
+/** For a connection that node:http has handed over, so that the answer is written byte by byte. */
+function upgradeRefusal(headers: readonly string[]): string {
+  const body = errorBody('upgrade_unsupported')
+  const fields = [...headers, 'Content-Type', 'application/json', 'Connection', 'close']
+  const lines = [`HTTP/1.1 ${errorSpec('upgrade_unsupported').status} Not Implemented`]
+  for (let i = 0; i + 1 < fields.length; i += 2) lines.push(`${fields[i]}: ${fields[i + 1]}`)
+  lines.push(`Content-Length: ${Buffer.byteLength(body)}`, '', body)
+  return lines.join('\r\n')
 }

@@ -17,6 +17,7 @@ import type {
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
 import { toHex } from '../../attestation/protocol/hex.ts'
 import { createSimulatedGuest } from '../../attestation/simulator/dstack/create-simulated-guest.ts'
+import type { SimulatedGuest } from '../../attestation/simulator/dstack/create-simulated-guest.ts'
 import { startGuestAgent } from '../../attestation/simulator/dstack/start-guest-agent.ts'
 import type { AgentFaults } from '../../attestation/simulator/dstack/start-guest-agent.ts'
 import { collectSimulatedGpuEvidence } from '../../attestation/simulator/nvidia/collect-simulated-gpu-evidence.ts'
@@ -39,6 +40,8 @@ export interface Simulation {
   readonly gpus: number
   readonly address: AddressKey
   readonly roots: SimulatedRoots
+  /** The machine behind the socket, with its PKI. */
+  readonly guest: SimulatedGuest
   readonly socketPath: string
   close(): Promise<void>
 }
@@ -75,6 +78,7 @@ export async function openSimulation(options: SimulationOptions): Promise<Simula
       nvidia: toHex(pki.rootSha256),
       kms: guest.keys.kmsRootPublicKey === null ? null : toHex(guest.keys.kmsRootPublicKey),
     },
+    guest,
     socketPath,
     async close() {
       await running.close()

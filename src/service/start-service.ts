@@ -5,6 +5,7 @@
  */
 import { unlink } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
 import type {
   CpuEvidenceSource,
@@ -20,6 +21,7 @@ import { createBootKeys } from '../../enclave/keys/boot-keys.ts'
 import type { BootKeys } from '../../enclave/keys/boot-keys.ts'
 import { createReceiptIssuer } from '../../enclave/receipts/receipt-issuer.ts'
 import { createMemoryStore } from '../../enclave/receipts/receipt-store.ts'
+import type { ReceiptStore } from '../../enclave/receipts/receipt-store.ts'
 import { attestedConfig } from '../config/attested-config.ts'
 import { limitsOf } from '../config/config.ts'
 import type { Config } from '../config/config.ts'
@@ -57,6 +59,8 @@ export interface ServiceParts {
    * @returns null where it may serve, else the code of the hard cause
    */
   readonly gate: (document: string) => string | null
+  /** Where receipts are kept; in memory by default. */
+  readonly store?: ReceiptStore
   /** Unix milliseconds. */
   readonly nowMs?: () => number
 }
@@ -101,7 +105,7 @@ export async function startService(parts: ServiceParts): Promise<Service> {
     gpu: parts.gpu,
     nowMs,
   })
-  const store = createMemoryStore(limits.receipts)
+  const store = parts.store ?? createMemoryStore(limits.receipts)
   const issuer = createReceiptIssuer({ keys, configDigest, store, now })
   const state = createServiceState({
     maxOpen: limits.openRequests,
@@ -143,10 +147,10 @@ export async function startService(parts: ServiceParts): Promise<Service> {
   const bound = server.address() as AddressInfo | string | null
   const actualPort = typeof bound === 'object' && bound !== null ? bound.port : 0
 
-  let closing = false
+  const closing = new AbortController()
   const ready = (async () => {
     for (;;) {
-      if (closing) return
+      if (closing.signal.aborted) return
       try {
         const cause = parts.gate(await attestor.document(null))
         if (cause === null) {
@@ -158,7 +162,7 @@ export async function startService(parts: ServiceParts): Promise<Service> {
       } catch (error) {
         log.warn({ cause: faultName(error) }, 'no evidence yet; will try again')
       }
-      await new Promise((resolve) => setTimeout(resolve, GATE_RETRY_MS))
+      await sleep(GATE_RETRY_MS, undefined, { signal: closing.signal }).catch(() => {})
     }
   })()
 
@@ -172,7 +176,7 @@ export async function startService(parts: ServiceParts): Promise<Service> {
     ready,
     close: () =>
       (closed ??= (async () => {
-        closing = true
+        closing.abort()
         state.drain()
         await state.idle(limits.drainMs)
         const ended = new Promise<void>((resolve) => server.close(() => resolve()))

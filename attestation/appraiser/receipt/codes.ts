@@ -1,3 +1,136 @@
 import type { CodeTable } from '../codes.ts'
 
-export const RECEIPT_CODES = {} as const satisfies CodeTable
+export const RECEIPT_CODES = {
+  receipt_malformed: {
+    family: 'malformed',
+    meaning: 'the receipt is not canonical JSON with exactly the members and events of its form',
+  },
+  receipt_other_keyset: {
+    family: 'invalid',
+    meaning: 'the receipt names another keyset or key than the one that was verified',
+  },
+  receipt_keyset_expired: {
+    family: 'invalid',
+    meaning: 'the receipt was made after its keyset had ended',
+  },
+  receipt_from_future: {
+    family: 'policy',
+    meaning: 'the receipt states a later time than the time of the appraisal',
+  },
+  receipt_signature_invalid: {
+    family: 'invalid',
+    meaning: 'the receipt key did not sign this receipt',
+  },
+  record_hash_mismatch: {
+    family: 'invalid',
+    meaning: 'the members of the record do not have the record hash',
+  },
+  receipt_other_boot: {
+    family: 'invalid',
+    meaning: 'the record names another boot than the one that was verified',
+  },
+  receipt_other_config: {
+    family: 'invalid',
+    meaning: 'the record names another configuration than the one that was verified',
+  },
+  receipt_id_mismatch: {
+    family: 'invalid',
+    meaning: 'the receipt has another id than the one that the answer named',
+  },
+  receipt_is_view: {
+    family: 'note',
+    meaning: 'the receipt is a view, which shows no body hashes',
+  },
+  endpoint_mismatch: {
+    family: 'invalid',
+    meaning: 'the receipt is for another endpoint',
+  },
+  challenge_mismatch: {
+    family: 'invalid',
+    meaning: 'the record does not repeat the challenge of this request: it is for another request',
+  },
+  outcome_inconsistent: {
+    family: 'invalid',
+    meaning: 'the outcome contradicts the status, the finish reasons or the events',
+  },
+  outcome_not_complete: {
+    family: 'invalid',
+    meaning: 'the answer did not have the outcome that was asked for, so a part may be missing',
+  },
+  opening_mismatch: {
+    family: 'invalid',
+    meaning: 'the opening does not open the commitment: it belongs to another receipt',
+  },
+  request_hash_mismatch: {
+    family: 'invalid',
+    meaning: 'the enclave received other request bytes than were sent',
+  },
+  response_hash_mismatch: {
+    family: 'invalid',
+    meaning: 'the enclave sent other response bytes than were received',
+  },
+  content_digest_mismatch: {
+    family: 'invalid',
+    meaning: 'the answer says something else than the enclave sent',
+  },
+  content_not_covered: {
+    family: 'absent',
+    meaning: 'the record has no digest of content, so only bytes can be compared',
+  },
+  content_uncovered: {
+    family: 'absent',
+    meaning: 'the answer has a member inside its message that the digest does not speak for',
+  },
+  content_member_added: {
+    family: 'invalid',
+    meaning: 'the answer has a member that it did not have when the enclave sent it',
+  },
+  request_member_added: {
+    family: 'invalid',
+    meaning: 'the enclave received a request member that was not sent',
+  },
+  request_member_removed: {
+    family: 'invalid',
+    meaning: 'the enclave did not receive a request member that was sent',
+  },
+  request_member_changed: {
+    family: 'invalid',
+    meaning: 'the enclave received another value of a request member than was sent',
+  },
+  level_not_reached: {
+    family: 'policy',
+    meaning: 'the receipt proves less than was asked for',
+  },
+  legacy_malformed: {
+    family: 'malformed',
+    meaning: 'the signed text is not two SHA-256 values, or the signature has the wrong form',
+  },
+  legacy_signature_invalid: {
+    family: 'invalid',
+    meaning: 'the text was not signed by the key that the keyset names for it',
+  },
+  legacy_app_key: {
+    family: 'note',
+    meaning: 'the address key names the app, not the code that held it',
+  },
+  receipt_missing: {
+    family: 'absent',
+    meaning: 'the answer names no receipt',
+  },
+  receipt_unavailable: {
+    family: 'absent',
+    meaning: 'the receipt could not be fetched',
+  },
+  stream_cut: {
+    family: 'invalid',
+    meaning: 'the stream ended without its terminator',
+  },
+  stream_after_done: {
+    family: 'invalid',
+    meaning: 'something followed the terminator of the stream, which a reader would never see',
+  },
+  stream_unreadable: {
+    family: 'invalid',
+    meaning: 'the stream holds an event that readers take differently',
+  },
+} as const satisfies CodeTable

@@ -1,0 +1,227 @@
+/**
+ * The attestation document of docs/protocol.md §5, from bytes to a typed value.
+ *
+ * Exactly the members of version 1: one that is not known here could mean something to somebody else.
+ *
+ * @module
+ */
+import { isHex32 } from '../../protocol/hex.ts'
+import type { Hex32 } from '../../protocol/hex.ts'
+import { isJsonObject, parseJson } from '../../protocol/json.ts'
+import type { JsonObject, JsonValue } from '../../protocol/json.ts'
+import { parseKeyset } from '../../protocol/keyset.ts'
+import type { Keyset } from '../../protocol/keyset.ts'
+import { MAX_NONCE_PATH } from '../../protocol/nonce-tree.ts'
+import type { NonceProof } from '../../protocol/nonce-tree.ts'
+import type { LogHead } from '../../protocol/statement.ts'
+import { toUtf8 } from '../../protocol/utf8.ts'
+
+export const DOCUMENT_VERSION = 'countersign/1'
+/** Length of a document in bytes; quote, event log, compose text and sixteen GPUs have room in half of it. */
+export const MAX_DOCUMENT_BYTES = 4 * 1024 * 1024
+/** Elements of a list of evidence, collateral or warnings. */
+export const MAX_DOCUMENT_LIST = 64
+const MAX_LOG_ORIGIN = 256
+const MAX_CUSTODY_TEXT = 256
+const MAX_CUSTODY_LINKS = 4
+
+export interface KeyCustodyEvidence {
+  readonly path: string
+  readonly purpose: string
+  readonly algorithm: string
+  /** Hex. */
+  readonly public_key: string
+  /** Hex, each. */
+  readonly signature_chain: readonly string[]
+}
+
+export interface AttestationDocument {
+  readonly bootId: Hex32
+  readonly round: Hex32
+  /** Unix seconds, by the enclave's clock. */
+  readonly issuedAt: number
+  readonly keyset: Keyset
+  readonly config: JsonObject
+  readonly log: LogHead | null
+  readonly nonce: (NonceProof & { readonly value: Hex32 }) | null
+  /** Lower-case hex. */
+  readonly quote: string
+  /** JSON text. */
+  readonly eventLog: string
+  /** Raw text. */
+  readonly appCompose: string
+  readonly gpu: readonly JsonValue[] | null
+  readonly collateral: readonly JsonValue[] | null
+  readonly keyCustody: KeyCustodyEvidence | null
+  readonly warnings: readonly { readonly code: string; readonly detail: string }[]
+}
+
+export type DocumentResult =
+  | { readonly ok: true; readonly document: AttestationDocument }
+  | {
+      readonly ok: false
+      readonly code: 'document_malformed' | 'document_unsupported'
+      readonly detail: string
+    }
+
+/** Thrown inside this file only, so that each member is read in one line. */
+class Unreadable extends Error {
+  readonly code: 'document_malformed' | 'document_unsupported'
+  constructor(detail: string, code: Unreadable['code'] = 'document_malformed') {
+    super(detail)
+    this.code = code
+  }
+}
+
+function objectOf(value: unknown, what: string, members: readonly string[]): JsonObject {
+  if (!isJsonObject(value)) throw new Unreadable(`${what} is not an object`)
+  const names = Object.keys(value)
+  const odd =
+    members.find((name) => !names.includes(name)) ?? names.find((name) => !members.includes(name))
+  if (odd !== undefined) throw new Unreadable(`${what} lacks or must not have ${odd.slice(0, 64)}`)
+  return value
+}
+
+function textOf(value: unknown, what: string, limit = MAX_DOCUMENT_BYTES): string {
+  if (typeof value !== 'string' || value.length > limit) throw new Unreadable(`${what} is no text`)
+  return value
+}
+
+function integerOf(value: unknown, what: string): number {
+  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) {
+    throw new Unreadable(`${what} is no whole number`)
+  }
+  return value
+}
+
+function hex32Of(value: unknown, what: string): Hex32 {
+  if (!isHex32(value)) throw new Unreadable(`${what} is not 64 hex digits`)
+  return value
+}
+
+function listOf(value: unknown, what: string, limit: number): readonly JsonValue[] {
+  if (!Array.isArray(value) || value.length > limit) throw new Unreadable(`${what} is no list`)
+  return value as readonly JsonValue[]
+}
+
+function readNonce(value: unknown): AttestationDocument['nonce'] {
+  if (value === null) return null
+  const nonce = objectOf(value, 'nonce', ['value', 'index', 'tree_size', 'path'])
+  return {
+    value: hex32Of(nonce['value'], 'nonce.value'),
+    index: integerOf(nonce['index'], 'nonce.index'),
+    tree_size: integerOf(nonce['tree_size'], 'nonce.tree_size'),
+    path: listOf(nonce['path'], 'nonce.path', MAX_NONCE_PATH).map((step) =>
+      hex32Of(step, 'a step of nonce.path'),
+    ),
+  }
+}
+
+function readLog(value: unknown): LogHead | null {
+  if (value === null) return null
+  const log = objectOf(value, 'log', ['origin', 'root', 'size'])
+  return {
+    origin: textOf(log['origin'], 'log.origin', MAX_LOG_ORIGIN),
+    root: hex32Of(log['root'], 'log.root'),
+    size: integerOf(log['size'], 'log.size'),
+  }
+}
+
+function readCustody(value: unknown): KeyCustodyEvidence | null {
+  if (value === null) return null
+  const what = 'evidence.key_custody'
+  const members = ['path', 'purpose', 'algorithm', 'public_key', 'signature_chain']
+  const custody = objectOf(value, what, members)
+  return {
+    path: textOf(custody['path'], `${what}.path`, MAX_CUSTODY_TEXT),
+    purpose: textOf(custody['purpose'], `${what}.purpose`, MAX_CUSTODY_TEXT),
+    algorithm: textOf(custody['algorithm'], `${what}.algorithm`, MAX_CUSTODY_TEXT),
+    public_key: textOf(custody['public_key'], `${what}.public_key`, MAX_CUSTODY_TEXT),
+    signature_chain: listOf(custody['signature_chain'], what, MAX_CUSTODY_LINKS).map((link) =>
+      textOf(link, `${what}.signature_chain`, MAX_CUSTODY_TEXT),
+    ),
+  }
+}
+
+const DOCUMENT_MEMBERS = [
+  ...['api_version', 'boot_id', 'round', 'issued_at', 'keyset', 'config', 'log', 'nonce'],
+  ...['evidence', 'warnings'],
+]
+const EVIDENCE_MEMBERS = [
+  ...['tee_type', 'quote', 'event_log', 'vm_config', 'app_compose', 'gpu', 'collateral'],
+  'key_custody',
+]
+
+function readDocument(value: JsonValue): AttestationDocument {
+  if (isJsonObject(value) && value['api_version'] !== DOCUMENT_VERSION) {
+    throw typeof value['api_version'] === 'string'
+      ? new Unreadable(`version ${value['api_version'].slice(0, 64)}`, 'document_unsupported')
+      : new Unreadable('the document has no version')
+  }
+  const document = objectOf(value, 'the document', DOCUMENT_MEMBERS)
+  const evidence = objectOf(document['evidence'], 'evidence', EVIDENCE_MEMBERS)
+  const teeType = textOf(evidence['tee_type'], 'evidence.tee_type', 32)
+  if (teeType !== 'tdx') throw new Unreadable(`enclave type ${teeType}`, 'document_unsupported')
+  textOf(evidence['vm_config'], 'evidence.vm_config')
+  const keyset = parseKeyset(document['keyset'])
+  if (!keyset.ok) throw new Unreadable(keyset.detail)
+  const config = document['config']
+  if (!isJsonObject(config)) throw new Unreadable('config is not an object')
+  const gpu = evidence['gpu']
+  const collateral = evidence['collateral']
+  return {
+    bootId: hex32Of(document['boot_id'], 'boot_id'),
+    round: hex32Of(document['round'], 'round'),
+    issuedAt: integerOf(document['issued_at'], 'issued_at'),
+    keyset: keyset.keyset,
+    config,
+    log: readLog(document['log']),
+    nonce: readNonce(document['nonce']),
+    quote: textOf(evidence['quote'], 'evidence.quote'),
+    eventLog: textOf(evidence['event_log'], 'evidence.event_log'),
+    appCompose: textOf(evidence['app_compose'], 'evidence.app_compose'),
+    gpu: gpu === null ? null : listOf(gpu, 'evidence.gpu', MAX_DOCUMENT_LIST),
+    collateral:
+      collateral === null ? null : listOf(collateral, 'evidence.collateral', MAX_DOCUMENT_LIST),
+    keyCustody: readCustody(evidence['key_custody']),
+    warnings: listOf(document['warnings'], 'warnings', MAX_DOCUMENT_LIST).map((item) => {
+      const warning = objectOf(item, 'a warning', ['code', 'detail'])
+      return {
+        code: textOf(warning['code'], 'warnings.code', 64),
+        detail: textOf(warning['detail'], 'warnings.detail', 1024),
+      }
+    }),
+  }
+}
+
+/** Parses one document. Never throws. */
+export function parseDocument(bytes: Uint8Array): DocumentResult {
+  const malformed = (detail: string): DocumentResult => ({
+    ok: false,
+    code: 'document_malformed',
+    detail,
+  })
+  if (bytes.length > MAX_DOCUMENT_BYTES) return malformed(`longer than ${MAX_DOCUMENT_BYTES} bytes`)
+  const parsed = parseJson(bytes)
+  if (!parsed.ok) return malformed(`not strict JSON: ${parsed.fault}`)
+  try {
+    return { ok: true, document: readDocument(parsed.value) }
+  } catch (error) {
+    if (!(error instanceof Unreadable)) throw error
+    return { ok: false, code: error.code, detail: error.message }
+  }
+}
+
+/**
+ * Takes a document out of `{"document": "<its exact text>"}`, the form in which intermediaries cannot change it.
+ *
+ * @returns the bytes as they are where they have another form
+ */
+export function unwrapDocument(bytes: Uint8Array): Uint8Array {
+  // The text inside is written with escapes: up to two bytes for one.
+  if (bytes.length > 2 * MAX_DOCUMENT_BYTES) return bytes
+  const parsed = parseJson(bytes)
+  if (!parsed.ok || !isJsonObject(parsed.value)) return bytes
+  const inner = parsed.value['document']
+  return typeof inner === 'string' ? toUtf8(inner) : bytes
+}

@@ -1,0 +1,40 @@
+/**
+ * The members of the attested configuration that the appraisal itself reads; the rest is for people to diff.
+ *
+ * @module
+ */
+import { isJsonObject } from '../../protocol/json.ts'
+import type { JsonObject } from '../../protocol/json.ts'
+import { MAX_GPUS } from '../gpu/parse-gpu-evidence.ts'
+
+export interface ReadConfig {
+  readonly simulation: boolean
+  readonly gpuRequired: number
+  readonly collateralStapled: boolean
+  readonly allowRemoteUpstream: boolean
+}
+
+/** @returns the name of a member that is missing or malformed in place of the configuration */
+export function readConfig(config: JsonObject): ReadConfig | string {
+  const { simulation, gpu, collateral, allow_remote_upstream: remote } = config
+  // Absence is never read as "no": an older or a doctored service must not look stricter than it is.
+  if (typeof simulation !== 'boolean') return 'simulation'
+  const required = isJsonObject(gpu) ? gpu['required'] : undefined
+  if (
+    typeof required !== 'number' ||
+    !Number.isInteger(required) ||
+    required < 0 ||
+    required > MAX_GPUS
+  ) {
+    return 'gpu.required'
+  }
+  const stapled = isJsonObject(collateral) ? collateral['stapled'] : undefined
+  if (typeof stapled !== 'boolean') return 'collateral.stapled'
+  if (typeof remote !== 'boolean') return 'allow_remote_upstream'
+  return {
+    simulation,
+    gpuRequired: required,
+    collateralStapled: stapled,
+    allowRemoteUpstream: remote,
+  }
+}

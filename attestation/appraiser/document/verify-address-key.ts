@@ -1,0 +1,57 @@
+/**
+ * Follows the address key to the key management service that derived it, where the document says how.
+ *
+ * @module
+ */
+import type { CryptoPort } from '../../crypto/port.ts'
+import { fromHex } from '../../protocol/hex.ts'
+import { EIP191_ALGO, keyOfRole } from '../../protocol/keyset.ts'
+import { fail, skip } from '../check.ts'
+import type { Check } from '../check.ts'
+import { verifyCustody } from '../custody/verify-custody.ts'
+import type { AppraisalPolicy } from '../policy.ts'
+import type { AttestationDocument } from './parse-document.ts'
+
+/** Path and purpose of the address key; another purpose is another program's key. */
+export const ADDRESS_KEY_PURPOSE = 'countersign/address/secp256k1/v1'
+
+const PROVES = 'The address key was derived for this app and this purpose.'
+
+/** @param appId from the replayed event log; null where that failed */
+export function verifyAddressKey(
+  document: AttestationDocument,
+  appId: Uint8Array | null,
+  options: { readonly crypto: CryptoPort; readonly policy: AppraisalPolicy },
+): Check[] {
+  const custody = document.keyCustody
+  const key = keyOfRole(document.keyset, EIP191_ALGO)
+  if (custody === null) {
+    return [skip('custody.key', 'not_provided', PROVES, 'the address key has no custody evidence')]
+  }
+  const publicKey = fromHex(custody.public_key)
+  const chain = custody.signature_chain.map((link) => fromHex(link))
+  if (
+    publicKey === null ||
+    custody.public_key !== key?.public_key ||
+    custody.purpose !== ADDRESS_KEY_PURPOSE ||
+    custody.path !== ADDRESS_KEY_PURPOSE ||
+    custody.algorithm !== 'secp256k1'
+  ) {
+    return [fail('custody.key', 'custody_key_mismatch', PROVES)]
+  }
+  return verifyCustody(
+    {
+      publicKey,
+      purpose: custody.purpose,
+      // A link that is no hex stays in the list as one that fits nothing.
+      signatureChain: chain.map((link) => link ?? Uint8Array.of(0)),
+      appId,
+    },
+    {
+      crypto: options.crypto,
+      kmsRoots: options.policy.kmsRoots
+        .map((root) => fromHex(root))
+        .filter((root) => root !== null),
+    },
+  )
+}

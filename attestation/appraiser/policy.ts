@@ -1,0 +1,126 @@
+/**
+ * What a relying party accepts, as plain data. Everything that the checks do not decide by themselves stands here.
+ *
+ * @module
+ */
+import { isJsonObject } from '../protocol/json.ts'
+import { toHex } from '../protocol/hex.ts'
+import { NVIDIA_DEVICE_ROOT_SHA256 } from './gpu/verify-gpu-evidence.ts'
+import { INTEL_SGX_ROOT_SHA256 } from './quote/verify-quote.ts'
+
+/** Entries of one list in a policy, and the length of one. */
+export const MAX_POLICY_ENTRIES = 1024
+export const MAX_POLICY_TEXT = 256
+
+export interface AppraisalPolicy {
+  /** Accept evidence under the simulator's marked roots. */
+  readonly allowSimulated: boolean
+  /**
+   * Which marked roots: those in `sgxRoots` and `nvidiaRoots`, or any. Simulated evidence proves nothing in either case;
+   * a listed root only tells one simulation from another. Without `allowSimulated` of no effect.
+   */
+  readonly simulatedRoots: 'listed' | 'any'
+  /** SHA-256 of the DER of each accepted root, lower-case hex. */
+  readonly sgxRoots: readonly string[]
+  readonly nvidiaRoots: readonly string[]
+  /** Compressed secp256k1 points, lower-case hex; empty: custody of the address key is not judged. */
+  readonly kmsRoots: readonly string[]
+  /** SHA-256 of accepted compose texts, lower-case hex; null: any, which is then said. */
+  readonly composeHashes: readonly string[] | null
+  /** Seconds between the document's time and the end of its keyset. */
+  readonly maxKeysetLifetimeS: number
+  /** Age of a document in seconds, where a nonce was given and where not. */
+  readonly maxAgeWithNonceS: number
+  readonly maxAgeS: number
+  /** Seconds by which the enclave's clock may be ahead. */
+  readonly clockSkewS: number
+  readonly allowRemoteUpstream: boolean
+  /** Top-level request members that may be added, dropped or changed on the way. */
+  readonly allowMembers: readonly string[]
+  /** Members inside an answer's message that may stand there without being covered, e.g. `message.annotations`. */
+  readonly allowUncovered: readonly string[]
+  /** Ids of checks that must pass beside the core ones; `*` stands for one part of an id: `gpu.*.ocsp`. */
+  readonly require: readonly string[]
+}
+
+export const DEFAULT_POLICY: AppraisalPolicy = Object.freeze({
+  allowSimulated: false,
+  simulatedRoots: 'listed',
+  sgxRoots: Object.freeze([toHex(INTEL_SGX_ROOT_SHA256)]),
+  nvidiaRoots: Object.freeze([toHex(NVIDIA_DEVICE_ROOT_SHA256)]),
+  kmsRoots: Object.freeze([]),
+  composeHashes: null,
+  maxKeysetLifetimeS: 92 * 24 * 3600,
+  maxAgeWithNonceS: 600,
+  maxAgeS: 3600,
+  clockSkewS: 300,
+  allowRemoteUpstream: false,
+  // Every broker that bills streams asks for usage; it changes what is counted, not what is answered.
+  allowMembers: Object.freeze(['stream_options']),
+  allowUncovered: Object.freeze([]),
+  require: Object.freeze([]),
+})
+
+export type PolicyResult =
+  | { readonly ok: true; readonly policy: AppraisalPolicy }
+  | { readonly ok: false; readonly detail: string }
+
+const SHA256_HEX = /^[0-9a-f]{64}$/
+const POINT_HEX = /^0[23][0-9a-f]{64}$/
+const CHECK_ID = /^[a-z0-9_*]+(?:\.[a-z0-9_*]+)*$/
+const ANY_TEXT = /^[^]+$/
+
+function isTexts(value: unknown, form: RegExp): value is readonly string[] {
+  return (
+    Array.isArray(value) &&
+    value.length <= MAX_POLICY_ENTRIES &&
+    value.every(
+      (item) => typeof item === 'string' && item.length <= MAX_POLICY_TEXT && form.test(item),
+    )
+  )
+}
+
+function isSeconds(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
+}
+
+function isBoolean(value: unknown): value is boolean {
+  return typeof value === 'boolean'
+}
+
+const READERS: Readonly<Record<keyof AppraisalPolicy, (value: unknown) => boolean>> = {
+  allowSimulated: isBoolean,
+  simulatedRoots: (value) => value === 'listed' || value === 'any',
+  sgxRoots: (value) => isTexts(value, SHA256_HEX),
+  nvidiaRoots: (value) => isTexts(value, SHA256_HEX),
+  kmsRoots: (value) => isTexts(value, POINT_HEX),
+  composeHashes: (value) => value === null || isTexts(value, SHA256_HEX),
+  maxKeysetLifetimeS: isSeconds,
+  maxAgeWithNonceS: isSeconds,
+  maxAgeS: isSeconds,
+  clockSkewS: isSeconds,
+  allowRemoteUpstream: isBoolean,
+  allowMembers: (value) => isTexts(value, ANY_TEXT),
+  allowUncovered: (value) => isTexts(value, ANY_TEXT),
+  require: (value) => isTexts(value, CHECK_ID),
+}
+
+function isPolicyMember(name: string): name is keyof AppraisalPolicy {
+  return Object.hasOwn(READERS, name)
+}
+
+/**
+ * Reads a policy; members that are not given have their default.
+ *
+ * An unknown member is refused: a misspelt restriction must not silently be none.
+ */
+export function parsePolicy(value: unknown): PolicyResult {
+  if (!isJsonObject(value)) return { ok: false, detail: 'the policy is not an object' }
+  for (const [name, member] of Object.entries(value)) {
+    if (!isPolicyMember(name)) return { ok: false, detail: `unknown member ${name}` }
+    if (!READERS[name](member)) return { ok: false, detail: `${name} is malformed` }
+  }
+  // A copy of what was just checked, so that nobody can change the policy in force afterwards.
+  const given = JSON.parse(JSON.stringify(value)) as Partial<AppraisalPolicy>
+  return { ok: true, policy: Object.freeze({ ...DEFAULT_POLICY, ...given }) }
+}

@@ -1,0 +1,76 @@
+/**
+ * The text of docs/errors.md, from the tables in the code.
+ *
+ * @module
+ */
+import { format } from 'prettier'
+import { CHECK_CODES } from '../attestation/appraiser/codes.ts'
+import type { CodeTable } from '../attestation/appraiser/codes.ts'
+import { SERVICE_ERRORS } from '../src/errors.ts'
+import type { ServiceErrorSpec } from '../src/errors.ts'
+
+export type ServiceErrorTable = Readonly<Record<string, ServiceErrorSpec>>
+
+/** The layout that the formatter check of the repository asks for. */
+const PRETTIER = { parser: 'markdown', printWidth: 100, singleQuote: true, semi: false } as const
+
+function row(cells: readonly string[]): string {
+  return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`
+}
+
+function serviceRows(table: ServiceErrorTable): string[] {
+  return Object.entries(table).map(([code, { status, type, message, retryAfter }]) =>
+    row([
+      `\`${code}\``,
+      String(status),
+      `\`${type}\``,
+      retryAfter === undefined ? '' : `${retryAfter} s`,
+      message,
+    ]),
+  )
+}
+
+function checkRows(table: CodeTable): string[] {
+  return Object.entries(table).map(([code, { family, meaning }]) =>
+    row([`\`${code}\``, family, meaning]),
+  )
+}
+
+/** @returns Markdown, formatted */
+export function renderErrorsDoc(
+  service: ServiceErrorTable = SERVICE_ERRORS,
+  checks: CodeTable = CHECK_CODES,
+): Promise<string> {
+  return format(
+    [
+      '# Error and check codes',
+      '',
+      'Generated from `src/errors.ts` and `attestation/appraiser/codes.ts` by `node scripts/generate-errors-doc.mjs`; do not edit. Codes are stable: one is never given another meaning.',
+      '',
+      '## Errors of the service',
+      '',
+      'The body is `{"error":{"message","type","code","param"}}`. Messages are these fixed texts; nothing of a request, a token or an upstream gets into them. Where a time stands under Retry-After, the answer carries that header and the same request may be sent again.',
+      '',
+      row(['code', 'status', 'type', 'Retry-After', 'message']),
+      row(['---', '---', '---', '---', '---']),
+      ...serviceRows(service),
+      '',
+      '## Codes of checks',
+      '',
+      'Every check of the verifier carries one. A check that passed has `ok`; a skipped check is never a pass.',
+      '',
+      '- `malformed`: the evidence cannot be read.',
+      '- `unsupported`: a genuine kind of evidence that this version does not judge.',
+      '- `invalid`: the evidence is bad.',
+      '- `policy`: the evidence is good, and not what the policy accepts.',
+      '- `absent`: nothing was there to judge.',
+      '- `note`: not a failure.',
+      '',
+      row(['code', 'family', 'meaning']),
+      row(['---', '---', '---']),
+      ...checkRows(checks),
+      '',
+    ].join('\n'),
+    PRETTIER,
+  )
+}

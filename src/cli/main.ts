@@ -1,0 +1,97 @@
+#!/usr/bin/env node
+/**
+ * The command line.
+ *
+ * @module
+ */
+import { Command } from 'commander'
+import { VERSION } from '../version.ts'
+import { composeHash } from './compose-hash.ts'
+import { exitWith } from './refusal.ts'
+import { serve } from './serve.ts'
+import type { ServeOptions } from './serve.ts'
+import { verify } from './verify.ts'
+import type { VerifyOptions } from './verify.ts'
+
+const collect = (value: string, all: readonly string[] = []): readonly string[] => [...all, value]
+
+const program = new Command('countersign')
+  .description(
+    'Signs every completion of a model server inside a confidential VM, and verifies it.',
+  )
+  .version(VERSION)
+
+program
+  .command('serve')
+  .description('run the sidecar; bearer tokens come from COUNTERSIGN_TOKENS=name:token[:relay],…')
+  .option('--config <file>', 'configuration file (JSON)')
+  .option('--listen <host:port>', 'address to listen on (default 127.0.0.1:8080)')
+  .option(
+    '--upstream <[name=]url>',
+    'model server: unix:/path.sock or http://address:port',
+    collect,
+  )
+  .option('--require-gpu <n>', 'GPUs the machine must have and attest')
+  .option('--address-key <source>', 'derived or ephemeral')
+  .option('--allow-remote-upstream', 'permit upstreams outside this machine (attested)')
+  .option('--simulate', 'run without a confidential VM; proves nothing')
+  .option('--compose <file>', 'with --simulate: the compose text that the simulated guest runs')
+  .action(async (options: ServeOptions) => {
+    await serve(options)
+    // Idle upstream sockets must not keep a drained service alive.
+    process.exit(0)
+  })
+
+program
+  .command('verify')
+  .description('appraise a service or a saved document, and optionally one receipt')
+  .argument(
+    '<url|file>',
+    'base URL of the service (or of a broker’s /v1/proxy), or a saved document',
+  )
+  .option('--nonce <hex>', '64 hex digits; a live service gets a random one')
+  .option('--at <time>', 'judge as of this time (unix seconds or ISO)')
+  .option('--policy <file>', 'appraisal policy (JSON)')
+  .option('--roots <file>', 'roots of a simulation')
+  .option('--allow-simulated', 'accept simulated evidence')
+  .option('--require <check>', 'a check that must pass; may be repeated', collect)
+  .option('--receipt <file>', 'a receipt to verify under the keyset')
+  .option('--opening <hex>', 'the receipt’s opening')
+  .option('--request <file>', 'the exact request body')
+  .option('--response <file>', 'the exact response body')
+  .option('--challenge <text>', 'the challenge that was sent')
+  .option('--json', 'print the verdict as one JSON document')
+  .action(async (target: string, options: VerifyOptions) => {
+    process.exit(await verify(target, options))
+  })
+
+program
+  .command('demo')
+  .description(
+    'everything at once on this machine: simulated enclave, demo model, hostile broker, verified client',
+  )
+  .option('--once', 'exit after the checks: 0 when all passed, 1 when one failed')
+  .option('--json', 'print the verdicts as one JSON document')
+  .option('--port <port>', 'port of the sidecar (default: a free one)')
+  .action(
+    async (options: {
+      readonly once?: boolean
+      readonly json?: boolean
+      readonly port?: string
+    }) => {
+      // Loaded on demand: the demo alone needs the openai package.
+      const { runDemo } = await import('../demo/run-demo.ts')
+      process.exit(await runDemo(options))
+    },
+  )
+
+const compose = program.command('compose').description('about app-compose.json')
+compose
+  .command('hash')
+  .description('SHA-256 of the raw bytes, as the guest measures it')
+  .argument('<file>')
+  .action(async (file: string) => {
+    process.exit(await composeHash(file))
+  })
+
+program.parseAsync().catch(exitWith)

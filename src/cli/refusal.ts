@@ -1,0 +1,21 @@
+/**
+ * A command that cannot start: one sentence, and nothing else is printed.
+ *
+ * @module
+ */
+import { EXIT } from './exit-codes.ts'
+
+export class Refusal extends Error {
+  override readonly name = 'Refusal'
+}
+
+/** Prints what stopped a command and ends the process. */
+export function exitWith(error: unknown): never {
+  if (error instanceof Refusal) {
+    process.stderr.write(`${error.message}\n`)
+    process.exit(EXIT.usage)
+  }
+  const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
+  process.stderr.write(`${text}\n`)
+  process.exit(EXIT.internal)
+}

@@ -1,0 +1,193 @@
+/**
+ * The whole service on free ports, for tests: demo model behind it, evidence from the simulator or none that is worth
+ * the name, and a store that tells what was settled.
+ */
+import { createHash } from 'node:crypto'
+import type { CpuEvidenceSource } from '../../attestation/attester/evidence-source.ts'
+import { nodeCrypto } from '../../attestation/crypto/node.ts'
+import type { AgentFaults } from '../../attestation/simulator/dstack/start-guest-agent.ts'
+import { createEphemeralAddressKey } from '../../enclave/keys/address-key.ts'
+import { createMemoryStore } from '../../enclave/receipts/receipt-store.ts'
+import type { ReceiptStore, StoredReceipt } from '../../enclave/receipts/receipt-store.ts'
+import { parseConfig } from '../../src/config/config.ts'
+import type { UpstreamConfig } from '../../src/relay/upstreams.ts'
+import { startDemoModel } from '../../src/demo/model/start-demo-model.ts'
+import type { DemoModel, DemoModelOptions } from '../../src/demo/model/start-demo-model.ts'
+import type { Limits } from '../../src/limits.ts'
+import type { PrincipalConfig } from '../../src/relay/principals.ts'
+import type { Door } from '../../src/routes/attestation.ts'
+import { openSimulation } from '../../src/service/open-simulation.ts'
+import type { Simulation } from '../../src/service/open-simulation.ts'
+import { startService } from '../../src/service/start-service.ts'
+import type { Service, ServiceLog } from '../../src/service/start-service.ts'
+
+export const MODEL = 'demo/words'
+export const TOKENS = {
+  alice: 'alice-token-0123456789',
+  bob: 'bob-token-0123456789ab',
+  broker: 'broker-token-0123456789',
+} as const
+
+const COMPOSE = '{"manifest_version":2,"name":"countersign-test","runner":"docker-compose"}\n'
+const WAIT_MS = 10_000
+
+const PRINCIPALS: readonly PrincipalConfig[] = Object.entries(TOKENS).map(([name, token]) => ({
+  name,
+  relay: name === 'broker',
+  tokenHash: createHash('sha256').update(token).digest(),
+}))
+
+export interface LogEntry {
+  readonly level: 'info' | 'warn' | 'error'
+  readonly fields: Readonly<Record<string, unknown>>
+  readonly message: string
+}
+
+export interface TestServiceOptions {
+  readonly model?: DemoModelOptions
+  /** Instead of the demo model. */
+  readonly upstreams?: readonly Omit<UpstreamConfig, 'models'>[]
+  readonly limits?: Partial<Limits>
+  readonly doors?: readonly Door[]
+  /** With these many simulated GPUs in a simulated guest; without it the quotes are 4 zero bytes. */
+  readonly gpus?: number
+  readonly addressKey?: 'derived' | 'ephemeral'
+  readonly gate?: (document: string) => string | null
+  /** In place of the memory store's `put`; call `keep` to store. */
+  readonly put?: (receipt: StoredReceipt, keep: () => void) => void | Promise<void>
+  readonly principals?: readonly PrincipalConfig[]
+  readonly nowMs?: () => number
+}
+
+export interface TestService {
+  readonly service: Service
+  /** `http://127.0.0.1:port` */
+  readonly url: string
+  readonly port: number
+  readonly model: DemoModel
+  readonly simulation: Simulation | null
+  /** Of the simulated guest agent; change its members at any time. */
+  readonly agentFaults: AgentFaults
+  /** Report data of every quote so far. */
+  readonly quotes: readonly Uint8Array[]
+  /** Settled, oldest first. */
+  readonly receipts: readonly StoredReceipt[]
+  /** Resolves when so many have been settled since the service started. */
+  settled(count: number): Promise<void>
+  readonly log: readonly LogEntry[]
+  close(): Promise<void>
+}
+
+function inertSource(): CpuEvidenceSource {
+  return {
+    facts: {
+      appId: '00'.repeat(20),
+      instanceId: '00'.repeat(20),
+      appCompose: COMPOSE,
+      keyProvider: null,
+      tcbInfo: '{}',
+      info: '{}',
+    },
+    quote: () => Promise.resolve({ quote: new Uint8Array(4), eventLog: '[]', vmConfig: '{}' }),
+  }
+}
+
+/** Header pair of a principal's credential. */
+export function bearer(name: keyof typeof TOKENS = 'alice'): readonly [string, string] {
+  return ['authorization', `Bearer ${TOKENS[name]}`]
+}
+
+export async function startTestService(options: TestServiceOptions = {}): Promise<TestService> {
+  const model = await startDemoModel({ models: [MODEL], ...options.model })
+  const agentFaults: AgentFaults = {}
+  const simulation =
+    options.gpus === undefined
+      ? null
+      : await openSimulation({
+          composeText: COMPOSE,
+          gpus: options.gpus,
+          addressKey: options.addressKey ?? 'derived',
+          faults: agentFaults,
+        })
+  const parsed = parseConfig({
+    listen: { port: 0 },
+    upstreams: options.upstreams ?? [{ name: 'demo', url: model.url }],
+    ...(options.limits === undefined ? {} : { limits: options.limits }),
+    ...(options.doors === undefined ? {} : { doors: options.doors }),
+  })
+  if (!parsed.ok) throw new Error(parsed.problems.join('; '))
+  const source = simulation?.cpu ?? inertSource()
+  const quotes: Uint8Array[] = []
+  const receipts: StoredReceipt[] = []
+  const log: LogEntry[] = []
+  const waiting = new Set<() => void>()
+  const memory = createMemoryStore()
+  const store: ReceiptStore = {
+    ...memory,
+    put(receipt) {
+      const keep = () => {
+        void memory.put(receipt)
+        receipts.push(receipt)
+        for (const look of waiting) look()
+      }
+      if (options.put !== undefined) return options.put(receipt, keep)
+      keep()
+    },
+  }
+  const logAt =
+    (level: LogEntry['level']): ServiceLog['info'] =>
+    (fields, message) => {
+      log.push({ level, fields, message })
+    }
+  const service = await startService({
+    config: parsed.config,
+    principals: options.principals ?? PRINCIPALS,
+    cpu: {
+      facts: source.facts,
+      quote: (data) => {
+        quotes.push(Uint8Array.from(data))
+        return source.quote(data)
+      },
+    },
+    gpu: simulation === null || options.gpus === 0 ? null : simulation.gpu,
+    gpuRequired: options.gpus ?? 0,
+    address: simulation?.address ?? createEphemeralAddressKey(nodeCrypto),
+    simulated: simulation !== null,
+    log: { info: logAt('info'), warn: logAt('warn'), error: logAt('error') },
+    gate: options.gate ?? (() => null),
+    store,
+    ...(options.nowMs === undefined ? {} : { nowMs: options.nowMs }),
+  })
+  if (options.gate === undefined) await service.ready
+  return {
+    service,
+    url: service.url,
+    port: service.port,
+    model,
+    simulation,
+    agentFaults,
+    quotes,
+    receipts,
+    settled: (count) =>
+      new Promise((resolve, reject) => {
+        const look = () => {
+          if (receipts.length < count) return
+          clearTimeout(timer)
+          waiting.delete(look)
+          resolve()
+        }
+        const timer = setTimeout(() => {
+          waiting.delete(look)
+          reject(new Error(`${String(receipts.length)} receipts of ${String(count)} came`))
+        }, WAIT_MS)
+        waiting.add(look)
+        look()
+      }),
+    log,
+    close: async () => {
+      await service.close()
+      await model.close()
+      await simulation?.close()
+    },
+  }
+}
