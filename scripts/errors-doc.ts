@@ -6,6 +6,7 @@
 import { format } from 'prettier'
 import { CHECK_CODES } from '../attestation/appraiser/codes.ts'
 import type { CodeTable } from '../attestation/appraiser/codes.ts'
+import { COMPOSE_PROBLEMS, COMPOSE_WARNINGS } from '../src/compose/hash-compose.ts'
 import { SERVICE_ERRORS } from '../src/errors.ts'
 import type { ServiceErrorSpec } from '../src/errors.ts'
 
@@ -69,6 +70,19 @@ export function renderErrorsDoc(
       row(['code', 'family', 'meaning']),
       row(['---', '---', '---']),
       ...checkRows(checks),
+      '',
+      '## Codes of `countersign compose hash`',
+      '',
+      'The first kind refuses the file (exit 30); the second is a warning beside the hash.',
+      '',
+      row(['code', 'kind', 'meaning']),
+      row(['---', '---', '---']),
+      ...Object.entries(COMPOSE_PROBLEMS).map(([code, text]) =>
+        row([`\`${code}\``, 'refused', text]),
+      ),
+      ...Object.entries(COMPOSE_WARNINGS).map(([code, text]) =>
+        row([`\`${code}\``, 'warning', text]),
+      ),
       '',
     ].join('\n'),
     PRETTIER,

@@ -11,7 +11,6 @@ import type { JsonObject } from '../protocol/json.ts'
 import type { Keyset } from '../protocol/keyset.ts'
 import { fail, info, pass, skip } from './check.ts'
 import type { Check } from './check.ts'
-import { CUSTODY_CODES } from './custody/codes.ts'
 import { parseDocument } from './document/parse-document.ts'
 import type { AttestationDocument } from './document/parse-document.ts'
 import { readConfig } from './document/read-config.ts'
@@ -38,3 +37,240 @@ import { verifyQuote } from './quote/verify-quote.ts'
 import { decideVerdict } from './verdict.ts'
 import type { Verdict } from './verdict.ts'
 import { isSimulatedRoot } from './x509/verify-chain.ts'
+
+export interface AppraisalOptions {
+  readonly crypto: CryptoPort
+  /** Unix seconds at which everything must hold. */
+  readonly at: number
+  /** `at` is not the present; the verdict then says so, and the document's age is not judged. Default: false. */
+  readonly asOf?: boolean
+  /** The nonce that the caller chose for this document; null where it chose none. */
+  readonly nonce: Hex32 | null
+  readonly policy: AppraisalPolicy
+}
+
+/** What receipts are checked against. Exists only for an accepted document. */
+export interface TrustedKeyset {
+  readonly keyset: Keyset
+  readonly keysetDigest: Sha256Digest
+  readonly bootId: Hex32
+  readonly configDigest: Sha256Digest
+  readonly config: JsonObject
+  readonly simulated: boolean
+  /** Unix seconds. */
+  readonly notAfter: number
+  /** Lower-case `0x` address of the address key; null where the keyset has none. */
+  readonly address: string | null
+}
+
+export interface Appraisal {
+  readonly verdict: Verdict
+  readonly trusted: TrustedKeyset | null
+}
+
+/** Checks that no policy can do without. */
+export const CORE_CHECKS: readonly string[] = Object.freeze([
+  'document.structure',
+  'config.structure',
+  'config.simulation',
+  'keyset.roles',
+  'keyset.valid',
+  'quote.structure',
+  'quote.pck_chain',
+  'quote.qe_report',
+  'quote.qe_binding',
+  'quote.signature',
+  'quote.td_attributes',
+  'quote.seam',
+  'eventlog.structure',
+  'eventlog.digests',
+  'eventlog.rtmr3',
+  'eventlog.system_events',
+  'compose.hash',
+  'compose.mr_config_id',
+  'statement.gpu',
+  'statement.collateral',
+  'statement.binding',
+  'statement.fresh',
+])
+
+/** Needed as soon as the configuration requires a GPU or the document lists one. */
+export const CORE_GPU_CHECKS: readonly string[] = Object.freeze([
+  'gpu.unique',
+  'gpu.uniform',
+  'gpu.*.structure',
+  'gpu.*.nonce',
+  'gpu.*.chain',
+  'gpu.*.arch',
+  'gpu.*.device_key',
+  'gpu.*.fwid',
+  'gpu.*.signature',
+])
+
+const GENUINE = ['quote.pck_chain', 'quote.qe_report', 'quote.qe_binding', 'quote.signature']
+
+const PROVES = {
+  structure: 'The document can be read in one way only.',
+  config: 'The configuration says what the appraisal needs to know.',
+  quote: 'The quote can be read in one way only.',
+  warnings: 'What the service warns about. Not covered by the quote.',
+  rung: 'How far the GPU evidence reaches.',
+} as const
+
+function passed(checks: readonly Check[], id: string): boolean {
+  return checks.some((check) => check.id === id && check.status === 'pass')
+}
+
+/** A match with registers or report data that nobody signed proves nothing, so it must not read as a pass. */
+function onlyIfGenuine(checks: readonly Check[], genuine: boolean): Check[] {
+  if (genuine) return [...checks]
+  return checks.map((check) =>
+    check.status === 'pass'
+      ? skip(check.id, 'depends_on_failed', check.proves, 'the quote is not genuine')
+      : check,
+  )
+}
+
+function quoteOf(document: AttestationDocument): { check: Check; quote: Quote | null } {
+  const id = 'quote.structure'
+  const bytes = fromHex(document.quote)
+  if (bytes === null) {
+    return { check: fail(id, 'quote_malformed', PROVES.quote, 'not hex'), quote: null }
+  }
+  const parsed = parseQuote(bytes)
+  return parsed.ok
+    ? { check: pass(id, PROVES.quote, `version ${parsed.quote.version}`), quote: parsed.quote }
+    : { check: fail(id, parsed.code, PROVES.quote, parsed.detail), quote: null }
+}
+
+function rootsOf(
+  listed: readonly string[],
+  chains: EvidenceChains['gpu'],
+  options: AppraisalOptions,
+): Uint8Array[] {
+  const { policy, crypto } = options
+  const roots = listed.map((root) => fromHex(root)).filter((root) => root !== null)
+  if (!policy.allowSimulated || policy.simulatedRoots !== 'any') return roots
+  const own = chains.flatMap((chain) => chain.filter(isSimulatedRoot))
+  return [...roots, ...own.map(({ der }) => crypto.sha256(der))]
+}
+
+function eventLogChecks(
+  document: AttestationDocument,
+  quote: Quote,
+  crypto: CryptoPort,
+): { checks: Check[]; system: SystemIdentity | null } {
+  const { checks, system } = replayEventLog(document.eventLog, quote.rtmrs, crypto)
+  if (system === null) return { checks, system }
+  const compose = verifyCompose(document.appCompose, system.composeHash, quote.mrConfigId, crypto)
+  return { checks: [...checks, ...compose], system }
+}
+
+function gpuChecks(
+  document: AttestationDocument,
+  config: ReadConfig | null,
+  nonce: Uint8Array | null,
+  bound: boolean,
+  chains: EvidenceChains,
+  options: AppraisalOptions,
+): Check[] {
+  if (document.gpu === null || nonce === null) return []
+  const { crypto, at, policy } = options
+  const required = config?.gpuRequired ?? 0
+  const checks = verifyGpuEvidence(document.gpu, {
+    crypto,
+    at,
+    expectedNonce: nonce,
+    expectedCount: required === 0 ? null : required,
+    rootSha256: rootsOf(policy.nvidiaRoots, chains.gpu, options),
+    allowSimulated: policy.allowSimulated,
+  })
+  const rung = gpuRung({
+    ...readGpuFacts(checks),
+    digestInQuote: bound,
+    // Which images check their GPUs before serving is for reference values to say, and none are compared yet.
+    checkedByMeasuredGuest: false,
+  })
+  return [...checks, info('gpu.rung', 'gpu_rung_reached', GPU_RUNGS[rung].proves, rung)]
+}
+
+function judge(document: AttestationDocument, options: AppraisalOptions): Appraisal {
+  const { crypto, at, asOf = false, nonce, policy } = options
+  const read = readConfig(document.config)
+  const config = typeof read === 'string' ? null : read
+  const checks: Check[] = [
+    pass('document.structure', PROVES.structure),
+    typeof read === 'string'
+      ? fail('config.structure', 'config_malformed', PROVES.config, read)
+      : pass('config.structure', PROVES.config),
+  ]
+  for (const { code, detail } of document.warnings) {
+    checks.push(info('document.warning', 'document_warned', PROVES.warnings, `${code}: ${detail}`))
+  }
+  const { check, quote } = quoteOf(document)
+  checks.push(check)
+  const chains = readChains(document, quote)
+  if (quote !== null) {
+    checks.push(
+      ...verifyQuote(quote, {
+        crypto,
+        at,
+        rootSha256: rootsOf(policy.sgxRoots, [chains.cpu], options),
+        allowSimulated: policy.allowSimulated,
+      }),
+    )
+  }
+  const genuine = GENUINE.every((id) => passed(checks, id))
+  const log = quote === null ? null : eventLogChecks(document, quote, crypto)
+  checks.push(...onlyIfGenuine(log?.checks ?? [], genuine))
+  const system = genuine ? (log?.system ?? null) : null
+  checks.push(composeAcceptedCheck(system === null ? null : toHex(system.composeHash), policy))
+
+  const statement = verifyStatement(document, quote, config, { crypto, at, asOf, nonce, policy })
+  checks.push(...onlyIfGenuine(statement.checks, genuine))
+  const bound = passed(checks, 'statement.binding')
+  const keyset = verifyKeyset(document.keyset, document.issuedAt, { crypto, at, policy })
+  checks.push(...keyset.checks)
+  checks.push(simulationCheck(config, chains, policy), upstreamsCheck(config, policy))
+  checks.push(...gpuChecks(document, config, statement.gpuNonce, bound, chains, options))
+  checks.push(...verifyAddressKey(document, system?.appId ?? null, { crypto, policy }))
+
+  const required = [...CORE_CHECKS, ...policy.require]
+  if (nonce !== null) required.push('statement.nonce')
+  if (config?.gpuRequired !== 0) required.push('gpu.count')
+  if (config?.gpuRequired !== 0 || (document.gpu?.length ?? 0) > 0) {
+    required.push(...CORE_GPU_CHECKS)
+  }
+  const simulated = config?.simulation === true
+  const verdict = decideVerdict(checks, { required, asOf, simulated })
+  if (verdict.verdict !== 'accepted' && verdict.verdict !== 'accepted-as-of') {
+    return { verdict, trusted: null }
+  }
+  return {
+    verdict,
+    trusted: Object.freeze({
+      keyset: document.keyset,
+      keysetDigest: statement.keysetDigest,
+      bootId: document.bootId,
+      configDigest: statement.configDigest,
+      config: document.config,
+      simulated,
+      notAfter: document.keyset.not_after,
+      address: keyset.address,
+    }),
+  }
+}
+
+/**
+ * Appraises a document.
+ *
+ * @param bytes its exact text, unwrapped
+ * @returns the verdict with every check that was made, and the keyset where it was accepted. Never throws on any bytes
+ */
+export function appraiseDocument(bytes: Uint8Array, options: AppraisalOptions): Appraisal {
+  const parsed = parseDocument(bytes)
+  if (parsed.ok) return judge(parsed.document, options)
+  const checks = [fail('document.structure', parsed.code, PROVES.structure, parsed.detail)]
+  const verdict = decideVerdict(checks, { required: [], asOf: false, simulated: false })
+  return { verdict, trusted: null }
+}

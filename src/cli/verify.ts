@@ -11,8 +11,8 @@ import type { TrustedKeyset } from '../../attestation/appraiser/appraise-documen
 import { DEFAULT_POLICY, parsePolicy } from '../../attestation/appraiser/policy.ts'
 import type { AppraisalPolicy } from '../../attestation/appraiser/policy.ts'
 import { verifyReceipt } from '../../attestation/appraiser/receipt/verify-receipt.ts'
-import type { ReceiptVerification } from '../../attestation/appraiser/receipt/verify-receipt.ts'
-import type { Verdict } from '../../attestation/appraiser/verdict.ts'
+import type { ReceiptVerdict } from '../../attestation/appraiser/receipt/verify-receipt.ts'
+import { VERDICT_EXIT_CODES } from '../../attestation/appraiser/verdict.ts'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
 import { fromHex, isHex32, toHex32 } from '../../attestation/protocol/hex.ts'
 import type { Hex32 } from '../../attestation/protocol/hex.ts'
@@ -113,7 +113,11 @@ async function loadPolicy(options: VerifyOptions): Promise<AppraisalPolicy> {
       kmsRoots: typeof kms === 'string' ? [kms] : [],
     }
   }
-  if (options.allowSimulated === true) policy = { ...policy, allowSimulated: true }
+  if (options.allowSimulated === true) {
+    // Without named roots any simulation will do: it proves nothing either way.
+    const simulatedRoots = options.roots === undefined ? 'any' : 'listed'
+    policy = { ...policy, allowSimulated: true, simulatedRoots }
+  }
   if (options.require !== undefined) {
     policy = { ...policy, require: [...policy.require, ...options.require] }
   }
@@ -140,7 +144,7 @@ async function checkReceipt(
   trusted: TrustedKeyset,
   at: number,
   policy: AppraisalPolicy,
-): Promise<ReceiptVerification | null> {
+): Promise<ReceiptVerdict | null> {
   if (options.receipt === undefined) return null
   const opening = options.opening === undefined ? null : fromHex(options.opening)
   if (options.opening !== undefined && opening?.length !== 32) {
@@ -160,14 +164,6 @@ async function checkReceipt(
       ...(options.challenge === undefined ? {} : { challenge: options.challenge }),
     },
   })
-}
-
-const EXIT_OF: Readonly<Record<Verdict['verdict'], number>> = {
-  accepted: EXIT.accepted,
-  'accepted-as-of': EXIT.accepted,
-  rejected: EXIT.rejected,
-  unsupported: EXIT.unsupported,
-  malformed: EXIT.malformed,
 }
 
 /** @returns the exit code */
@@ -194,7 +190,6 @@ export async function verify(target: string, options: VerifyOptions): Promise<nu
     ...(options.at === undefined ? {} : { asOf: true }),
   })
   const receipt = trusted === null ? null : await checkReceipt(options, trusted, at, policy)
-  const receiptFailed = receipt?.checks.some((check) => check.status === 'fail') ?? false
   if (options.json === true) {
     process.stdout.write(`${JSON.stringify({ ...verdict, receipt }, null, 2)}\n`)
   } else {
@@ -206,7 +201,6 @@ export async function verify(target: string, options: VerifyOptions): Promise<nu
     }
     process.stdout.write(`\n${verdict.sentence}\n`)
   }
-  const code = EXIT_OF[verdict.verdict]
-  if (code !== EXIT.accepted) return code
-  return receiptFailed ? EXIT.rejected : code
+  const code = VERDICT_EXIT_CODES[verdict.verdict]
+  return code === EXIT.accepted && receipt?.accepted === false ? EXIT.rejected : code
 }

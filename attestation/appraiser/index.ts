@@ -1,0 +1,37 @@
+/**
+ * The verifier: attestation documents, receipts and legacy signatures. No I/O, no clock, any JavaScript runtime.
+ *
+ * @module
+ */
+export { nobleCrypto } from '../crypto/noble.ts'
+export { contentDigest, contentOfChunks, contentOfCompletion } from '../protocol/chat-content.ts'
+export { CORE_CHECKS, CORE_GPU_CHECKS, appraiseDocument } from './appraise-document.ts'
+export { CHECK_CODES } from './codes.ts'
+export { unwrapDocument } from './document/parse-document.ts'
+export { GPU_RUNGS } from './gpu/gpu-ladder.ts'
+export { DEFAULT_POLICY, parsePolicy } from './policy.ts'
+export { verifyLegacySignature } from './receipt/verify-legacy.ts'
+export { RECEIPT_LEVELS, verifyReceipt } from './receipt/verify-receipt.ts'
+export { VERDICT_EXIT_CODES } from './verdict.ts'
+
+export type { CryptoPort } from '../crypto/port.ts'
+export type { ChatContent, ContentStatus, ContentSummary } from '../protocol/chat-content.ts'
+export type { Keyset } from '../protocol/keyset.ts'
+export type { Outcome, ReceiptRecord } from '../protocol/record.ts'
+export type { Appraisal, AppraisalOptions, TrustedKeyset } from './appraise-document.ts'
+export type { Check, CheckStatus } from './check.ts'
+export type { CheckCode, CodeFamily } from './codes.ts'
+export type { AppraisalPolicy, PolicyResult } from './policy.ts'
+export type {
+  LegacyOptions,
+  LegacyRung,
+  LegacySignatureInput,
+  LegacyVerdict,
+} from './receipt/verify-legacy.ts'
+export type {
+  ExpectedExchange,
+  ReceiptLevel,
+  ReceiptOptions,
+  ReceiptVerdict,
+} from './receipt/verify-receipt.ts'
+export type { Verdict, VerdictName } from './verdict.ts'

@@ -1,0 +1,44 @@
+/**
+ * The demo's report for a person.
+ *
+ * @module
+ */
+import { formatChecks } from '../cli/print-verdict.ts'
+import type { DemoReport, DemoStage } from './drive-demo.ts'
+import { DEFAULT_DEMO_MODEL } from './model/start-demo-model.ts'
+
+export function printReport(report: DemoReport, stage: DemoStage): void {
+  const line = (text = '') => process.stdout.write(`${text}\n`)
+  line('Answers, and the level at which each was verified')
+  for (const { name, verdict, expected, ok } of report.answers) {
+    line(`  ${ok ? 'ok  ' : 'FAIL'}  ${name.padEnd(52)} ${verdict?.level ?? 'no verdict'}`)
+    if (ok) continue
+    line(`        expected ${expected}`)
+    line(formatChecks(verdict?.checks.filter((check) => check.status === 'fail') ?? []))
+  }
+  line('\nAttacks of the broker, and the code under which each was caught')
+  for (const { name, code, expected, ok } of report.attacks) {
+    line(`  ${ok ? 'ok  ' : 'FAIL'}  ${name.padEnd(64)} ${code ?? 'not caught'}`)
+    if (!ok) line(`        expected ${expected}`)
+  }
+  line('\nAttestation of the sidecar')
+  line(formatChecks(report.attestation.checks))
+  line(`\n${report.attestation.sentence}`)
+  const { service, broker, token } = stage
+  const body = JSON.stringify({
+    model: DEFAULT_DEMO_MODEL,
+    messages: [{ role: 'user', content: 'Hello' }],
+  })
+  line('\nTry next')
+  line(`  curl -s '${service.url}/attestation?nonce=${'ab'.repeat(32)}'`)
+  line(
+    `  curl -si ${service.url}/v1/chat/completions -H 'Authorization: Bearer ${token}' \\\n` +
+      `    -H 'Content-Type: application/json' -d '${body}'`,
+  )
+  line(
+    `  curl -s ${service.url}/v1/signature/<X-Receipt-Id of the answer> -H 'Authorization: Bearer ${token}'`,
+  )
+  line(
+    `  curl -si ${broker.url}/v1/proxy/chat/completions -H 'Content-Type: application/json' -d '${body}'`,
+  )
+}

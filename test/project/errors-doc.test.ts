@@ -1,0 +1,54 @@
+import { describe, expect, test } from 'vitest'
+import { CHECK_CODES } from '../../attestation/appraiser/codes.ts'
+import { renderErrorsDoc } from '../../scripts/errors-doc.ts'
+import { SERVICE_ERRORS } from '../../src/errors.ts'
+import { projectFiles, readText } from './source-tree.ts'
+
+/** Codes that no test names, each with the reason. Empty is the aim. */
+const UNNAMED: Readonly<Record<string, string>> = {}
+
+describe('docs/errors.md', () => {
+  test('is what the tables in the code give (node scripts/generate-errors-doc.mjs writes it)', async () => {
+    expect(readText('docs/errors.md')).toBe(await renderErrorsDoc())
+  })
+
+  test('shows a code that is added and a text that is changed', async () => {
+    const added = {
+      status: 418,
+      type: 'invalid_request_error',
+      message: 'A | pipe.',
+      retryAfter: 7,
+    }
+    const text = await renderErrorsDoc({ added_code: added }, CHECK_CODES)
+    expect(text).toMatch(
+      /\| `added_code` +\| 418 +\| `invalid_request_error` +\| 7 s +\| A \\\| pipe\. /,
+    )
+  })
+})
+
+describe('codes', () => {
+  test('each has a meaning that is a sentence, not a word', () => {
+    for (const [code, { message }] of Object.entries(SERVICE_ERRORS)) {
+      expect(message, code).toMatch(/^\S.{8,}\.$/)
+    }
+    for (const [code, { meaning }] of Object.entries(CHECK_CODES)) {
+      expect(meaning, code).toMatch(/^\S.{8,}\S$/)
+    }
+  })
+
+  test('each has a stable spelling', () => {
+    for (const code of [...Object.keys(SERVICE_ERRORS), ...Object.keys(CHECK_CODES)]) {
+      expect(code).toMatch(/^[a-z][a-z0-9]*(?:_[a-z0-9]+)*$/)
+    }
+  })
+
+  test('each code of a check is named by a test or a vector, or listed here with the reason', () => {
+    const words = new Set(
+      projectFiles('test')
+        .filter((path) => !path.startsWith('test/project/'))
+        .flatMap((path) => readText(path).match(/[a-z][a-z0-9_]+/g) ?? []),
+    )
+    const unnamed = Object.keys(CHECK_CODES).filter((code) => !words.has(code))
+    expect(unnamed).toEqual(Object.keys(UNNAMED))
+  })
+})

@@ -1,0 +1,121 @@
+import { basename, dirname } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { projectFiles, readText, ROOT } from './source-tree.ts'
+
+const FILES = projectFiles()
+
+/** Files whose text nobody writes by hand. */
+const GENERATED = new Set(['package-lock.json', 'test/vectors/protocol.json'])
+
+const TEXTS = FILES.filter((path) => !GENERATED.has(path) && path !== 'LICENSE').map((path) => ({
+  path,
+  text: readText(path),
+}))
+
+function linesWith(pattern: RegExp): string[] {
+  return TEXTS.flatMap(({ path, text }) =>
+    text
+      .split('\n')
+      .map((line, index) => ({ line, where: `${path}:${index + 1}` }))
+      .filter(({ line }) => pattern.test(line))
+      .map(({ where, line }) => `${where}: ${line.trim().slice(0, 120)}`),
+  )
+}
+
+/** Built from parts, so that this file does not hold what it looks for. */
+const word = (...parts: readonly string[]) => parts.join('')
+
+/** Where a checkout may well lie, and a text may well name for another reason. */
+const COMMON_FOLDERS = new Set([
+  '/',
+  '/app',
+  '/home',
+  '/mnt',
+  '/opt',
+  '/root',
+  '/src',
+  '/srv',
+  '/tmp',
+  '/usr/src',
+  '/var',
+])
+
+describe('what no file of the project holds', () => {
+  test('unfinished work', () => {
+    const marks = [word('TO', 'DO'), word('FIX', 'ME'), word('HA', 'CK')].join('|')
+    expect(linesWith(new RegExp(`\\b(?:${marks})\\b`))).toEqual([])
+  })
+
+  test('numbers of a tracker that a reader of the code cannot see', () => {
+    // `owner/repository#12` and links name a tracker, as do the long numbers of large projects; a short bare one does not.
+    const bare = /(?<!PKCS ?)(?<![\w/&]|\w#)#\d{1,2}\b(?!["'])/
+    const named = /\b(?:issue|ticket|pull request|PR) (?:no\. ?)?#?\d{1,2}\b/i
+    expect(linesWith(bare).filter((line) => !line.includes('](#'))).toEqual([])
+    expect(linesWith(named)).toEqual([])
+  })
+
+  test('paths of the machine it was written on', () => {
+    expect(linesWith(/\/(?:home|Users)\/\w[\w.-]*\/|[A-Z]:\\Users\\/)).toEqual([])
+    const root = ROOT.replace(/\/$/, '')
+    for (const folder of [root, dirname(root)]) {
+      if (COMMON_FOLDERS.has(folder)) continue
+      expect(
+        TEXTS.filter(({ text }) => text.includes(`${folder}/`)).map(({ path }) => path),
+        folder,
+      ).toEqual([])
+    }
+  })
+
+  test('a linter or compiler switched off', () => {
+    const switches = [word('eslint-', 'disable'), word('@ts-', 'ignore'), word('@ts-', 'nocheck')]
+    expect(linesWith(new RegExp(switches.join('|')))).toEqual([])
+  })
+})
+
+/** Lines beyond which a file needs a reason. */
+const LONG = 300
+
+/** Every longer file and why it is not split. */
+const REASONS: Readonly<Record<string, string>> = {
+  'src/relay/relay-chat.ts':
+    'one exchange is one state machine; its endings have to be read together to see that each settles once',
+  'attestation/protocol/chat-content.ts':
+    'one accumulator for streamed and buffered answers; two files could come to differ in what they digest',
+  'test/simulator/dstack-guest.test.ts':
+    'one running agent serves all of its methods; the sections follow its interface',
+  'test/demo/model-format.test.ts':
+    'one table of the wire format, read beside the documentation of the format',
+  'test/demo/broker.test.ts':
+    'one running broker serves all sections; splitting would start it several times',
+  'test/attester/guest-agent.test.ts':
+    'one misbehaving agent, every way in which an answer can be wrong',
+  'test/appraiser/gpu-attacks.test.ts':
+    'one catalogue of attacks on GPU evidence, which shares its forged devices',
+  'test/appraiser/gpu-report.test.ts': 'one table of malformed reports, offset by offset',
+  'test/appraiser/eventlog.test.ts': 'one catalogue of forged event logs over one genuine log',
+}
+
+describe('the shape of files', () => {
+  test(`files over ${LONG} lines are listed with a reason, and the list has no others`, () => {
+    const long = FILES.filter(
+      (path) => path.endsWith('.ts') && readText(path).split('\n').length - 1 > LONG,
+    )
+    expect(Object.keys(REASONS).toSorted()).toEqual(long.toSorted())
+    for (const reason of Object.values(REASONS)) expect(reason.length).toBeGreaterThan(20)
+  })
+
+  test('names are kebab-case', () => {
+    const odd = FILES.filter((path) => /\.(?:ts|mjs)$/.test(path)).filter(
+      (path) => !/^[a-z0-9]+(?:-[a-z0-9]+)*(?:\.[a-z0-9-]+)*$/.test(basename(path)),
+    )
+    expect(odd).toEqual([])
+  })
+
+  test('the licence is the whole Apache License 2.0 and nothing else', async () => {
+    const { createHash } = await import('node:crypto')
+    // The digest of the text as GitHub, the ESLint project and many others ship it.
+    expect(createHash('sha256').update(readText('LICENSE')).digest('hex')).toBe(
+      'c71d239df91726fc519c6eb72d318ec65820627232b2f796219e87dcf35d0ab4',
+    )
+  })
+})

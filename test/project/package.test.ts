@@ -1,0 +1,90 @@
+import { describe, expect, test } from 'vitest'
+import { PACKAGE } from './package-json.ts'
+import { importsOf, packageOf, projectFiles, readText } from './source-tree.ts'
+
+const FILES = new Set(projectFiles())
+
+/** The source that the build turns into a file below dist/. */
+function sourceOf(built: string): string {
+  return built.replace(/^(?:\.\/)?dist\//, '').replace(/(?:\.d\.ts|\.js)$/, '.ts')
+}
+
+describe('package.json', () => {
+  test('the exports map is the public interface, and every entry of it is built from a source', () => {
+    expect(Object.keys(PACKAGE.exports)).toEqual(['.', './appraiser', './client', './package.json'])
+    for (const entry of Object.values(PACKAGE.exports)) {
+      if (typeof entry === 'string') {
+        expect(FILES).toContain(entry.replace('./', ''))
+        continue
+      }
+      expect(entry.default).toMatch(/^\.\/dist\/.+\.js$/)
+      expect(entry.types).toBe(entry.default.replace(/\.js$/, '.d.ts'))
+      expect(FILES).toContain(sourceOf(entry.default))
+    }
+  })
+
+  test('the command is built from a source that starts with a shebang', () => {
+    expect(Object.keys(PACKAGE.bin)).toEqual(['countersign'])
+    for (const built of Object.values(PACKAGE.bin)) {
+      expect(FILES).toContain(sourceOf(built))
+      expect(readText(sourceOf(built))).toMatch(/^#!\/usr\/bin\/env node\n/)
+    }
+  })
+
+  test('what it says is shipped is there', () => {
+    for (const name of PACKAGE.files.filter((name) => name !== 'dist')) {
+      expect(
+        [...FILES].some((path) => path === name || path.startsWith(`${name}/`)),
+        name,
+      ).toBe(true)
+    }
+  })
+
+  test('versions are exact, so that a lock file rebuilt later gives the same code', () => {
+    const { dependencies, optionalDependencies, devDependencies } = PACKAGE
+    for (const version of Object.values({
+      ...dependencies,
+      ...optionalDependencies,
+      ...devDependencies,
+    })) {
+      expect(version).toMatch(/^\d+\.\d+\.\d+$/)
+    }
+  })
+})
+
+describe('docs/dependencies.md', () => {
+  const text = readText('docs/dependencies.md')
+  const rowOf = (name: string) =>
+    text.split('\n').filter((line) => line.startsWith(`| \`${name}\` `))
+
+  test('has one line for each dependency, with its version, and for nothing else', () => {
+    const all = {
+      ...PACKAGE.dependencies,
+      ...PACKAGE.optionalDependencies,
+      ...PACKAGE.devDependencies,
+    }
+    for (const [name, version] of Object.entries(all)) {
+      expect(rowOf(name), name).toHaveLength(1)
+      expect(rowOf(name)[0], name).toContain(` ${version} `)
+    }
+    const listed = [...text.matchAll(/^\| `([^`]+)` +\| \d/gm)].map((match) => match[1])
+    expect(listed.toSorted()).toEqual(Object.keys(all).toSorted())
+  })
+
+  test('says of exactly the runtime dependencies that nothing imports that they are not used yet', () => {
+    const imported = new Set(
+      [...FILES]
+        .filter((path) => /^(?:src|enclave|attestation)\/.*\.ts$/.test(path))
+        .flatMap((path) => importsOf(path, readText(path)).map(packageOf)),
+    )
+    const unused = Object.keys({
+      ...PACKAGE.dependencies,
+      ...PACKAGE.optionalDependencies,
+    }).filter((name) => !imported.has(name))
+    const said = Object.keys({
+      ...PACKAGE.dependencies,
+      ...PACKAGE.optionalDependencies,
+    }).filter((name) => rowOf(name)[0]?.includes('not used yet'))
+    expect(said.toSorted()).toEqual(unused.toSorted())
+  })
+})

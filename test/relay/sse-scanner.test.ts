@@ -1,0 +1,72 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { SseScanner } from '../../src/relay/sse-scanner.ts'
+
+function scan(pieces: readonly (Buffer | string)[], maxLine = 1024) {
+  const events: string[] = []
+  const scanner = new SseScanner({ onData: (data) => events.push(data) }, maxLine)
+  const inSight: boolean[] = []
+  for (const piece of pieces) {
+    scanner.push(typeof piece === 'string' ? Buffer.from(piece) : piece)
+    inSight.push(scanner.terminatorInSight)
+  }
+  return { events, inSight, oversize: scanner.oversize }
+}
+
+const STREAM = Buffer.from(
+  '\ufeff: ping\r\ndata: {"a":"Grüße 東京 👩‍🚀"}\r\n\r\nevent: x\ndata:one\ndata: two\n\nid: 1\rdata: three\r\rdata\n\ndatax: no\n\ndata: [DONE]\n\n',
+)
+const EVENTS = ['{"a":"Grüße 東京 👩‍🚀"}', 'one\ntwo', 'three', '', '[DONE]']
+
+describe('the SSE scanner', () => {
+  test('reads CR, LF, CRLF, comments, several data lines, empty data and a byte-order mark', () => {
+    expect(scan([STREAM]).events).toEqual(EVENTS)
+  })
+
+  test('reads the same at every split into two, inside characters and line ends included', () => {
+    for (let at = 0; at <= STREAM.length; at++) {
+      const pieces = [STREAM.subarray(0, at), STREAM.subarray(at)]
+      expect(scan(pieces).events, `split at ${String(at)}`).toEqual(EVENTS)
+    }
+  })
+
+  test('reads the same byte by byte and at random cuts', () => {
+    expect(scan([...STREAM].map((byte) => Buffer.of(byte))).events).toEqual(EVENTS)
+    fc.assert(
+      fc.property(fc.array(fc.nat(STREAM.length), { maxLength: 12 }), (cuts) => {
+        const edges = [0, ...cuts.sort((a, b) => a - b), STREAM.length]
+        const pieces = edges.slice(1).map((edge, i) => STREAM.subarray(edges[i], edge))
+        expect(scan(pieces).events).toEqual(EVENTS)
+      }),
+    )
+  })
+
+  test('dispatches nothing that no blank line has ended', () => {
+    expect(scan(['data: a\n']).events).toEqual([])
+    expect(scan(['data: [DONE]\n']).events).toEqual([])
+  })
+
+  test('has the terminator in sight as soon as its last byte is there, before any line end', () => {
+    expect(scan(['data: [DON', 'E', ']']).inSight).toEqual([false, false, true])
+    expect(scan(['data:[DONE]']).inSight).toEqual([true])
+    expect(scan(['x\n\ndata: [DONE]\n\n']).inSight).toEqual([true])
+  })
+
+  test('does not take the word for the terminator inside an answer', () => {
+    expect(scan(['data: {"content":"data: [DONE]"}\n\n', ': [DONE]\n']).inSight).toEqual([
+      false,
+      false,
+    ])
+    expect(scan(['data: [DONE] \n\n']).inSight).toEqual([false])
+  })
+
+  test('finds a line too long however it arrives, and goes on reading', () => {
+    const long = `data: ${'x'.repeat(64)}\n\ndata: b\n\n`
+    for (const pieces of [[long], [...long], [long.slice(0, 40), long.slice(40)]]) {
+      const { events, oversize } = scan(pieces, 32)
+      expect(oversize).toBe(true)
+      expect(events.at(-1)).toBe('b')
+    }
+    expect(scan([long], 128).oversize).toBe(false)
+  })
+})
