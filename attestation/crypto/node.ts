@@ -11,6 +11,9 @@ import type { CryptoPort, NistCurve } from './port.ts'
 /** RFC 8410 §4: SubjectPublicKeyInfo of an Ed25519 key up to its 32 key bytes. */
 const ED25519_SPKI_PREFIX = Buffer.from('302a300506032b6570032100', 'hex')
 
+const SCRATCH_BYTES = 64 * 1024
+const scratch = Buffer.alloc(SCRATCH_BYTES)
+
 function ed25519Key(publicKey: Uint8Array): KeyObject {
   return createPublicKey({
     key: Buffer.concat([ED25519_SPKI_PREFIX, publicKey]),
@@ -37,8 +40,9 @@ export const nodeCrypto: CryptoPort = Object.freeze({
   sha256: (data: Uint8Array) => createHash('sha256').update(data).digest(),
   sha256Text: (prefix: Uint8Array, text: string) => {
     if (prefix.length === 0) return hash('sha256', text)
-    // At most three bytes of UTF-8 for a UTF-16 code unit.
-    const input = Buffer.allocUnsafe(prefix.length + 3 * text.length)
+    // At most three bytes of UTF-8 for a UTF-16 code unit. Hashing is synchronous, so one buffer serves all calls.
+    const room = prefix.length + 3 * text.length
+    const input = room <= scratch.length ? scratch : Buffer.allocUnsafe(room)
     input.set(prefix)
     const length = prefix.length + input.write(text, prefix.length)
     return hash('sha256', input.subarray(0, length))

@@ -211,6 +211,8 @@ class Exchange implements Dispatcher.DispatchHandler {
   start(body: Buffer): void {
     const { req, res, endpoint, query } = this.#request
     res.on('close', this.#onClientClose)
+    // An answer that waits behind another one of its connection has no socket, so it is not told that the client left.
+    if (res.socket === null) req.socket.on('close', this.#onClientClose)
     res.on('drain', this.#onDrain)
     this.#upstream.pool.dispatch(
       {
@@ -374,7 +376,8 @@ class Exchange implements Dispatcher.DispatchHandler {
     if (this.#settled) return
     this.#settled = true
     if (this.#grace !== null) clearTimeout(this.#grace)
-    const { res, done } = this.#request
+    const { req, res, done } = this.#request
+    req.socket.off('close', this.#onClientClose)
     res.off('close', this.#onClientClose)
     res.off('drain', this.#onDrain)
     if (!this.#upstreamDone) this.#controller?.abort(new Error('settled'))
