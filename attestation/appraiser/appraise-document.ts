@@ -208,8 +208,9 @@ function judge(document: AttestationDocument, options: AppraisalOptions): Apprai
     checks.push(info('document.warning', 'document_warned', PROVES.warnings, `${code}: ${detail}`))
   }
   const { check, quote } = quoteOf(document)
-  checks.push(check)
   const chains = readChains(document, quote)
+  // First of all, so that who meets a simulation is told that and not that some root is unknown.
+  checks.push(simulationCheck(config, chains, policy), check)
   if (quote !== null) {
     checks.push(
       ...verifyQuote(quote, {
@@ -231,7 +232,7 @@ function judge(document: AttestationDocument, options: AppraisalOptions): Apprai
   const bound = passed(checks, 'statement.binding')
   const keyset = verifyKeyset(document.keyset, document.issuedAt, { crypto, at, policy })
   checks.push(...keyset.checks)
-  checks.push(simulationCheck(config, chains, policy), upstreamsCheck(config, policy))
+  checks.push(upstreamsCheck(config, policy))
   checks.push(...gpuChecks(document, config, statement.gpuNonce, bound, chains, options))
   checks.push(...verifyAddressKey(document, system?.appId ?? null, { crypto, policy }))
 

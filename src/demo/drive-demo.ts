@@ -13,7 +13,7 @@ import { nodeCrypto } from '../../attestation/crypto/node.ts'
 import { toHex32 } from '../../attestation/protocol/hex.ts'
 import { Refusal } from '../cli/refusal.ts'
 import { VerificationError, verified } from '../client/index.ts'
-import type { AnswerVerdict } from '../client/index.ts'
+import type { ClientVerdict } from '../client/index.ts'
 import type { SimulatedRoots } from '../service/open-simulation.ts'
 import type { Service } from '../service/start-service.ts'
 import type { BrokerHandle } from './broker/start-broker.ts'
@@ -31,8 +31,8 @@ export interface DemoStage {
 
 export interface DemoAnswer {
   readonly name: string
-  readonly expected: AnswerVerdict['level']
-  readonly verdict: AnswerVerdict | null
+  readonly expected: ClientVerdict['level']
+  readonly verdict: ClientVerdict | null
   readonly ok: boolean
 }
 
@@ -92,7 +92,7 @@ async function appraise(stage: DemoStage, policy: AppraisalPolicy): Promise<Verd
 export async function driveDemo(stage: DemoStage): Promise<DemoReport> {
   const Client = await loadOpenAI()
   const policy = demoPolicy(stage.roots)
-  const verdicts: AnswerVerdict[] = []
+  const verdicts: ClientVerdict[] = []
   let arrived: () => void = () => {}
   const client = (baseURL: string, apiKey: string) =>
     new Client({
@@ -147,7 +147,7 @@ export async function driveDemo(stage: DemoStage): Promise<DemoReport> {
   const answers: DemoAnswer[] = []
   const answer = async (
     name: string,
-    expected: AnswerVerdict['level'],
+    expected: ClientVerdict['level'],
     act: () => Promise<void>,
   ) => {
     const before = verdicts.length

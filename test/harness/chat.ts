@@ -80,7 +80,7 @@ export interface RawConnection {
   readonly socket: Socket
   readonly received: () => string
   /** Resolves at the very event in which the text is complete. Rejects when the connection closes before. */
-  until(text: string): Promise<void>
+  until(text: string | RegExp, from?: number): Promise<void>
   /** Resolves when the connection has closed. */
   readonly closed: Promise<void>
 }
@@ -105,16 +105,18 @@ export async function openRaw(port: number, ...bytes: readonly Buffer[]): Promis
     socket,
     closed,
     received: () => text,
-    until: (wanted) =>
+    until: (wanted, from = 0) =>
       new Promise((resolve, reject) => {
         const look = () => {
-          if (!text.includes(wanted)) return
+          const found =
+            typeof wanted === 'string' ? text.includes(wanted, from) : wanted.test(text.slice(from))
+          if (!found) return
           looking.delete(look)
           resolve()
         }
         looking.add(look)
         void closed.then(() => {
-          if (looking.delete(look)) reject(new Error(`closed before ${JSON.stringify(wanted)}`))
+          if (looking.delete(look)) reject(new Error(`closed before ${String(wanted)}`))
         })
         look()
       }),

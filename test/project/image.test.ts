@@ -43,7 +43,10 @@ const valuesOf = (stage: readonly Instruction[], name: string) =>
 
 /** Of a COPY without `--from`: what it takes from the checkout. */
 function sourcesOf(copy: string): string[] {
-  return copy.split(/\s+/).filter((part) => !part.startsWith('--')).slice(0, -1)
+  return copy
+    .split(/\s+/)
+    .filter((part) => !part.startsWith('--'))
+    .slice(0, -1)
 }
 
 function healthCommand(): string[] {
@@ -76,7 +79,11 @@ describe('Dockerfile', () => {
     const runs = valuesOf(FINAL, 'RUN')
     expect(runs).toHaveLength(1)
     expect(runs[0]).toMatch(/^rm -rf /)
-    for (const tool of ['/usr/local/lib/node_modules', '/usr/local/bin/npm', '/usr/local/bin/npx']) {
+    for (const tool of [
+      '/usr/local/lib/node_modules',
+      '/usr/local/bin/npm',
+      '/usr/local/bin/npx',
+    ]) {
       expect(runs[0]?.split(/\s+/)).toContain(tool)
     }
     expect(ALL.map(({ value }) => value).join('\n')).not.toMatch(/apt-get|apk add|curl |wget /)
@@ -125,7 +132,9 @@ describe('Dockerfile', () => {
       expect(allowed).toContain(source)
     }
     // What the build reads by name is among it.
-    expect(readText('tsconfig.build.json')).toContain('"include": ["enclave", "attestation", "src"]')
+    expect(readText('tsconfig.build.json')).toContain(
+      '"include": ["enclave", "attestation", "src"]',
+    )
   })
 })
 

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { DEFAULT_LIMITS } from '../../src/limits.ts'
 import { PACKAGE } from './package-json.ts'
 import { importsOf, packageOf, projectFiles, readText } from './source-tree.ts'
 
@@ -53,7 +54,7 @@ describe('package.json', () => {
 })
 
 describe('docs/dependencies.md', () => {
-  const text = readText('docs/dependencies.md')
+  const [text = '', limits = ''] = readText('docs/dependencies.md').split('## Time-outs')
   const rowOf = (name: string) =>
     text.split('\n').filter((line) => line.startsWith(`| \`${name}\` `))
 
@@ -86,5 +87,12 @@ describe('docs/dependencies.md', () => {
       ...PACKAGE.optionalDependencies,
     }).filter((name) => rowOf(name)[0]?.includes('not used yet'))
     expect(said.toSorted()).toEqual(unused.toSorted())
+  })
+
+  test('gives every limit of the service with the default that is in force', () => {
+    const rows = [...limits.matchAll(/^\| `(\w+)` +\| (\d+) /gm)]
+    expect(Object.fromEntries(rows.map(([, name, value]) => [name, Number(value)]))).toEqual(
+      DEFAULT_LIMITS,
+    )
   })
 })

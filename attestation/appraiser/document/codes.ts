@@ -102,8 +102,4 @@ export const DOCUMENT_CODES = {
     family: 'absent',
     meaning: 'the attestation document could not be fetched',
   },
-  keyset_changed: {
-    family: 'invalid',
-    meaning: 'the answer names a keyset that the service does not attest to',
-  },
 } as const satisfies CodeTable

@@ -47,8 +47,13 @@ export function simulationCheck(
   policy: AppraisalPolicy,
 ): Check {
   const id = 'config.simulation'
-  if (config === null) return skip(id, 'depends_on_failed', PROVES_SIMULATION)
-  const marks = [chains.cpu, ...chains.gpu].map((chain) => chain.some(isSimulatedRoot))
+  if (config === null || chains.cpu.length === 0) {
+    return skip(id, 'depends_on_failed', PROVES_SIMULATION)
+  }
+  // A GPU's chain that cannot be read fails for that and has no mark to be judged by.
+  const marks = [chains.cpu, ...chains.gpu.filter((chain) => chain.length > 0)].map((chain) =>
+    chain.some(isSimulatedRoot),
+  )
   if (!config.simulation) {
     return marks.includes(true)
       ? fail(id, 'simulation_undeclared', PROVES_SIMULATION)

@@ -121,6 +121,10 @@ export const RECEIPT_CODES = {
     family: 'absent',
     meaning: 'the receipt could not be fetched',
   },
+  answer_too_long: {
+    family: 'policy',
+    meaning: 'the answer is longer than the client reads',
+  },
   stream_cut: {
     family: 'invalid',
     meaning: 'the stream ended without its terminator',

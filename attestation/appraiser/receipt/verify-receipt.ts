@@ -230,8 +230,9 @@ function judgeMembers(
 ): Result {
   const { request } = expected
   if (request === undefined || opening === undefined) return NOT_GIVEN
+  if (record.members === null) return failed('request_member_removed', 'no object arrived')
   const judged = (name: string) => !policy.allowMembers.includes(name)
-  const received = new Map((record.members ?? []).map(({ name, digest }) => [name, digest]))
+  const received = new Map(record.members.map(({ name, digest }) => [name, digest]))
   const sent = Object.keys(request)
   const added = [...received.keys()].find((name) => judged(name) && !Object.hasOwn(request, name))
   if (added !== undefined) return failed('request_member_added', added)

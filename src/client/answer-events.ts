@@ -1,0 +1,141 @@
+/**
+ * Reads a streamed answer while it passes, and keeps its end back.
+ *
+ * An intermediary can choose any framing, so only framing that every reader takes alike is let through: lines end in LF
+ * or CRLF, and there is no byte-order mark before a field (some readers strip it from each line, others ignore such a
+ * line), no named event (some readers hand those out in another shape), no text that is not UTF-8.
+ *
+ * @module
+ */
+import type { CheckCode } from '../../attestation/appraiser/codes.ts'
+import { ChatAccumulator } from '../../attestation/protocol/chat-content.ts'
+import type { ContentSummary } from '../../attestation/protocol/chat-content.ts'
+import { parseJsonText } from '../../attestation/protocol/json.ts'
+import { fromUtf8 } from '../../attestation/protocol/utf8.ts'
+import { concatBytes } from './bytes.ts'
+
+/** Length of one line in bytes. */
+export const MAX_LINE_BYTES = 16 * 1024 * 1024
+/** Bytes that may follow the terminator. */
+export const MAX_HELD_BYTES = 64 * 1024
+
+const LF = 0x0a
+const CR = 0x0d
+const BYTE_ORDER_MARK = '\ufeff'
+const TERMINATOR = '[DONE]'
+const FIELDS = new Set(['data', 'id', 'retry'])
+
+export class AnswerEvents {
+  readonly #accumulator = new ChatAccumulator()
+  #partial: Uint8Array[] = []
+  #partialBytes = 0
+  #data: string[] = []
+  #done = false
+  #held: Uint8Array[] = []
+  #heldBytes = 0
+  #fault: CheckCode | null = null
+
+  /** The terminator has been read. */
+  get done(): boolean {
+    return this.#done
+  }
+
+  /** Why the stream cannot be vouched for; set once. */
+  get fault(): CheckCode | null {
+    return this.#fault
+  }
+
+  /** From the line of the terminator on. */
+  get held(): Uint8Array<ArrayBuffer> {
+    return concatBytes([...this.#held, ...this.#partial])
+  }
+
+  /** What was said before the terminator. */
+  content(): ContentSummary {
+    return this.#accumulator.summarize()
+  }
+
+  /** Takes bytes as they arrive. @returns those that the reader may have now: whole lines before the terminator */
+  push(chunk: Uint8Array): Uint8Array<ArrayBuffer> {
+    if (this.#fault !== null) return new Uint8Array(0)
+    const release: Uint8Array[] = []
+    let start = 0
+    for (;;) {
+      const end = chunk.indexOf(LF, start)
+      if (end === -1) break
+      const line = concatBytes([...this.#partial, chunk.subarray(start, end + 1)])
+      this.#partial = []
+      this.#partialBytes = 0
+      start = end + 1
+      this.#line(line.subarray(0, -1))
+      if (this.#fault !== null) return concatBytes(release)
+      if (!this.#done) release.push(line)
+      else this.#hold(line)
+    }
+    if (start < chunk.length) {
+      this.#partial.push(chunk.slice(start))
+      this.#partialBytes += chunk.length - start
+      if (this.#partialBytes > MAX_LINE_BYTES) this.#fault = 'stream_unreadable'
+      if (this.#done && this.#heldBytes + this.#partialBytes > MAX_HELD_BYTES) {
+        this.#fault = 'stream_after_done'
+      }
+    }
+    return concatBytes(release)
+  }
+
+  /** The stream is over. */
+  end(): void {
+    if (this.#fault !== null) return
+    // A last line without its end: some readers take it, some do not.
+    if (this.#partialBytes > 0) this.#line(concatBytes(this.#partial))
+    if (this.#fault === null && !this.#done) this.#fault = 'stream_cut'
+  }
+
+  #hold(line: Uint8Array): void {
+    this.#held.push(line)
+    this.#heldBytes += line.length
+    if (this.#heldBytes > MAX_HELD_BYTES) this.#fault = 'stream_after_done'
+  }
+
+  #line(bytes: Uint8Array): void {
+    const text = fromUtf8(bytes.at(-1) === CR ? bytes.subarray(0, -1) : bytes)
+    if (text === null || text.includes('\r') || text.startsWith(BYTE_ORDER_MARK)) {
+      this.#fault = 'stream_unreadable'
+      return
+    }
+    if (text === '') {
+      this.#dispatch()
+      return
+    }
+    if (text.startsWith(':')) return
+    const colon = text.indexOf(':')
+    const field = colon === -1 ? text : text.slice(0, colon)
+    const rest = colon === -1 ? '' : text.slice(colon + 1)
+    const value = rest.startsWith(' ') ? rest.slice(1) : rest
+    const usual = FIELDS.has(field) || (field === 'event' && value === 'message')
+    if (!usual) {
+      this.#fault = 'stream_unreadable'
+      return
+    }
+    if (field !== 'data') return
+    if (this.#done) {
+      this.#fault = 'stream_after_done'
+      return
+    }
+    this.#data.push(value)
+    // Clients stop reading at a text that starts like this, even before the event is over.
+    if (value.startsWith(TERMINATOR)) {
+      if (value === TERMINATOR && this.#data.length === 1) this.#done = true
+      else this.#fault = 'stream_unreadable'
+      this.#data = []
+    }
+  }
+
+  #dispatch(): void {
+    if (this.#data.length === 0) return
+    const parsed = parseJsonText(this.#data.join('\n'))
+    this.#data = []
+    if (parsed.ok) this.#accumulator.add(parsed.value)
+    else this.#fault = 'stream_unreadable'
+  }
+}

@@ -1,0 +1,257 @@
+import { randomBytes } from 'node:crypto'
+import { describe, expect, test } from 'vitest'
+import type { CpuEvidence, GpuEvidence } from '../../attestation/attester/evidence-source.ts'
+import { nodeCrypto } from '../../attestation/crypto/node.ts'
+import { toHex, toHex32, toSha256Digest } from '../../attestation/protocol/hex.ts'
+import type { Hex32 } from '../../attestation/protocol/hex.ts'
+import { canonicalBytes } from '../../attestation/protocol/jcs.ts'
+import { isJsonObject, parseJsonText } from '../../attestation/protocol/json.ts'
+import type { JsonObject } from '../../attestation/protocol/json.ts'
+import { MAX_NONCES_PER_ROUND, nonceRoot } from '../../attestation/protocol/nonce-tree.ts'
+import { gpuNonce, reportData } from '../../attestation/protocol/statement.ts'
+import {
+  CACHED_ROUND_MS,
+  MAX_WAITING_QUOTES,
+  createAttestor,
+} from '../../enclave/attestation/attestor.ts'
+import { createEphemeralAddressKey } from '../../enclave/keys/address-key.ts'
+import { createBootKeys } from '../../enclave/keys/boot-keys.ts'
+
+/** An attestor over a machine whose every answer waits for `step()`. */
+function setup(options: { readonly gpu?: boolean } = {}) {
+  let now = 1_790_000_000_000
+  const keys = createBootKeys({
+    now: now / 1000,
+    subject: null,
+    simulated: false,
+    address: createEphemeralAddressKey(nodeCrypto),
+    crypto: nodeCrypto,
+  })
+  const config = { name: 'test' }
+  const configDigest = toSha256Digest(nodeCrypto.sha256(canonicalBytes(config)))
+  const quotes: { data: Uint8Array; answer: () => void; fail: (error: Error) => void }[] = []
+  const gpuNonces: Uint8Array[] = []
+  let arrived: (() => void)[] = []
+  const attestor = createAttestor({
+    keys,
+    config,
+    configDigest,
+    cpu: {
+      facts: {
+        appId: '',
+        instanceId: '',
+        appCompose: 'compose',
+        keyProvider: null,
+        tcbInfo: '',
+        info: '',
+      },
+      quote: (data) =>
+        new Promise<CpuEvidence>((resolve, reject) => {
+          quotes.push({
+            data,
+            answer: () => resolve({ quote: data, eventLog: '[]', vmConfig: '{}' }),
+            fail: reject,
+          })
+          for (const wake of arrived) wake()
+          arrived = []
+        }),
+    },
+    gpu:
+      options.gpu === true
+        ? {
+            collect: (nonce) => {
+              gpuNonces.push(nonce)
+              const one: GpuEvidence = { arch: 'HOPPER', certificate: 'c', evidence: toHex(nonce) }
+              return Promise.resolve([one])
+            },
+          }
+        : null,
+    nowMs: () => now,
+  })
+  return {
+    attestor,
+    keys,
+    configDigest,
+    quotes,
+    gpuNonces,
+    advance: (ms: number) => (now += ms),
+    async quoteNumber(count: number) {
+      while (quotes.length < count) await new Promise<void>((resolve) => arrived.push(resolve))
+      const quote = quotes[count - 1]
+      if (quote === undefined) throw new Error('no quote')
+      return quote
+    },
+  }
+}
+
+const nonce = (): Hex32 => toHex32(randomBytes(32))
+
+function object(text: string): JsonObject {
+  const parsed = parseJsonText(text)
+  if (!parsed.ok || !isJsonObject(parsed.value)) throw new Error('not an object')
+  return parsed.value
+}
+
+/** The statement as a verifier rebuilds it from the document and its own nonce. */
+function statementOf(text: string, own: Hex32 | null, parts: ReturnType<typeof setup>) {
+  const document = object(text)
+  const { boot_id, round, issued_at, nonce: proof, evidence } = document
+  let root: Hex32 | null = null
+  if (own !== null) {
+    if (!isJsonObject(proof)) throw new Error('no proof')
+    const { index, tree_size, path } = proof
+    expect(proof['value']).toBe(own)
+    root = nonceRoot(
+      own,
+      {
+        index: Number(index),
+        tree_size: Number(tree_size),
+        path: (path as readonly Hex32[]).map((step) => step),
+      },
+      nodeCrypto,
+    )
+    expect(root).not.toBeNull()
+  } else {
+    expect(proof).toBeNull()
+  }
+  const gpu = isJsonObject(evidence) ? (evidence['gpu'] ?? null) : null
+  return {
+    boot_id: boot_id as Hex32,
+    collateral_digest: null,
+    config_digest: parts.configDigest,
+    gpu_evidence_digest:
+      gpu === null ? null : toSha256Digest(nodeCrypto.sha256(canonicalBytes(gpu))),
+    issued_at: Number(issued_at),
+    keyset_digest: parts.keys.keysetDigest,
+    log: null,
+    nonce_root: root,
+    round: round as Hex32,
+  }
+}
+
+function quoteOf(text: string): string {
+  const { evidence } = object(text)
+  const quote = isJsonObject(evidence) ? evidence['quote'] : null
+  if (typeof quote !== 'string') throw new Error('no quote')
+  return quote
+}
+
+describe('rounds', () => {
+  test('all who wait share one quote, each with a proof of its own nonce', async () => {
+    const parts = setup({ gpu: true })
+    const first = nonce()
+    const early = parts.attestor.document(first)
+    const one = await parts.quoteNumber(1)
+    // These come while the first round is under way: they share the second.
+    const nonces = Array.from({ length: 100 }, nonce)
+    const late = nonces.map((own) => parts.attestor.document(own))
+    one.answer()
+    const two = await parts.quoteNumber(2)
+    two.answer()
+    const texts = await Promise.all(late)
+    expect(parts.quotes).toHaveLength(2)
+    for (const [i, text] of texts.entries()) {
+      const statement = statementOf(text, nonces[i] ?? null, parts)
+      expect(quoteOf(text)).toBe(toHex(reportData(statement, nodeCrypto)))
+      expect(toHex(gpuNonce(statement, nodeCrypto))).toBe(toHex(parts.gpuNonces[1] ?? Buffer.of()))
+    }
+    const statement = statementOf(await early, first, parts)
+    expect(quoteOf(await early)).toBe(toHex(reportData(statement, nodeCrypto)))
+    expect(new Set([...texts, await early].map((text) => object(text)['round'])).size).toBe(2)
+  })
+
+  test('a proof is worth nothing for a nonce that was not in the round', async () => {
+    const parts = setup()
+    const pending = parts.attestor.document(nonce())
+    ;(await parts.quoteNumber(1)).answer()
+    const text = await pending
+    const { nonce: proof } = object(text)
+    if (!isJsonObject(proof)) throw new Error('no proof')
+    const forged = text.replace(String(proof['value']), nonce())
+    const { value } = object(forged)['nonce'] as { readonly value: Hex32 }
+    const statement = statementOf(forged, value, parts)
+    expect(quoteOf(text)).not.toBe(toHex(reportData(statement, nodeCrypto)))
+  })
+
+  test('one nonce sent twice is one leaf', async () => {
+    const parts = setup()
+    const own = nonce()
+    const both = [parts.attestor.document(own), parts.attestor.document(own)]
+    ;(await parts.quoteNumber(1)).answer()
+    const [a, b] = await Promise.all(both)
+    expect(a).toBe(b)
+    expect(object(a ?? '')['nonce']).toMatchObject({ index: 0, tree_size: 1, path: [] })
+  })
+
+  test(`${String(MAX_NONCES_PER_ROUND)} may wait, the next is told to come back`, async () => {
+    const parts = setup()
+    const running = parts.attestor.document(nonce())
+    const one = await parts.quoteNumber(1)
+    const nonces = Array.from({ length: MAX_NONCES_PER_ROUND }, nonce)
+    const waiting = nonces.map((own) => parts.attestor.document(own))
+    await expect(parts.attestor.document(nonce())).rejects.toMatchObject({
+      code: 'attestation_busy',
+    })
+    one.answer()
+    ;(await parts.quoteNumber(2)).answer()
+    const texts = await Promise.all([running, ...waiting])
+    const last = texts.at(-1) ?? ''
+    expect(object(last)['nonce']).toMatchObject({ index: 4095, tree_size: 4096 })
+    const statement = statementOf(last, nonces.at(-1) ?? null, parts)
+    expect(quoteOf(last)).toBe(toHex(reportData(statement, nodeCrypto)))
+    expect(parts.quotes).toHaveLength(2)
+  })
+
+  test('a machine that fails fails those who wait, and nobody later', async () => {
+    const parts = setup()
+    const failing = [parts.attestor.document(nonce()), parts.attestor.document(nonce())]
+    const results = Promise.allSettled(failing)
+    ;(await parts.quoteNumber(1)).fail(new Error('no quote today'))
+    for (const result of await results) {
+      expect(result).toMatchObject({
+        status: 'rejected',
+        reason: { code: 'attestation_unavailable' },
+      })
+    }
+    const own = nonce()
+    const next = parts.attestor.document(own)
+    ;(await parts.quoteNumber(2)).answer()
+    expect(object(await next)['nonce']).toMatchObject({ value: own })
+  })
+
+  test('without a nonce the round is kept for five minutes, and a failure is not', async () => {
+    const parts = setup()
+    const failed = parts.attestor.document(null)
+    ;(await parts.quoteNumber(1)).fail(new Error('down'))
+    await expect(failed).rejects.toMatchObject({ code: 'attestation_unavailable' })
+    const together = [parts.attestor.document(null), parts.attestor.document(null)]
+    ;(await parts.quoteNumber(2)).answer()
+    const [a, b] = await Promise.all(together)
+    expect(a).toBe(b)
+    const statement = statementOf(a ?? '', null, parts)
+    expect(quoteOf(a ?? '')).toBe(toHex(reportData(statement, nodeCrypto)))
+    parts.advance(CACHED_ROUND_MS - 1)
+    expect(await parts.attestor.document(null)).toBe(a)
+    parts.advance(1)
+    const fresh = parts.attestor.document(null)
+    ;(await parts.quoteNumber(3)).answer()
+    expect(object(await fresh)['round']).not.toBe(object(a ?? '')['round'])
+  })
+
+  test('quotes of other doors queue up to a bound, one at a time', async () => {
+    const parts = setup()
+    const slot = new Uint8Array(64)
+    const all = Array.from({ length: MAX_WAITING_QUOTES }, () =>
+      parts.attestor.evidenceFor(slot, null),
+    )
+    await expect(parts.attestor.evidenceFor(slot, null)).rejects.toMatchObject({
+      code: 'attestation_busy',
+    })
+    for (let i = 1; i <= MAX_WAITING_QUOTES; i++) {
+      const quote = await parts.quoteNumber(i)
+      expect(parts.quotes).toHaveLength(i)
+      quote.answer()
+    }
+    await Promise.all(all)
+  })
+})
