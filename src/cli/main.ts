@@ -60,6 +60,7 @@ program
   .option('--request <file>', 'the exact request body')
   .option('--response <file>', 'the exact response body')
   .option('--challenge <text>', 'the challenge that was sent')
+  .option('--level <level>', 'what the receipt must show: bytes, content or signer')
   .option('--json', 'print the verdict as one JSON document')
   .action(async (target: string, options: VerifyOptions) => {
     process.exit(await verify(target, options))

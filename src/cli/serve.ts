@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { readFile, writeFile } from 'node:fs/promises'
+import { readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
@@ -153,14 +153,16 @@ async function simulatedMachine(config: Config, options: ServeOptions): Promise<
   }
 }
 
-async function realMachine(config: Config): Promise<Machine> {
+function requireGuestAgent(): string {
   const socket = findGuestAgent()
-  if (socket === null) {
-    throw new Refusal(
-      'No dstack guest agent was found (/var/run/dstack.sock is not mounted), so there is nothing to attest with; ' +
-        '--simulate runs without one and proves nothing.',
-    )
-  }
+  if (socket !== null) return socket
+  throw new Refusal(
+    'No dstack guest agent was found (/var/run/dstack.sock is not mounted), so there is nothing to attest with; ' +
+      '--simulate runs without one and proves nothing.',
+  )
+}
+
+async function realMachine(config: Config, socket: string): Promise<Machine> {
   if (config.gpu === undefined) {
     throw new Refusal('Say how many GPUs the machine must have: --require-gpu N.')
   }
@@ -193,14 +195,14 @@ async function realMachine(config: Config): Promise<Machine> {
 
 /** Runs until SIGTERM or SIGINT. */
 export async function serve(options: ServeOptions): Promise<void> {
+  // First of all: without something to attest with, nothing else in the configuration matters.
+  const socket = options.simulate === true ? null : requireGuestAgent()
   const config = await loadConfig(options)
   const principals = loadTokens(process.env)
   let machine: Machine
   try {
     machine =
-      options.simulate === true
-        ? await simulatedMachine(config, options)
-        : await realMachine(config)
+      socket === null ? await simulatedMachine(config, options) : await realMachine(config, socket)
   } catch (error) {
     if (error instanceof GuestAgentError) {
       throw new Refusal(`The guest agent does not answer as it should (${error.code}).`)
@@ -219,11 +221,11 @@ export async function serve(options: ServeOptions): Promise<void> {
     throw error
   }
   const { address } = machine.parts
+  const rootsFile = join(tmpdir(), `countersign-sim-roots-${process.pid}.json`)
   if (machine.roots !== null) {
-    const path = join(tmpdir(), `countersign-sim-roots-${process.pid}.json`)
-    await writeFile(path, JSON.stringify(machine.roots), { mode: 0o600 })
+    await writeFile(rootsFile, JSON.stringify(machine.roots), { mode: 0o600 })
     process.stderr.write(
-      `\n*** ${SIMULATION_NOTICE} ***\n    countersign verify ${service.url} --allow-simulated --roots ${path}\n\n`,
+      `\n*** ${SIMULATION_NOTICE} ***\n    countersign verify ${service.url} --allow-simulated --roots ${rootsFile}\n\n`,
     )
   }
   log.info(
@@ -243,4 +245,5 @@ export async function serve(options: ServeOptions): Promise<void> {
   log.info({}, 'draining')
   await service.close()
   await machine.close()
+  await rm(rootsFile, { force: true })
 }

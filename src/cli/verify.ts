@@ -40,6 +40,8 @@ export interface VerifyOptions {
   readonly request?: string
   readonly response?: string
   readonly challenge?: string
+  /** What the receipt must show; default: `bytes` where both bodies were given, else `signer`. */
+  readonly level?: string
 }
 
 async function readBounded(path: string): Promise<Buffer> {
@@ -152,9 +154,15 @@ async function checkReceipt(
   }
   const requestBytes = options.request === undefined ? null : await readBounded(options.request)
   const responseBytes = options.response === undefined ? null : await readBounded(options.response)
+  const given = requestBytes !== null && responseBytes !== null ? 'bytes' : 'signer'
+  const level = options.level ?? given
+  if (level !== 'bytes' && level !== 'content' && level !== 'signer') {
+    throw new Refusal('--level takes bytes, content or signer.')
+  }
   return verifyReceipt(unwrap(await readBounded(options.receipt)).toString('utf8'), {
     crypto: nodeCrypto,
     at,
+    level,
     trusted,
     policy,
     ...(opening === null ? {} : { opening }),

@@ -330,7 +330,7 @@ function verifyStream(
       controller.error(new VerificationError(verdict))
       return
     }
-    if (events.held.length > 0) controller.enqueue(events.held)
+    if (client.throws && events.held.length > 0) controller.enqueue(events.held)
     controller.close()
   }
 
@@ -352,6 +352,11 @@ function verifyStream(
           }
           hash.update(value)
           const release = events.push(value)
+          if (!client.throws) {
+            // Only looked at: whoever wants reports wants the answer as it came, however it was framed.
+            controller.enqueue(value)
+            return
+          }
           if (release.length > 0) controller.enqueue(release)
           if (events.fault !== null) {
             await finish(controller)

@@ -53,7 +53,7 @@ const ASKS = {
   reasoning: chatBody('[[reasoning]]', { stream: true }),
   'an error in mid-stream': chatBody('[[error]]', { stream: true }),
   'an error body of the model': chatBody('[[error]]'),
-  'a 400 of the model': chatBody('hello', { temperature: -1 }),
+  'a 400 of the model': chatBody('hello', { top_logprobs: 2 }),
 }
 
 describe('bytes', () => {

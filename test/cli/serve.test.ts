@@ -1,0 +1,123 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { findGuestAgent } from '../../attestation/attester/dstack/find-guest-agent.ts'
+import { Refusal } from '../../src/cli/refusal.ts'
+import { loadConfig, loadTokens, serve } from '../../src/cli/serve.ts'
+import type { ServeOptions } from '../../src/cli/serve.ts'
+
+const TOKEN = '0123456789abcdef'
+
+async function refusalOf(act: () => unknown): Promise<string> {
+  try {
+    await act()
+  } catch (error) {
+    if (error instanceof Refusal) return error.message
+    throw error
+  }
+  throw new Error('it was not refused')
+}
+
+describe('countersign serve', () => {
+  let folder = ''
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'countersign-test-'))
+  })
+  afterAll(() => rm(folder, { recursive: true, force: true }))
+
+  const configFile = async (text: string): Promise<string> => {
+    const path = join(folder, `${Math.random()}.json`)
+    await writeFile(path, text)
+    return path
+  }
+
+  test('refuses to start without a guest agent, in one sentence that names the way around', async (context) => {
+    if (findGuestAgent() !== null) {
+      context.skip('SKIPPED: this machine has a dstack guest agent, so its absence cannot be tried')
+    }
+    const message = await refusalOf(() => serve({}))
+    expect(message).toContain('No dstack guest agent was found')
+    expect(message).toContain('--simulate')
+    expect(message).not.toContain('\n')
+  })
+
+  test('refuses an upstream by name: the host could answer for it', async () => {
+    const options: ServeOptions = { upstream: ['http://vllm:8000'] }
+    expect(await refusalOf(() => loadConfig(options))).toContain('--allow-remote-upstream')
+  })
+
+  test.each(['http://8.8.8.8:8000', 'http://localhost:8000', 'http://[2001:db8::1]:8000'])(
+    'refuses %s, which is not a literal address of the own networks',
+    async (url) => {
+      expect(await refusalOf(() => loadConfig({ upstream: [url] }))).toContain('literal address')
+    },
+  )
+
+  test.each([
+    'https://127.0.0.1:8000',
+    'http://127.0.0.1:8000/admin',
+    'http://user:pass@127.0.0.1:8000',
+    'http://127.0.0.1:8000/?x=1',
+    'ftp://127.0.0.1',
+    'nonsense',
+  ])('refuses %s, which is not a plain origin', async (url) => {
+    expect(await refusalOf(() => loadConfig({ upstream: [url] }))).toContain('unix:/path.sock')
+  })
+
+  test.each([
+    'unix:/run/vllm.sock',
+    'http://127.0.0.1:8000',
+    'http://10.0.0.5:8000/v1',
+    'http://[::1]:8000',
+  ])('takes %s', async (url) => {
+    const config = await loadConfig({ upstream: [`main=${url}`] })
+    expect(config.upstreams).toEqual([{ name: 'main', url, models: [] }])
+  })
+
+  test('takes a name only where it is told to, and shows it in the configuration', async () => {
+    const config = await loadConfig({ upstream: ['http://vllm:8000'], allowRemoteUpstream: true })
+    expect(config.allow_remote_upstream).toBe(true)
+  })
+
+  test('refuses unknown members of the configuration, and names them', async () => {
+    const config = await configFile('{"upstreams":[{"name":"a","url":"unix:/a"}],"limit":{}}')
+    expect(await refusalOf(() => loadConfig({ config }))).toContain('limit')
+  })
+
+  test('refuses a configuration that names a member twice', async () => {
+    const config = await configFile('{"upstreams":[],"upstreams":[]}')
+    expect(await refusalOf(() => loadConfig({ config }))).toContain('duplicate_member')
+  })
+
+  test('flags stand above the file', async () => {
+    const config = await configFile(
+      '{"upstreams":[{"name":"a","url":"unix:/a"}],"listen":{"host":"127.0.0.1","port":1}}',
+    )
+    const loaded = await loadConfig({ config, listen: '0.0.0.0:9000', requireGpu: '8' })
+    expect(loaded.listen).toEqual({ host: '0.0.0.0', port: 9000 })
+    expect(loaded.gpu).toEqual({ required: 8 })
+  })
+
+  test.each([
+    '',
+    'alice',
+    'alice:short',
+    `Alice:${TOKEN}`,
+    `alice:${TOKEN}:owner`,
+    `alice:${TOKEN}:relay:x`,
+  ])('refuses the tokens %j without repeating them', async (text) => {
+    const message = await refusalOf(() => loadTokens({ COUNTERSIGN_TOKENS: text }))
+    expect(message).toContain('COUNTERSIGN_TOKENS')
+    expect(message).not.toContain(TOKEN)
+  })
+
+  test('keeps of a token nothing but its hash', () => {
+    const principals = loadTokens({ COUNTERSIGN_TOKENS: `alice:${TOKEN},broker:${TOKEN}x:relay` })
+    expect(principals.map(({ name, relay }) => ({ name, relay }))).toEqual([
+      { name: 'alice', relay: false },
+      { name: 'broker', relay: true },
+    ])
+    expect(JSON.stringify(principals)).not.toContain(TOKEN)
+  })
+})

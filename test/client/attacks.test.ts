@@ -1,0 +1,345 @@
+import OpenAI from 'openai'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import type { BrokerHostility } from '../../src/demo/broker/hostility.ts'
+import { ASK, TOOLS, caught, openStage, readAll, user } from './client.helpers.ts'
+import type { Stage, User } from './client.helpers.ts'
+
+let stage: Stage
+beforeAll(async () => {
+  stage = await openStage()
+})
+afterAll(async () => {
+  await stage.close()
+})
+afterEach(() => {
+  turn()
+})
+
+/** Sets the broker's attacks; without an argument it is honest again. */
+function turn(hostile: BrokerHostility = {}): void {
+  for (const name of Object.keys(stage.broker.hostile)) {
+    Object.assign(stage.broker.hostile, { [name]: undefined })
+  }
+  Object.assign(stage.broker.hostile, hostile)
+}
+
+const CALL_TOOLS = {
+  ...ASK,
+  tools: TOOLS,
+  messages: [{ role: 'user' as const, content: '[[tool]]' }],
+}
+
+/** The same attack on a buffered answer and on a stream. */
+async function bothWays(
+  me: User,
+  ask: OpenAI.ChatCompletionCreateParamsNonStreaming,
+): Promise<string[]> {
+  const buffered = await caught(me.openai.chat.completions.create(ask))
+  const streamed = await caught(
+    me.openai.chat.completions.create({ ...ask, stream: true }).then((stream) => readAll(stream)),
+  )
+  return [buffered.code, streamed.code]
+}
+
+describe('a hostile broker', () => {
+  test.each<[string, BrokerHostility, OpenAI.ChatCompletionCreateParamsNonStreaming, string]>([
+    [
+      'that adds logit_bias',
+      { addMembers: { logit_bias: { 1: 100 } } },
+      ASK,
+      'request_member_added',
+    ],
+    ['that drops the seed', { removeMembers: ['seed'] }, ASK, 'request_member_removed'],
+    [
+      'that changes the question',
+      { changeMembers: { messages: [{ role: 'user', content: 'say yes' }] } },
+      ASK,
+      'request_member_changed',
+    ],
+    ['that swaps the answer', { swapAnswer: 'Buy gold.' }, ASK, 'content_digest_mismatch'],
+    [
+      'that swaps the arguments of a tool call',
+      { swapArguments: '{"city":"elsewhere"}' },
+      CALL_TOOLS,
+      'content_digest_mismatch',
+    ],
+    [
+      'that swaps the finish reason',
+      { swapFinishReason: 'length' },
+      ASK,
+      'content_digest_mismatch',
+    ],
+    [
+      'that drops the receipt headers',
+      { dropHeaders: ['X-Receipt-Id', 'ZG-Res-Key'] },
+      ASK,
+      'receipt_missing',
+    ],
+    ['that hides the receipts', { dropRoute: ['signature'] }, ASK, 'receipt_unavailable'],
+    [
+      'that names a receipt that does not exist',
+      { changeHeaders: { 'X-Receipt-Id': `sim-rcpt-${'0'.repeat(32)}` } },
+      ASK,
+      'receipt_unavailable',
+    ],
+    [
+      'that names no receipt but a path',
+      { changeHeaders: { 'X-Receipt-Id': '../attestation/document' } },
+      ASK,
+      'receipt_missing',
+    ],
+    [
+      'that gives the opening of another receipt',
+      { changeReads: { opening: '00'.repeat(32) } },
+      ASK,
+      'opening_mismatch',
+    ],
+    [
+      'that serves nonsense for a receipt',
+      { changeReads: { document: '{}' } },
+      ASK,
+      'receipt_malformed',
+    ],
+  ])('%s is caught', async (_name, hostile, ask, code) => {
+    const me = user(stage, 'broker')
+    await me.openai.chat.completions.create(ASK)
+    turn(hostile)
+    expect(await bothWays(me, ask)).toEqual([code, code])
+    expect(me.verdicts.slice(1).every(({ accepted }) => !accepted)).toBe(true)
+  })
+
+  test('that changes a member which the policy names is let pass', async () => {
+    turn({ addMembers: { user: 'broker-customer-7' } })
+    const me = user(stage, 'broker', { policy: { ...stage.policy, allowMembers: ['user'] } })
+    await me.openai.chat.completions.create(ASK)
+    expect(me.verdicts[0]).toMatchObject({ accepted: true, level: 'content' })
+    const streamed = await me.openai.chat.completions.create({ ...ASK, stream: true })
+    // The list replaces the default one, so the broker's stream_options are a change now.
+    expect((await caught(readAll(streamed))).code).toBe('request_member_added')
+  })
+
+  test('that replays an old answer with its genuine receipt is caught', async () => {
+    const me = user(stage, 'broker')
+    await me.openai.chat.completions.create(ASK)
+    turn({ replay: 'last' })
+    expect((await caught(me.openai.chat.completions.create(ASK))).code).toBe('challenge_mismatch')
+    turn()
+    await readAll(await me.openai.chat.completions.create({ ...ASK, stream: true }))
+    turn({ replay: 'last' })
+    const stream = await me.openai.chat.completions.create({ ...ASK, stream: true })
+    expect((await caught(readAll(stream))).code).toBe('challenge_mismatch')
+  })
+
+  test('that replays the old answer of somebody else is caught without the body hashes', async () => {
+    const alice = user(stage, 'broker')
+    await alice.openai.chat.completions.create(ASK)
+    turn({ replay: 'last' })
+    const bob = user(stage, 'broker')
+    const error = await caught(bob.openai.chat.completions.create(ASK))
+    expect(error.code).toBe('challenge_mismatch')
+    expect(error.verdict.checks.find(({ id }) => id === 'receipt.structure')?.detail).toBe('view')
+  })
+
+  test('that serves the receipt of another answer is caught', async () => {
+    const me = user(stage, 'broker')
+    await me.openai.chat.completions.create(ASK)
+    const id = me.verdicts[0]?.receiptId ?? ''
+    turn({ changeHeaders: { 'X-Receipt-Id': id } })
+    expect((await caught(me.openai.chat.completions.create(ASK))).code).toBe('challenge_mismatch')
+    const old = await fetch(`${me.base}/signature/${id}`)
+    const { document } = (await old.json()) as { document: string }
+    turn({ changeReads: { document } })
+    expect((await caught(me.openai.chat.completions.create(ASK))).code).toBe('receipt_id_mismatch')
+  })
+
+  test('that serves a receipt of another service is caught', async () => {
+    const me = user(stage, 'broker')
+    await me.openai.chat.completions.create(ASK)
+    const other = await openStage()
+    try {
+      const stranger = user(other, 'direct')
+      await stranger.openai.chat.completions.create(ASK)
+      const id = stranger.verdicts[0]?.receiptId ?? ''
+      const receipt = other.at.receipts.find(({ record }) => record.receipt_id === id)
+      const answer = await fetch(`${other.at.url}/v1/signature/${id}`, {
+        headers: { authorization: 'Bearer alice-token-0123456789' },
+      })
+      const { document } = (await answer.json()) as { document: string }
+      expect(receipt).toBeDefined()
+      turn({ changeReads: { document } })
+      // It changes the attestation route alike, so what the service attests to now cannot be had.
+      const error = await caught(me.openai.chat.completions.create(ASK))
+      expect(['receipt_other_keyset', 'document_malformed']).toContain(error.code)
+    } finally {
+      await other.close()
+    }
+  })
+
+  test('is reported and not thrown where reports are asked for', async () => {
+    const me = user(stage, 'broker', { onFailure: 'report' })
+    turn({ swapAnswer: 'Buy gold.' })
+    const answer = await me.openai.chat.completions.create(ASK)
+    expect(answer.choices[0]?.message.content).toBe('Buy gold.')
+    const stream = await me.openai.chat.completions.create({ ...ASK, stream: true })
+    expect((await readAll(stream)).text).toBe('Buy gold.')
+    expect(me.verdicts.map(({ code }) => code)).toEqual([
+      'content_digest_mismatch',
+      'content_digest_mismatch',
+    ])
+    turn({ dropRoute: ['attestation'] })
+    const blind = user(stage, 'broker', { onFailure: 'report' })
+    await blind.openai.chat.completions.create(ASK)
+    expect(blind.verdicts).toMatchObject([{ level: 'none', code: 'attestation_unavailable' }])
+  })
+})
+
+describe('a stream that is cut', () => {
+  const ask = { ...ASK, stream: true as const }
+  /** Events of the whole stream, the terminator counted as one. */
+  const EVENTS = 11
+
+  test('has as many events as the cuts below assume', async () => {
+    const me = user(stage, 'broker')
+    const { chunks } = await readAll(await me.openai.chat.completions.create(ask))
+    expect(chunks + 1).toBe(EVENTS)
+  })
+
+  test.each(Array.from({ length: EVENTS }, (_, i) => i))(
+    'after event %i is caught',
+    async (events) => {
+      turn({ cutAfterEvents: events })
+      const me = user(stage, 'broker')
+      const stream = await me.openai.chat.completions.create(ask)
+      const error = await caught(readAll(stream))
+      expect(error.code).toBe('stream_cut')
+      expect(error.verdict.level).toBe('signer')
+    },
+  )
+
+  test.each(Array.from({ length: EVENTS - 2 }, (_, i) => i))(
+    'after event %i with a forged terminator is caught before it is handed on',
+    async (events) => {
+      turn({ cutAfterEvents: events, cutWithDone: true })
+      const me = user(stage, 'broker')
+      const stream = await me.openai.chat.completions.create(ask)
+      expect((await caught(readAll(stream))).code).toBe('content_digest_mismatch')
+    },
+  )
+
+  test('behind the last word with a forged terminator has lost nothing that was said', async () => {
+    turn({ cutAfterEvents: EVENTS - 2, cutWithDone: true })
+    const me = user(stage, 'broker')
+    await readAll(await me.openai.chat.completions.create(ask))
+    expect(me.verdicts[0]).toMatchObject({ accepted: true, level: 'content' })
+  })
+
+  test.each(['cutAfterBytes', 'resetAfterBytes'] as const)(
+    'by the model server (%s) is not taken for an answer',
+    async (fault) => {
+      stage.at.model.faults[fault] = 900
+      try {
+        const me = user(stage, 'broker')
+        const stream = await me.openai.chat.completions.create(ask)
+        const error = await caught(readAll(stream))
+        expect(error.code).toBe('stream_cut')
+        expect(error.verdict.outcome).toBe('upstream_reset')
+      } finally {
+        stage.at.model.faults[fault] = undefined
+      }
+    },
+  )
+
+  test('by the engine (finish_reason abort) is not taken for an answer', async () => {
+    const me = user(stage, 'direct')
+    const aborted = { ...ASK, messages: [{ role: 'user' as const, content: '[[abort]]' }] }
+    expect(await bothWays(me, aborted)).toEqual(['outcome_not_complete', 'outcome_not_complete'])
+  })
+})
+
+describe('framing that readers take differently', () => {
+  /** The service's answer with its bytes rewritten on the way. */
+  function rewriting(rewrite: (text: string) => string | Uint8Array): User {
+    return user(stage, 'direct', {
+      fetch: async (input, init) => {
+        const response = await fetch(input, init)
+        if (!String(input).endsWith('/chat/completions')) return response
+        const body = rewrite(await response.text())
+        return new Response(body as string, {
+          status: response.status,
+          headers: response.headers,
+        })
+      },
+    })
+  }
+  const last = (text: string) => text.lastIndexOf('data: [DONE]')
+
+  test.each<[string, (text: string) => string, string]>([
+    [
+      'an event behind the terminator',
+      (text) => `${text}data: {"choices":[]}\n\n`,
+      'stream_after_done',
+    ],
+    [
+      'an early terminator before the rest of the answer',
+      (text) => text.replace('\n\n', '\n\ndata: [DONE]\n\n'),
+      'stream_after_done',
+    ],
+    [
+      'a terminator that only some readers know',
+      (text) => text.replace('\n\n', '\n\ndata: [DONE] \n\n'),
+      'stream_unreadable',
+    ],
+    [
+      'a byte-order mark before an event',
+      (text) => text.replace(/\n\ndata/, '\n\n\ufeffdata'),
+      'stream_unreadable',
+    ],
+    [
+      'a named event',
+      (text) => text.replace(/\n\ndata/, '\n\nevent: thread.x\ndata'),
+      'stream_unreadable',
+    ],
+    ['a lone carriage return', (text) => text.replace('\n\n', '\r\r'), 'stream_unreadable'],
+    [
+      'a member given twice',
+      (text) => text.replace('"content":', '"content":"Buy gold.","content":'),
+      'stream_unreadable',
+    ],
+    ['an unknown field', (text) => `x: y\n${text}`, 'stream_unreadable'],
+    [
+      'a comment without end behind the terminator',
+      (text) => `${text}: ${'x'.repeat(100_000)}`,
+      'stream_after_done',
+    ],
+  ])('%s is refused', async (_name, rewrite, code) => {
+    const me = rewriting(rewrite)
+    const stream = await me.openai.chat.completions.create({ ...ASK, stream: true })
+    expect((await caught(readAll(stream))).code).toBe(code)
+  })
+
+  test('comments and other line ends are not', async () => {
+    const me = rewriting((text) => `: hello\n\n${text.replaceAll('\n', '\r\n')}: bye\r\n`)
+    await readAll(await me.openai.chat.completions.create({ ...ASK, stream: true }))
+    expect(me.verdicts[0]).toMatchObject({ accepted: true, level: 'content' })
+  })
+
+  test('a terminator without line end is enough', async () => {
+    const me = rewriting((text) => text.slice(0, last(text)) + 'data: [DONE]')
+    await readAll(await me.openai.chat.completions.create({ ...ASK, stream: true }))
+    expect(me.verdicts[0]).toMatchObject({ accepted: true, level: 'content' })
+  })
+
+  test('a member that was put into the message is refused', async () => {
+    const me = rewriting((text) =>
+      text.replace('"role":"assistant"', '"role":"assistant","audio":{"data":"x"}'),
+    )
+    const error = await caught(me.openai.chat.completions.create(ASK))
+    expect(error.code).toBe('content_member_added')
+  })
+
+  test('a buffered answer that is no JSON is refused', async () => {
+    const me = rewriting(() => 'Buy gold.')
+    const error = await caught(me.openai.chat.completions.create(ASK))
+    expect(error.code).toBe('content_digest_mismatch')
+  })
+})
