@@ -12,6 +12,7 @@ import { ChatAccumulator } from '../../attestation/protocol/chat-content.ts'
 import type { ContentSummary } from '../../attestation/protocol/chat-content.ts'
 import { parseJsonText } from '../../attestation/protocol/json.ts'
 import { fromUtf8 } from '../../attestation/protocol/utf8.ts'
+import { ChunkShape } from './answer-shape.ts'
 import { concatBytes } from './bytes.ts'
 
 /** Length of one line in bytes. */
@@ -27,6 +28,7 @@ const FIELDS = new Set(['data', 'id', 'retry'])
 
 export class AnswerEvents {
   readonly #accumulator = new ChatAccumulator()
+  readonly #shape = new ChunkShape()
   #partial: Uint8Array[] = []
   #partialBytes = 0
   #data: string[] = []
@@ -53,6 +55,11 @@ export class AnswerEvents {
   /** What was said before the terminator. */
   content(): ContentSummary {
     return this.#accumulator.summarize()
+  }
+
+  /** See `ChunkShape`. */
+  get plain(): boolean {
+    return this.#shape.plain
   }
 
   /** Takes bytes as they arrive. @returns those that the reader may have now: whole lines before the terminator */
@@ -135,7 +142,11 @@ export class AnswerEvents {
     if (this.#data.length === 0) return
     const parsed = parseJsonText(this.#data.join('\n'))
     this.#data = []
-    if (parsed.ok) this.#accumulator.add(parsed.value)
-    else this.#fault = 'stream_unreadable'
+    if (!parsed.ok) {
+      this.#fault = 'stream_unreadable'
+      return
+    }
+    this.#accumulator.add(parsed.value)
+    this.#shape.add(parsed.value)
   }
 }

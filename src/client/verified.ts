@@ -30,6 +30,7 @@ import { contentOfCompletion } from '../../attestation/protocol/chat-content.ts'
 import { toHex } from '../../attestation/protocol/hex.ts'
 import { parseJson } from '../../attestation/protocol/json.ts'
 import { AnswerEvents } from './answer-events.ts'
+import { isPlainCompletion } from './answer-shape.ts'
 import { createAttestations } from './attestations.ts'
 import type { AttestationOutcome, Attestations } from './attestations.ts'
 import { abortable, randomBytes, readBytes, toBase64Url } from './bytes.ts'
@@ -101,10 +102,12 @@ interface Answer {
   readonly expected: ExpectedExchange
   /** Found while the answer was read. */
   readonly fault: CheckCode | null
+  /** Every reader takes the same text from it, see `answer-shape.ts`. */
+  readonly plain: boolean
 }
 
 const PROVES_RECEIPT = 'The answer has a receipt.'
-const PROVES_STREAM = 'The answer can be read in one way only, and to its end.'
+const PROVES_ANSWER = 'The answer can be read in one way only, and to its end.'
 
 function createClient(options: VerifiedOptions): Client {
   const parsed = parsePolicy(options.policy ?? DEFAULT_POLICY)
@@ -159,7 +162,7 @@ async function judge(exchange: Exchange, answer: Answer): Promise<ClientVerdict>
   const { client, call, authorization, challenge, trusted } = exchange
   const { crypto, policy } = client
   const checks: Check[] = []
-  if (answer.fault !== null) checks.push(fail('client.stream', answer.fault, PROVES_STREAM))
+  if (answer.fault !== null) checks.push(fail('client.answer', answer.fault, PROVES_ANSWER))
   const receiptId = receiptIdOf(answer.headers)
   const without = (code: CheckCode): ClientVerdict =>
     toVerdict(exchange, receiptId, [...checks, fail('client.receipt', code, PROVES_RECEIPT)], null)
@@ -187,20 +190,25 @@ async function judge(exchange: Exchange, answer: Answer): Promise<ClientVerdict>
         ...answer.expected,
       },
     })
+  const withShape = (verdict: ReceiptVerdict): readonly Check[] =>
+    answer.plain || verdict.level === 'bytes'
+      ? [...checks, ...verdict.checks]
+      : [...checks, ...verdict.checks, fail('client.answer', 'answer_ambiguous', PROVES_ANSWER)]
   let verdict = verify(trusted)
   if (firstFailure(verdict.checks) !== 'receipt_other_keyset') {
-    return toVerdict(exchange, receiptId, [...checks, ...verdict.checks], verdict)
+    return toVerdict(exchange, receiptId, withShape(verdict), verdict)
   }
   // The service has restarted, or another one answered: what it attests to now decides.
   const renewed = await client.attestations.renew(base, authorization, trusted)
   if (!renewed.ok) {
-    return toVerdict({ ...exchange, trusted: null }, receiptId, renewed.checks, null)
+    const both = [...checks, ...verdict.checks, ...renewed.checks]
+    return toVerdict({ ...exchange, trusted: null }, receiptId, both, null)
   }
   verdict = verify(renewed.trusted)
   return toVerdict(
     { ...exchange, trusted: renewed.trusted },
     receiptId,
-    [...checks, ...verdict.checks],
+    withShape(verdict),
     verdict,
   )
 }
@@ -237,6 +245,7 @@ async function passError(exchange: Exchange, response: Response): Promise<Respon
     level: 'signer',
     expected: bytes === null ? {} : { responseBytes: bytes },
     fault: bytes === null ? 'answer_too_long' : null,
+    plain: true,
   })
   exchange.client.report(verdict)
   return withBody(response, bytes ?? new Uint8Array(0))
@@ -246,15 +255,17 @@ async function verifyBuffered(exchange: Exchange, response: Response): Promise<R
   const { client } = exchange
   const bytes = await readBytes(response, MAX_ANSWER_BYTES)
   const parsed = bytes === null ? null : parseJson(bytes)
+  const completion = parsed?.ok === true ? parsed.value : null
   const verdict = await judge(exchange, {
     headers: response.headers,
     level: client.level,
     expected: {
       requireOutcome: 'complete',
       ...(bytes === null ? {} : { responseBytes: bytes }),
-      content: contentOfCompletion(parsed?.ok === true ? parsed.value : null),
+      content: contentOfCompletion(completion),
     },
     fault: bytes === null ? 'answer_too_long' : null,
+    plain: isPlainCompletion(completion),
   })
   client.report(verdict)
   if (bytes === null || (!verdict.accepted && client.throws)) {
@@ -300,7 +311,7 @@ function verifyStream(
   const giveUp = (): void => {
     if (over) return
     over = true
-    void judge(exchange, { headers, level: 'signer', expected: {}, fault: null }).then(
+    void judge(exchange, { headers, level: 'signer', expected: {}, fault: null, plain: true }).then(
       client.report,
     )
   }
@@ -322,8 +333,9 @@ function verifyStream(
               content: events.content(),
             },
             fault,
+            plain: events.plain,
           }
-        : { headers, level: 'signer', expected: {}, fault },
+        : { headers, level: 'signer', expected: {}, fault, plain: true },
     )
     client.report(verdict)
     if (!verdict.accepted && client.throws) {

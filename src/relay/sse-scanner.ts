@@ -50,6 +50,12 @@ export class SseScanner {
   }
 
   push(chunk: Buffer): void {
+    if (this.#isWholeEvent(chunk)) {
+      this.#data = chunk.toString('utf8', 6, chunk.length - 2)
+      if (this.#data === DONE) this.#terminator = true
+      this.#dispatch()
+      return
+    }
     let start = 0
     if (this.#lastWasCr && chunk[0] === LF) start = 1
     if (chunk.length > 0) this.#lastWasCr = false
@@ -66,6 +72,26 @@ export class SseScanner {
       }
     }
     if (start < chunk.length) this.#keep(chunk.subarray(start))
+  }
+
+  /** The common case, `data: …` and a blank line in one piece, needs no scan line by line. */
+  #isWholeEvent(chunk: Buffer): boolean {
+    const end = chunk.length - 2
+    return (
+      end > 6 &&
+      end <= this.#maxLine &&
+      chunk[end] === LF &&
+      chunk[5] === SPACE &&
+      chunk[4] === COLON &&
+      chunk.compare(DATA, 0, 4, 0, 4) === 0 &&
+      this.#partialBytes === 0 &&
+      this.#data === null &&
+      !this.#lastWasCr &&
+      !this.#first &&
+      chunk.indexOf(LF) === end &&
+      chunk[end + 1] === LF &&
+      chunk.indexOf(CR) === -1
+    )
   }
 
   #take(rest: Buffer): Buffer {

@@ -36,6 +36,8 @@ import { createServiceState } from './state.ts'
 
 /** Milliseconds between two attempts to pass the gate at start. */
 export const GATE_RETRY_MS = 2_000
+/** Milliseconds for the requests that a shutdown cut to be settled. */
+export const SETTLE_MS = 2_000
 
 export interface ServiceLog {
   info(fields: Readonly<Record<string, unknown>>, message: string): void
@@ -182,6 +184,8 @@ export async function startService(parts: ServiceParts): Promise<Service> {
         const ended = new Promise<void>((resolve) => server.close(() => resolve()))
         server.closeAllConnections()
         await ended
+        // What was cut is on record as cut by us before the upstreams are, not as a fault of theirs.
+        await state.idle(SETTLE_MS)
         await upstreams.close()
       })()),
   }

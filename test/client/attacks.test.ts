@@ -1,6 +1,8 @@
 import OpenAI from 'openai'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { BrokerHostility } from '../../src/demo/broker/hostility.ts'
+import { failures } from '../appraiser/document.helpers.ts'
+import { TOKENS } from '../harness/service.ts'
 import { ASK, TOOLS, caught, openStage, readAll, user } from './client.helpers.ts'
 import type { Stage, User } from './client.helpers.ts'
 
@@ -21,6 +23,15 @@ function turn(hostile: BrokerHostility = {}): void {
     Object.assign(stage.broker.hostile, { [name]: undefined })
   }
   Object.assign(stage.broker.hostile, hostile)
+}
+
+/** A completion or chunk as an intermediary holds it. */
+interface Draft {
+  choices: {
+    index: number
+    message?: { role?: string; content?: string | null }
+    delta?: { content?: string | null }
+  }[]
 }
 
 const CALL_TOOLS = {
@@ -153,23 +164,24 @@ describe('a hostile broker', () => {
   })
 
   test('that serves a receipt of another service is caught', async () => {
-    const me = user(stage, 'broker')
-    await me.openai.chat.completions.create(ASK)
     const other = await openStage()
     try {
       const stranger = user(other, 'direct')
       await stranger.openai.chat.completions.create(ASK)
       const id = stranger.verdicts[0]?.receiptId ?? ''
-      const receipt = other.at.receipts.find(({ record }) => record.receipt_id === id)
-      const answer = await fetch(`${other.at.url}/v1/signature/${id}`, {
-        headers: { authorization: 'Bearer alice-token-0123456789' },
+      const me = user(stage, 'broker', {
+        fetch: (input, init) =>
+          String(input).includes('/signature/')
+            ? fetch(`${other.at.url}/v1/signature/${id}`, {
+                headers: { authorization: `Bearer ${TOKENS.alice}` },
+              })
+            : fetch(input, init),
       })
-      const { document } = (await answer.json()) as { document: string }
-      expect(receipt).toBeDefined()
-      turn({ changeReads: { document } })
-      // It changes the attestation route alike, so what the service attests to now cannot be had.
       const error = await caught(me.openai.chat.completions.create(ASK))
-      expect(['receipt_other_keyset', 'document_malformed']).toContain(error.code)
+      expect(error.code).toBe('receipt_other_keyset')
+      // The service was asked for its evidence again before that was said.
+      const seen = stage.broker.requests.filter(({ route }) => route === 'attestation').slice(-2)
+      expect(new Set(seen.map(({ url }) => url)).size).toBe(2)
     } finally {
       await other.close()
     }
@@ -196,7 +208,7 @@ describe('a hostile broker', () => {
 describe('a stream that is cut', () => {
   const ask = { ...ASK, stream: true as const }
   /** Events of the whole stream, the terminator counted as one. */
-  const EVENTS = 11
+  const EVENTS = 10
 
   test('has as many events as the cuts below assume', async () => {
     const me = user(stage, 'broker')
@@ -331,10 +343,71 @@ describe('framing that readers take differently', () => {
 
   test('a member that was put into the message is refused', async () => {
     const me = rewriting((text) =>
-      text.replace('"role":"assistant"', '"role":"assistant","audio":{"data":"x"}'),
+      text.replace('"role":"assistant"', '"role":"assistant","extra":{"data":"x"}'),
     )
     const error = await caught(me.openai.chat.completions.create(ASK))
     expect(error.code).toBe('content_member_added')
+  })
+
+  /** Rewrites the parsed answer or each parsed chunk. */
+  function reframing(change: (value: Draft) => void): User {
+    const one = (text: string) => {
+      const value = JSON.parse(text) as Draft
+      change(value)
+      return JSON.stringify(value)
+    }
+    return rewriting((text) =>
+      text.startsWith('data:')
+        ? text.replace(/^data: (\{.*)$/gm, (_, json: string) => `data: ${one(json)}`)
+        : one(text),
+    )
+  }
+
+  test('a forged message beside a genuine delta is refused', async () => {
+    const me = reframing(({ choices: [choice] }) => {
+      if (choice === undefined) return
+      choice.delta = { ...choice.message }
+      choice.message = { role: 'assistant', content: 'Buy gold.' }
+    })
+    const error = await caught(me.openai.chat.completions.create(ASK))
+    expect(error.code).toBe('answer_ambiguous')
+  })
+
+  test('one choice written as two, of which a reader sees half, is refused', async () => {
+    const me = reframing(({ choices }) => {
+      const [choice] = choices
+      const text = choice?.message?.content ?? ''
+      if (choice === undefined || text === '') return
+      choice.message = { ...choice.message, content: text.slice(0, 4) }
+      choices.push({ index: 0, message: { content: text.slice(4) } })
+    })
+    const error = await caught(me.openai.chat.completions.create(ASK))
+    expect(failures(error.verdict.checks)).toMatchObject({ 'client.answer': 'answer_ambiguous' })
+  })
+
+  test('a chunk whose second half stands where few readers look is refused', async () => {
+    const me = reframing(({ choices }) => {
+      const [choice] = choices
+      const text = choice?.delta?.content ?? ''
+      if (choice === undefined || text === '') return
+      choice.delta = { content: text.slice(0, 1) }
+      choices.push({ index: 0, delta: { content: text.slice(1) } })
+    })
+    const stream = await me.openai.chat.completions.create({ ...ASK, stream: true })
+    expect((await caught(readAll(stream))).code).toBe('answer_ambiguous')
+  })
+
+  test('a tool name in two pieces, of which readers keep the last, is refused', async () => {
+    const me = rewriting((text) =>
+      text.replace(/^data: (.*"name": ?"weather".*)$/gm, (_, json: string) => {
+        const first = json.replace(/("name": ?)"weather"/, '$1"wea"')
+        const second =
+          '{"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"name":"ther"}}]}}]}'
+        return `data: ${first}\n\ndata: ${second}`
+      }),
+    )
+    const stream = await me.openai.chat.completions.create({ ...CALL_TOOLS, stream: true })
+    expect((await caught(readAll(stream))).code).toBe('answer_ambiguous')
   })
 
   test('a buffered answer that is no JSON is refused', async () => {

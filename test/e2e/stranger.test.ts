@@ -1,7 +1,7 @@
 /** The stranger's Python checker on files saved from the live service: nothing of this code base judges here. */
 import { execFileSync, spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -106,7 +106,8 @@ async function saved(body: string, headers: readonly (readonly [string, string])
   }
 }
 
-const ALL = 'config.simulation'
+/** What the checker can never call good. */
+const SIMULATED = 'config.simulation'
 
 describe.skipIf(absent !== null)('the Python checker', () => {
   test.each([
@@ -119,7 +120,7 @@ describe.skipIf(absent !== null)('the Python checker', () => {
     const { files } = await saved(body, [['x-countersign-challenge', challenge]])
     const verdict = check({ ...files, challenge })
     expect(failed(verdict)).toEqual([])
-    expect(skipped(verdict)).toEqual([ALL])
+    expect(skipped(verdict)).toEqual([SIMULATED])
   })
 
   test('accepts the Ed25519 legacy signature and the documents wrapped in JSON', async () => {
@@ -136,7 +137,7 @@ describe.skipIf(absent !== null)('the Python checker', () => {
       document: save('wrapped-document', document.body),
     })
     expect(failed(verdict)).toEqual([])
-    expect(skipped(verdict)).toEqual([ALL])
+    expect(skipped(verdict)).toEqual([SIMULATED, 'record.challenge'])
   })
 
   test('accepts the receipt of a stream that was cut, without a legacy text', async () => {
@@ -165,7 +166,7 @@ describe.skipIf(absent !== null)('the Python checker', () => {
     ],
   ] as const)('refuses a changed %s by %s', async (name, id, change) => {
     const { files } = await saved(chatBody('hello'))
-    const original = await import('node:fs').then((fs) => fs.readFileSync(files[name], 'utf8'))
+    const original = readFileSync(files[name], 'utf8')
     expect(change(original)).not.toBe(original)
     const verdict = check({ ...files, [name]: save('changed', change(original)) })
     expect(failed(verdict)).toContain(id)
@@ -232,6 +233,19 @@ describe.skipIf(absent !== null)('the Python checker behind the broker double', 
     for (const name of Object.keys(hostility)) Reflect.deleteProperty(broker.hostile, name)
     expect(failed(check(files, '--view'))).toContain(id)
   })
+
+  test.each([1, 2, 3])(
+    'catches a broker that cuts a stream after event %i, with [DONE] or without',
+    async (events) => {
+      for (const cutWithDone of [false, true]) {
+        Object.assign(broker.hostile, { cutAfterEvents: events, cutWithDone })
+        const files = await through(chatBody('hello', { stream: true, max_tokens: 3 }))
+        Object.assign(broker.hostile, { cutAfterEvents: undefined, cutWithDone: undefined })
+        const verdict = check(files, '--view', '--allow-added', 'stream_options')
+        expect(failed(verdict)).toContain('content.digest')
+      }
+    },
+  )
 
   test('catches a broker that replays an old answer with its genuine receipt', async () => {
     await through(chatBody('what is the old price?'))

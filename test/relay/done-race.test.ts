@@ -1,9 +1,10 @@
 /** A client that asks for its signature the moment it reads the end of its answer always finds it. */
-import { setImmediate as nextTurn } from 'node:timers/promises'
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { chat, chatBody, get, jsonObject, openRaw, rawChat } from '../harness/chat.ts'
 import { startTestService } from '../harness/service.ts'
 import type { TestService } from '../harness/service.ts'
+import { startUpstream } from '../harness/zg-upstream.ts'
 
 const ROUNDS = 200
 const STREAM = chatBody('x', { stream: true, max_tokens: 2 })
@@ -19,11 +20,11 @@ const SIGNATURE = (id: string) =>
     `GET /v1/signature/${id} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer alice-token-0123456789\r\n\r\n`,
   )
 
-async function hammer(body: string, mark: string, rounds = ROUNDS) {
-  const other = await openRaw(at.port)
+async function hammer(body: string, mark: string, rounds = ROUNDS, service = at) {
+  const other = await openRaw(service.port)
   const outcomes: string[] = []
   for (let round = 0; round < rounds; round++) {
-    const raw = await openRaw(at.port, rawChat(body))
+    const raw = await openRaw(service.port, rawChat(body))
     await raw.until(mark)
     const id = /x-receipt-id: (\S+)/i.exec(raw.received())?.[1] ?? ''
     const from = other.received().length
@@ -44,6 +45,26 @@ describe('a signature asked for at once is there', () => {
   ])('%s, 200 times of 200', async (_, mark) => {
     const outcomes = await hammer(STREAM, mark)
     expect(outcomes).toEqual(Array.from({ length: ROUNDS }, () => 'complete'))
+  })
+
+  test('of a client whose model takes a while between [DONE] and the end, 200 times of 200', async () => {
+    const event =
+      '{"id":"c","choices":[{"index":0,"delta":{"content":"x"},"finish_reason":"stop"}]}'
+    const upstream = await startUpstream(async (_seen, response) => {
+      response.setHeader('content-type', 'text/event-stream')
+      response.write(`data: ${event}\n\n`)
+      await nextTurn()
+      response.write('data: [DONE]')
+      await sleep(2)
+      response.write('\n\n')
+      await sleep(2)
+      response.end()
+    })
+    const late = await startTestService({ upstreams: [{ name: 'late', url: upstream.url }] })
+    const outcomes = await hammer(STREAM, '[DONE]', ROUNDS, late)
+    expect(outcomes).toEqual(Array.from({ length: ROUNDS }, () => 'complete'))
+    await late.close()
+    await upstream.close()
   })
 
   test('of a client whose network and model hand on single bytes, 20 times of 20', async () => {

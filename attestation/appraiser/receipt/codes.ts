@@ -121,6 +121,11 @@ export const RECEIPT_CODES = {
     family: 'absent',
     meaning: 'the receipt could not be fetched',
   },
+  answer_ambiguous: {
+    family: 'invalid',
+    meaning:
+      'the answer was reframed so that readers see another text than the one that was signed',
+  },
   answer_too_long: {
     family: 'policy',
     meaning: 'the answer is longer than the client reads',

@@ -7,7 +7,7 @@
  * @module
  */
 import type { CryptoPort } from '../../crypto/port.ts'
-import { contentDigest } from '../../protocol/chat-content.ts'
+import { MAX_UNCOVERED, contentDigest } from '../../protocol/chat-content.ts'
 import type { ContentSummary } from '../../protocol/chat-content.ts'
 import { fromHex, toSha256Digest } from '../../protocol/hex.ts'
 import type { Sha256Digest } from '../../protocol/hex.ts'
@@ -211,6 +211,10 @@ function judgeContent(
   if (content.content === null) return failed('content_digest_mismatch', content.status)
   if (contentDigest(content.content, opening, crypto) !== record.content_digest) {
     return failed('content_digest_mismatch')
+  }
+  // The list is cut there, so one more could have been added unseen.
+  if (content.uncovered.length >= MAX_UNCOVERED) {
+    return { status: 'skip', code: 'content_uncovered', detail: 'too many members' }
   }
   const added = content.uncovered.find((name) => !record.content_uncovered.includes(name))
   if (added !== undefined) return failed('content_member_added', added)

@@ -1,0 +1,158 @@
+/** While it may not serve it says so with a time to come back, and goes on with what it can. */
+import { describe, expect, test } from 'vitest'
+import { chat, chatBody, errorCode, get, header, openRaw, rawChat } from '../harness/chat.ts'
+import { startTestService } from '../harness/service.ts'
+import type { TestService } from '../harness/service.ts'
+import { startUpstream } from '../harness/zg-upstream.ts'
+import type { Reply } from '../harness/zg-upstream.ts'
+
+function expectRefusal(at: TestService, reply: Reply, status: number, code: string) {
+  expect([reply.status, errorCode(reply)]).toEqual([status, code])
+  expect(Number(header(reply, 'retry-after'))).toBeGreaterThan(0)
+  expect(header(reply, 'x-aci-version')).toBe('aci/1')
+  expect(header(reply, 'x-aci-keyset-digest')).toBe(at.service.keys.keysetDigest)
+  expect(reply.headers['x-receipt-id']).toBeUndefined()
+}
+
+describe('a service whose own evidence does not pass', () => {
+  test('answers 503 with Retry-After, asks no model, and is alive but not ready', async () => {
+    const at = await startTestService({ gate: () => 'QUOTE_SIGNATURE_INVALID' })
+    expectRefusal(at, await chat(at, chatBody('x')), 503, 'not_attested')
+    expectRefusal(at, await get(at, '/v1/models', { who: 'alice' }), 503, 'not_attested')
+    expect((await get(at, '/v1/models')).status).toBe(401)
+    expect((await get(at, '/health')).status).toBe(200)
+    expectRefusal(at, await get(at, '/health/ready'), 503, 'not_attested')
+    expect((await get(at, '/attestation')).status).toBe(200)
+    expect(at.model.requests).toHaveLength(0)
+    expect(at.receipts).toHaveLength(0)
+    expect(at.log).toContainEqual({
+      level: 'error',
+      fields: { cause: 'QUOTE_SIGNATURE_INVALID' },
+      message: 'refuses to serve: its own evidence does not pass',
+    })
+    await at.close()
+  })
+
+  test('serves as soon as it passes', async () => {
+    let cause: string | null = 'NOT_YET'
+    const at = await startTestService({ gate: () => cause })
+    expectRefusal(at, await chat(at, chatBody('x')), 503, 'not_attested')
+    cause = null
+    await at.service.ready
+    expect((await chat(at, chatBody('x'))).status).toBe(200)
+    expect((await get(at, '/health/ready')).status).toBe(200)
+    await at.close()
+  })
+})
+
+describe('a service whose keyset has expired', () => {
+  test('refuses work that nobody could check', async () => {
+    let now = Date.now()
+    const at = await startTestService({ nowMs: () => now })
+    expect((await chat(at, chatBody('x'))).status).toBe(200)
+    now += 31 * 86_400_000
+    expectRefusal(at, await chat(at, chatBody('x')), 503, 'keyset_expired')
+    expectRefusal(at, await get(at, '/health/ready'), 503, 'keyset_expired')
+    await at.close()
+  })
+})
+
+describe('a service that shuts down', () => {
+  test('finishes what is open, refuses what is new, then closes', async () => {
+    const at = await startTestService()
+    let go = () => {}
+    at.model.faults.holdUntil = new Promise<void>((resolve) => (go = resolve))
+    const open = chat(at, chatBody('x', { stream: true }))
+    while (at.model.requests.length === 0) await new Promise((done) => setImmediate(done))
+    const closing = at.service.close()
+    expectRefusal(at, await chat(at, chatBody('y')), 503, 'draining')
+    expectRefusal(at, await get(at, '/health/ready'), 503, 'draining')
+    go()
+    const reply = await open
+    expect(reply.text).toContain('data: [DONE]')
+    expect(at.receipts.map(({ record }) => record.outcome)).toEqual(['complete'])
+    await closing
+    await expect(get(at, '/health')).rejects.toThrow()
+    await at.close()
+  })
+
+  test('does not wait longer than its limit, and records what it cut', async () => {
+    const at = await startTestService({ limits: { drainMs: 50 } })
+    at.model.faults.silenceAfterChunks = 2
+    const raw = await openRaw(at.port, rawChat(chatBody('x', { stream: true })))
+    await raw.until('data: ')
+    await at.service.close()
+    await raw.closed
+    expect(raw.received()).not.toContain('[DONE]')
+    await at.settled(1)
+    expect(at.receipts[0]?.record.outcome).toBe('downstream_closed')
+    await at.close()
+  })
+})
+
+describe('a model server that is not there', () => {
+  test('is 502 for chat and for the list of models', async () => {
+    const at = await startTestService({ upstreams: [{ name: 'down', url: 'http://127.0.0.1:1' }] })
+    const reply = await chat(at, chatBody('x'))
+    expect([reply.status, errorCode(reply)]).toEqual([502, 'upstream_unreachable'])
+    expect(at.receipts[0]?.record).toMatchObject({ outcome: 'upstream_error', status: 502 })
+    const models = await get(at, '/v1/models', { who: 'alice' })
+    expect([models.status, errorCode(models)]).toEqual([502, 'upstream_unreachable'])
+    await at.close()
+  })
+
+  test('behind a unix socket is 502 as well', async () => {
+    const at = await startTestService({
+      upstreams: [{ name: 'down', url: 'unix:/nonexistent.sock' }],
+    })
+    const reply = await chat(at, chatBody('x'))
+    expect([reply.status, errorCode(reply)]).toEqual([502, 'upstream_unreachable'])
+    expect(reply.text).not.toContain('nonexistent')
+    await at.close()
+  })
+})
+
+describe('the list of models', () => {
+  test('of several upstreams is merged, and 502 where one of them talks nonsense', async () => {
+    let second = '{"object":"list","data":[{"id":"b"}]}'
+    const lists = await Promise.all([
+      startUpstream((_seen, response) => response.end('{"data":[{"id":"a"}]}')),
+      startUpstream((_seen, response) => response.end(second)),
+    ])
+    const at = await startTestService({
+      upstreams: lists.map(({ url }, i) => ({ name: `u${String(i)}`, url })),
+    })
+    const both = await get(at, '/v1/models', { who: 'alice' })
+    expect(both.text).toBe('{"object":"list","data":[{"id":"a"},{"id":"b"}]}')
+    for (const nonsense of ['[]', '{}', 'x', `{"data":[${'1,'.repeat(600_000)}1]}`]) {
+      second = nonsense
+      const reply = await get(at, '/v1/models', { who: 'alice' })
+      expect([reply.status, errorCode(reply)]).toEqual([502, 'upstream_invalid'])
+    }
+    await at.close()
+    await Promise.all(lists.map((one) => one.close()))
+  })
+
+  test('is not waited for by a client that left', async () => {
+    let came = () => {}
+    const arrived = new Promise<void>((resolve) => (came = resolve))
+    let gone = () => {}
+    const left = new Promise<void>((resolve) => (gone = resolve))
+    const silent = await startUpstream((_seen, response) => {
+      response.on('close', gone)
+      came()
+    })
+    const at = await startTestService({ upstreams: [{ name: 'silent', url: silent.url }] })
+    const raw = await openRaw(
+      at.port,
+      Buffer.from(
+        'GET /v1/models HTTP/1.1\r\nhost: x\r\nauthorization: Bearer alice-token-0123456789\r\n\r\n',
+      ),
+    )
+    await arrived
+    raw.socket.destroy()
+    await left
+    await at.close()
+    await silent.close()
+  })
+})
