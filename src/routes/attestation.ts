@@ -52,10 +52,10 @@ export function attestationRoutes(options: AttestationRoutesOptions): Router {
 
   const withNonce =
     (handler: (nonce: Hex32 | null, req: Request, res: Response) => Promise<void>) =>
-    (req: Request, res: Response) => {
+    (req: Request, res: Response): void | Promise<void> => {
       const nonce = queryNonce(req)
-      if (!nonce.ok) sendError(res, nonce.code)
-      else respond(res, () => handler(nonce.value, req, res))
+      if (nonce.ok) return respond(res, () => handler(nonce.value, req, res))
+      sendError(res, nonce.code)
     }
 
   readable(
@@ -86,15 +86,21 @@ export function attestationRoutes(options: AttestationRoutesOptions): Router {
   )
 
   readable(router, ['/attestation/keysets/:digest'], (req, res) => {
-    if (req.params['digest'] !== keys.keysetDigest) sendError(res, 'not_found')
-    else respond(res, async () => sendText(res, 200, await attestor.document(null)))
+    if (req.params['digest'] === keys.keysetDigest) {
+      return respond(res, async () => sendText(res, 200, await attestor.document(null)))
+    }
+    sendError(res, 'not_found')
   })
   readable(
     router,
     ['/v1/attestation/keysets/:digest', '/v1/proxy/attestation/keysets/:digest'],
     (req, res) => {
-      if (req.params['digest'] !== keys.keysetDigest) sendError(res, 'not_found')
-      else respond(res, async () => sendText(res, 200, wrapDocument(await attestor.document(null))))
+      if (req.params['digest'] === keys.keysetDigest) {
+        return respond(res, async () =>
+          sendText(res, 200, wrapDocument(await attestor.document(null))),
+        )
+      }
+      sendError(res, 'not_found')
     },
   )
 
@@ -152,9 +158,9 @@ export function attestationRoutes(options: AttestationRoutesOptions): Router {
   }
 
   if (doors.includes('0g-quote')) {
-    readable(router, spellings('/quote'), (_req, res) => {
-      respond(res, async () => sendText(res, 200, await zgQuote(attestor, keys, facts)))
-    })
+    readable(router, spellings('/quote'), (_req, res) =>
+      respond(res, async () => sendText(res, 200, await zgQuote(attestor, keys, facts))),
+    )
   }
   return router
 }

@@ -17,7 +17,7 @@ export function spellings(...paths: readonly string[]): string[] {
 export function readable(
   router: Router,
   paths: string[],
-  handler: (req: Request, res: Response) => void,
+  handler: (req: Request, res: Response) => void | Promise<void>,
 ): void {
   router.get(paths, handler)
   router.all(paths, (_req: Request, res: Response) => {
@@ -49,10 +49,15 @@ export function wrapDocument(document: string, more: object = {}): string {
   return JSON.stringify({ document, ...more })
 }
 
-/** Runs an asynchronous handler; evidence that cannot be had is an answer, anything else is our bug. */
-export function respond(res: Response, handler: () => Promise<void>): void {
-  handler().catch((error: unknown) => {
-    if (res.headersSent) res.destroy()
-    else sendError(res, error instanceof AttestationError ? error.code : 'internal_error')
-  })
+/**
+ * Runs an asynchronous handler. Evidence that cannot be had is an answer; anything else is our bug, and rejects, so that
+ * Express hands it to the one place where faults are logged.
+ */
+export async function respond(res: Response, handler: () => Promise<void>): Promise<void> {
+  try {
+    await handler()
+  } catch (error) {
+    if (!(error instanceof AttestationError) || res.headersSent) throw error
+    sendError(res, error.code)
+  }
 }

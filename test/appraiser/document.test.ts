@@ -6,6 +6,9 @@ import {
   unwrapDocument,
 } from '../../attestation/appraiser/document/parse-document.ts'
 import { ADDRESS_KEY_PURPOSE } from '../../attestation/appraiser/document/verify-address-key.ts'
+import { readConfig } from '../../attestation/appraiser/document/read-config.ts'
+import { simulationCheck } from '../../attestation/appraiser/document/verify-config.ts'
+import { parsePemChain } from '../../attestation/appraiser/x509/parse-pem-chain.ts'
 import { DEFAULT_POLICY } from '../../attestation/appraiser/policy.ts'
 import { toHex } from '../../attestation/protocol/hex.ts'
 import { fromUtf8, toUtf8 } from '../../attestation/protocol/utf8.ts'
@@ -21,6 +24,7 @@ import {
   tamper,
 } from './document.helpers.ts'
 import type { Draft } from './document.helpers.ts'
+import { makePlatform } from './quote.helpers.ts'
 
 const world = makeWorld()
 const nonce = newNonce()
@@ -45,6 +49,8 @@ describe('a genuine document', () => {
       address: world.keys.address.address.toLowerCase(),
     })
     expect(statusOf(verdict.checks, 'statement.nonce')).toBe('pass ok')
+    expect(statusOf(verdict.checks, 'compose.accepted')).toBe('info compose_not_pinned')
+    expect(statusOf(verdict.checks, 'gpu.rung')).toBe('info gpu_rung_reached')
     expect(verdict.checks.find(({ id }) => id === 'gpu.rung')?.detail).toBe('digest-in-quote')
   })
 
@@ -325,6 +331,32 @@ describe('simulation', () => {
     const liar = makeWorld({ config: { ...CONFIG, simulation: false } })
     const { verdict } = appraise(liar, await liar.attestor.document(null))
     expect(failures(verdict.checks)).toEqual({ 'config.simulation': 'simulation_undeclared' })
+  })
+})
+
+describe('simulation and real evidence together', () => {
+  const read = readConfig(CONFIG)
+  const config = typeof read === 'string' ? null : read
+  const chainOf = (pem: string) => {
+    const parsed = parsePemChain(pem, 8)
+    return parsed.ok ? parsed.certificates : []
+  }
+  const real = chainOf(makePlatform().pem)
+  const simulated = chainOf(world.guest.pki.pckChain)
+
+  test.each([
+    ['a real CPU', { cpu: real, gpu: [simulated] }],
+    ['a real GPU', { cpu: simulated, gpu: [simulated, real] }],
+  ])('%s in a document that says simulated is refused', (_name, chains) => {
+    const check = simulationCheck(config, chains, world.policy)
+    expect(check).toMatchObject({ status: 'fail', code: 'simulation_mismatch' })
+  })
+
+  test('a simulated GPU beside a real CPU in a document that does not say so is refused', () => {
+    const plain = config === null ? null : { ...config, simulation: false }
+    const judge = (gpu: (typeof real)[]) => simulationCheck(plain, { cpu: real, gpu }, world.policy)
+    expect(judge([real, simulated])).toMatchObject({ code: 'simulation_undeclared' })
+    expect(judge([real])).toMatchObject({ status: 'pass' })
   })
 })
 

@@ -1,6 +1,16 @@
 /** While it may not serve it says so with a time to come back, and goes on with what it can. */
 import { describe, expect, test } from 'vitest'
-import { chat, chatBody, errorCode, get, header, openRaw, rawChat } from '../harness/chat.ts'
+import {
+  chat,
+  chatBody,
+  errorCode,
+  get,
+  header,
+  jsonObject,
+  openRaw,
+  rawChat,
+} from '../harness/chat.ts'
+import type { StoredReceipt } from '../../enclave/receipts/receipt-store.ts'
 import { startTestService } from '../harness/service.ts'
 import type { TestService } from '../harness/service.ts'
 import { startUpstream } from '../harness/zg-upstream.ts'
@@ -86,6 +96,40 @@ describe('a service that shuts down', () => {
     expect(raw.received()).not.toContain('[DONE]')
     await at.settled(1)
     expect(at.receipts[0]?.record.outcome).toBe('downstream_closed')
+    await at.close()
+  })
+})
+
+describe('a fault of our own', () => {
+  test('is 500 for the one request, and logged by its class, never by its message', async () => {
+    const at = await startTestService()
+    const put = at.receipts as StoredReceipt[]
+    const { id } = jsonObject((await chat(at, chatBody('x'))).body)
+    // A receipt that cannot be signed again: what a bug behind the store would look like.
+    Object.defineProperty(put[0], 'eip191', {
+      get: () => {
+        throw new RangeError('secret detail')
+      },
+    })
+    const reply = await get(at, `/v1/signature/${String(id)}`, { who: 'alice' })
+    expect([reply.status, errorCode(reply)]).toEqual([500, 'internal_error'])
+    expect(reply.text).not.toContain('secret detail')
+    expect(at.log.at(-1)).toEqual({
+      level: 'error',
+      fields: { fault: 'RangeError' },
+      message: 'a control-plane request failed',
+    })
+    expect((await get(at, '/health')).status).toBe(200)
+    await at.close()
+  })
+
+  test('in a door that waits for evidence is 500 and logged as well', async () => {
+    const at = await startTestService()
+    // The machine's own answer is not what its type says.
+    Object.defineProperty(at.service.keys.address, 'address', { value: 1, configurable: true })
+    const reply = await get(at, '/v1/quote')
+    expect([reply.status, errorCode(reply)]).toEqual([500, 'internal_error'])
+    expect(at.log.at(-1)?.message).toBe('a control-plane request failed')
     await at.close()
   })
 })

@@ -101,6 +101,25 @@ describe('a stream that the model cuts or resets', () => {
   )
 })
 
+describe('a stream whose framing breaks in the very packet that brought its last event', () => {
+  test('gives the client that event, and no clean end', async () => {
+    const event = 'data: {"choices":[]}\n\n'
+    const upstream = await startUpstream((_seen, response) => {
+      response.socket?.end(
+        `HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n${event.length.toString(16)}\r\n${event}\r\nno length\r\n`,
+      )
+    })
+    const other = await startTestService({ upstreams: [{ name: 'u', url: upstream.url }] })
+    const reply = await chat(other, STREAM)
+    expect(reply.whole).toBe(false)
+    expect(reply.text).toBe(event)
+    expect(other.receipts[0]?.bodies.returned).toBe(sha256(reply.body))
+    expect(other.receipts[0]?.record.outcome).toBe('upstream_reset')
+    await other.close()
+    await upstream.close()
+  })
+})
+
 describe('a stream that ends in order, but not as a complete answer', () => {
   test.each([
     ['without [DONE]', { omitDone: true }, STREAM, ['length']],

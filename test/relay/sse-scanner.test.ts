@@ -13,6 +13,22 @@ function scan(pieces: readonly (Buffer | string)[], maxLine = 1024) {
   return { events, inSight, oversize: scanner.oversize }
 }
 
+/** WHATWG HTML §9.2.6 over the whole text at once. */
+function plainReader(text: string): string[] {
+  const lines = text.replace(/^\ufeff/, '').split(/\r\n|\r|\n/)
+  // What no line end has ended is no line yet.
+  lines.pop()
+  const events: string[] = []
+  let data: string[] = []
+  for (const line of lines) {
+    if (line === '' && data.length > 0) events.push(data.join('\n'))
+    if (line === '') data = []
+    if (line === 'data') data.push('')
+    if (line.startsWith('data:')) data.push(line.slice(5).replace(/^ /, ''))
+  }
+  return events
+}
+
 const STREAM = Buffer.from(
   '\ufeff: ping\r\ndata: {"a":"Grüße 東京 👩‍🚀"}\r\n\r\nevent: x\ndata:one\ndata: two\n\nid: 1\rdata: three\r\rdata\n\ndatax: no\n\ndata: [DONE]\n\n',
 )
@@ -41,6 +57,31 @@ describe('the SSE scanner', () => {
     )
   })
 
+  test('reads what a plain line-by-line reader reads, whatever the pieces', () => {
+    const tokens = [
+      'data: x\n\n',
+      'data: [DONE]\n\n',
+      'data: ',
+      'data:',
+      'data',
+      'x',
+      ':',
+      ' ',
+      '\n',
+      '\r',
+      '\r\n',
+    ]
+    fc.assert(
+      fc.property(
+        fc.array(fc.constantFrom(...tokens, 'é', '\ufeff'), { maxLength: 24 }),
+        (pieces) => {
+          expect(scan(pieces).events).toEqual(plainReader(pieces.join('')))
+        },
+      ),
+      { numRuns: 2_000 },
+    )
+  })
+
   test('dispatches nothing that no blank line has ended', () => {
     expect(scan(['data: a\n']).events).toEqual([])
     expect(scan(['data: [DONE]\n']).events).toEqual([])
@@ -62,7 +103,13 @@ describe('the SSE scanner', () => {
 
   test('finds a line too long however it arrives, and goes on reading', () => {
     const long = `data: ${'x'.repeat(64)}\n\ndata: b\n\n`
-    for (const pieces of [[long], [...long], [long.slice(0, 40), long.slice(40)]]) {
+    const events = [long.slice(0, 72), long.slice(72)]
+    for (const pieces of [
+      ['data: a\n\n', ...events],
+      [long],
+      [...long],
+      [long.slice(0, 40), long.slice(40)],
+    ]) {
       const { events, oversize } = scan(pieces, 32)
       expect(oversize).toBe(true)
       expect(events.at(-1)).toBe('b')
