@@ -243,7 +243,12 @@ function judge(document: AttestationDocument, options: AppraisalOptions): Apprai
     required.push(...CORE_GPU_CHECKS)
   }
   const simulated = config?.simulation === true
-  const verdict = decideVerdict(checks, { required, asOf, simulated })
+  const verdict = decideVerdict(checks, {
+    required,
+    asOf,
+    simulated,
+    acceptUnchecked: policy.acceptUnchecked,
+  })
   if (verdict.verdict !== 'accepted' && verdict.verdict !== 'accepted-as-of') {
     return { verdict, trusted: null }
   }
@@ -272,6 +277,11 @@ export function appraiseDocument(bytes: Uint8Array, options: AppraisalOptions): 
   const parsed = parseDocument(bytes)
   if (parsed.ok) return judge(parsed.document, options)
   const checks = [fail('document.structure', parsed.code, PROVES.structure, parsed.detail)]
-  const verdict = decideVerdict(checks, { required: [], asOf: false, simulated: false })
+  const verdict = decideVerdict(checks, {
+    required: [],
+    asOf: false,
+    simulated: false,
+    acceptUnchecked: [],
+  })
   return { verdict, trusted: null }
 }

@@ -39,6 +39,12 @@ export interface AppraisalPolicy {
   readonly allowMembers: readonly string[]
   /** Members inside an answer's message that may stand there without being covered, e.g. `message.annotations`. */
   readonly allowUncovered: readonly string[]
+  /**
+   * Checks that this version does not make and that are done without, `*` as in `require`. Real evidence is not accepted
+   * while one is missing that does not stand here: without the identity of the quoting enclave, for one, any enclave of a
+   * certified platform could have made the quote.
+   */
+  readonly acceptUnchecked: readonly string[]
   /** Ids of checks that must pass beside the core ones; `*` stands for one part of an id: `gpu.*.ocsp`. */
   readonly require: readonly string[]
 }
@@ -58,6 +64,7 @@ export const DEFAULT_POLICY: AppraisalPolicy = Object.freeze({
   // Every broker that bills streams asks for usage; it changes what is counted, not what is answered.
   allowMembers: Object.freeze(['stream_options']),
   allowUncovered: Object.freeze([]),
+  acceptUnchecked: Object.freeze([]),
   require: Object.freeze([]),
 })
 
@@ -102,6 +109,7 @@ const READERS: Readonly<Record<keyof AppraisalPolicy, (value: unknown) => boolea
   allowRemoteUpstream: isBoolean,
   allowMembers: (value) => isTexts(value, ANY_TEXT),
   allowUncovered: (value) => isTexts(value, ANY_TEXT),
+  acceptUnchecked: (value) => isTexts(value, CHECK_ID),
   require: (value) => isTexts(value, CHECK_ID),
 }
 

@@ -31,6 +31,8 @@ export interface VerdictOptions {
   /** The checks were made for a moment that is not the present. */
   readonly asOf: boolean
   readonly simulated: boolean
+  /** Checks not made yet that are done without; see the policy's member of that name. */
+  readonly acceptUnchecked: readonly string[]
 }
 
 /** `*` in a pattern stands for exactly one part of a dotted id. */
@@ -84,10 +86,24 @@ export function decideVerdict(checks: readonly Check[], options: VerdictOptions)
     const sentence = `Rejected: ${open} is required and did not pass.`
     return { verdict: 'rejected', checks, sentence }
   }
+  const gaps = checks.filter(({ status, code }) => status === 'skip' && code === 'not_yet_checked')
+  const missing = options.simulated
+    ? undefined
+    : gaps.find(({ id }) => !options.acceptUnchecked.some((name) => matchesCheckId(name, id)))
+  if (missing !== undefined) {
+    const sentence =
+      `Unsupported: nothing speaks against the evidence, but this version does not make the check ${missing.id}` +
+      ` (${missing.detail}), and the policy does not do without it.`
+    return { verdict: 'unsupported', checks, sentence }
+  }
   const verdict = options.asOf ? 'accepted-as-of' : 'accepted'
   const when = options.asOf ? ' as of the time given' : ''
   const sentence = options.simulated
     ? `Accepted${when} as a SIMULATION: no hardware vouches for any of it.`
-    : `Accepted${when}: the keys belong to the measured service that the evidence describes.`
+    : `Accepted${when}${withoutGaps(gaps)}: the keys belong to the measured service that the evidence describes.`
   return { verdict, checks, sentence }
+}
+
+function withoutGaps(gaps: readonly Check[]): string {
+  return gaps.length === 0 ? '' : `, without the checks ${gaps.map(({ id }) => id).join(', ')}`
 }

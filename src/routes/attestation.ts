@@ -55,7 +55,7 @@ export function attestationRoutes(options: AttestationRoutesOptions): Router {
     (req: Request, res: Response): void | Promise<void> => {
       const nonce = queryNonce(req)
       if (nonce.ok) return respond(res, () => handler(nonce.value, req, res))
-      sendError(res, nonce.code)
+      return sendError(res, nonce.code)
     }
 
   readable(
@@ -89,7 +89,7 @@ export function attestationRoutes(options: AttestationRoutesOptions): Router {
     if (req.params['digest'] === keys.keysetDigest) {
       return respond(res, async () => sendText(res, 200, await attestor.document(null)))
     }
-    sendError(res, 'not_found')
+    return sendError(res, 'not_found')
   })
   readable(
     router,
@@ -100,7 +100,7 @@ export function attestationRoutes(options: AttestationRoutesOptions): Router {
           sendText(res, 200, wrapDocument(await attestor.document(null))),
         )
       }
-      sendError(res, 'not_found')
+      return sendError(res, 'not_found')
     },
   )
 

@@ -50,7 +50,7 @@ describe('a policy', () => {
 })
 
 describe('a verdict', () => {
-  const options = { required: [], asOf: false, simulated: false }
+  const options = { required: [], asOf: false, simulated: false, acceptUnchecked: [] }
   const fine = pass('a.b', 'x')
 
   test.each<[string, Parameters<typeof decideVerdict>[0], string, number]>([

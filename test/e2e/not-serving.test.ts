@@ -10,6 +10,7 @@ import {
   openRaw,
   rawChat,
 } from '../harness/chat.ts'
+import type { CpuEvidence } from '../../attestation/attester/evidence-source.ts'
 import type { StoredReceipt } from '../../enclave/receipts/receipt-store.ts'
 import { startTestService } from '../harness/service.ts'
 import type { TestService } from '../harness/service.ts'
@@ -124,9 +125,11 @@ describe('a fault of our own', () => {
   })
 
   test('in a door that waits for evidence is 500 and logged as well', async () => {
-    const at = await startTestService()
-    // The machine's own answer is not what its type says.
-    Object.defineProperty(at.service.keys.address, 'address', { value: 1, configurable: true })
+    const nonsense = { eventLog: '[]', vmConfig: '{}' } as CpuEvidence
+    const at = await startTestService({
+      gate: () => 'not needed here',
+      quote: () => Promise.resolve(nonsense),
+    })
     const reply = await get(at, '/v1/quote')
     expect([reply.status, errorCode(reply)]).toEqual([500, 'internal_error'])
     expect(at.log.at(-1)?.message).toBe('a control-plane request failed')
@@ -160,8 +163,12 @@ describe('the list of models', () => {
   test('of several upstreams is merged, and 502 where one of them talks nonsense', async () => {
     let second = '{"object":"list","data":[{"id":"b"}]}'
     const lists = await Promise.all([
-      startUpstream((_seen, response) => response.end('{"data":[{"id":"a"}]}')),
-      startUpstream((_seen, response) => response.end(second)),
+      startUpstream((_seen, response) => {
+        response.end('{"data":[{"id":"a"}]}')
+      }),
+      startUpstream((_seen, response) => {
+        response.end(second)
+      }),
     ])
     const at = await startTestService({
       upstreams: lists.map(({ url }, i) => ({ name: `u${String(i)}`, url })),

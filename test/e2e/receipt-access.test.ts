@@ -44,7 +44,7 @@ const FULL = (opening: string) => [
 ]
 const VIEW = [0, 1, 2].map(() => ({ full: false, opening: null }))
 const refused = (text: string) => [text, text, text]
-const secretHeader = (secret: string): ChatHow['headers'] => [
+const secretHeader = (secret: string): NonNullable<ChatHow['headers']> => [
   ['x-countersign-owner-secret', secret],
 ]
 

@@ -3,7 +3,7 @@
  * the name, and a store that tells what was settled.
  */
 import { createHash } from 'node:crypto'
-import type { CpuEvidenceSource } from '../../attestation/attester/evidence-source.ts'
+import type { CpuEvidence, CpuEvidenceSource } from '../../attestation/attester/evidence-source.ts'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
 import type { AgentFaults } from '../../attestation/simulator/dstack/start-guest-agent.ts'
 import { createEphemeralAddressKey } from '../../enclave/keys/address-key.ts'
@@ -53,6 +53,8 @@ export interface TestServiceOptions {
   readonly gpus?: number
   readonly addressKey?: 'derived' | 'ephemeral'
   readonly gate?: (document: string) => string | null
+  /** In place of the machine's answer to every quote. */
+  readonly quote?: () => Promise<CpuEvidence>
   /** In place of the memory store's `put`; call `keep` to store. */
   readonly put?: (receipt: StoredReceipt, keep: () => void) => void | Promise<void>
   readonly principals?: readonly PrincipalConfig[]
@@ -146,7 +148,7 @@ export async function startTestService(options: TestServiceOptions = {}): Promis
       facts: source.facts,
       quote: (data) => {
         quotes.push(Uint8Array.from(data))
-        return source.quote(data)
+        return options.quote === undefined ? source.quote(data) : options.quote()
       },
     },
     gpu: simulation === null || options.gpus === 0 ? null : simulation.gpu,

@@ -1,0 +1,141 @@
+/**
+ * Judges one exchange: fetches the receipt that an answer names and compares it with what was sent and received.
+ *
+ * @module
+ */
+import type { TrustedKeyset } from '../../attestation/appraiser/appraise-document.ts'
+import { fail } from '../../attestation/appraiser/check.ts'
+import type { Check } from '../../attestation/appraiser/check.ts'
+import type { CheckCode } from '../../attestation/appraiser/codes.ts'
+import type { AppraisalPolicy } from '../../attestation/appraiser/policy.ts'
+import { verifyReceipt } from '../../attestation/appraiser/receipt/verify-receipt.ts'
+import type {
+  ExpectedExchange,
+  ReceiptLevel,
+  ReceiptVerdict,
+} from '../../attestation/appraiser/receipt/verify-receipt.ts'
+import type { CryptoPort } from '../../attestation/crypto/port.ts'
+import type { Attestations } from './attestations.ts'
+import { fetchReceipt, readOpening, receiptIdOf } from './fetch-receipt.ts'
+import type { CompletionCall } from './read-call.ts'
+import { firstFailure } from './verification-error.ts'
+import type { ClientVerdict } from './verification-error.ts'
+
+const ENDPOINT = '/v1/chat/completions'
+
+export type WantedLevel = Exclude<ReceiptLevel, 'none'>
+
+/** What stays the same for all requests of one verified fetch. */
+export interface Client {
+  readonly fetch: typeof fetch
+  readonly crypto: CryptoPort
+  readonly now: () => number
+  readonly policy: AppraisalPolicy
+  readonly level: WantedLevel
+  readonly throws: boolean
+  readonly report: (verdict: ClientVerdict) => void
+  readonly ownerHash: string
+  readonly ownerSecret: string
+  readonly attestations: Attestations
+}
+
+/** One request that was sent, and what is known of the service. */
+export interface Exchange {
+  readonly client: Client
+  readonly call: CompletionCall
+  readonly authorization: string | null
+  readonly challenge: string
+  /** Null where the service did not verify and failures are only reported. */
+  readonly trusted: TrustedKeyset | null
+  readonly attestation: readonly Check[]
+}
+
+/** What is known of an answer when it is judged. */
+export interface Answer {
+  readonly headers: Headers
+  readonly level: WantedLevel
+  readonly expected: ExpectedExchange
+  /** Found while the answer was read. */
+  readonly fault: CheckCode | null
+  /** Every reader takes the same text from it, see `answer-shape.ts`. */
+  readonly plain: boolean
+}
+
+const PROVES_RECEIPT = 'The answer has a receipt.'
+const PROVES_ANSWER = 'The answer can be read in one way only, and to its end.'
+
+export function toVerdict(
+  exchange: Exchange,
+  receiptId: string | null,
+  checks: readonly Check[],
+  receipt: ReceiptVerdict | null,
+): ClientVerdict {
+  const { trusted, call } = exchange
+  return {
+    accepted: checks.every(({ status }) => status !== 'fail'),
+    level: receipt?.level ?? 'none',
+    code: firstFailure(checks),
+    checks,
+    receiptId,
+    keysetDigest: receipt?.record?.keyset_digest ?? trusted?.keysetDigest ?? null,
+    simulated: trusted?.simulated ?? null,
+    outcome: receipt?.record?.outcome ?? null,
+    url: call.url,
+  }
+}
+
+/** Fetches and verifies the receipt of an answer. Never rejects. */
+export async function judgeAnswer(exchange: Exchange, answer: Answer): Promise<ClientVerdict> {
+  const { client, call, authorization, challenge, trusted } = exchange
+  const { crypto, policy } = client
+  const checks: Check[] = []
+  if (answer.fault !== null) checks.push(fail('client.answer', answer.fault, PROVES_ANSWER))
+  const receiptId = receiptIdOf(answer.headers)
+  const without = (code: CheckCode): ClientVerdict =>
+    toVerdict(exchange, receiptId, [...checks, fail('client.receipt', code, PROVES_RECEIPT)], null)
+  if (trusted === null) return toVerdict(exchange, receiptId, exchange.attestation, null)
+  if (receiptId === null) return without('receipt_missing')
+  const { fetch, ownerSecret } = client
+  const { base } = call
+  const receipt = await fetchReceipt({ fetch, base, receiptId, authorization, ownerSecret })
+  if (receipt === null) return without('receipt_unavailable')
+  const opening = receipt.opening ?? readOpening(answer.headers.get('x-countersign-opening'))
+  const verify = (keyset: TrustedKeyset): ReceiptVerdict =>
+    verifyReceipt(receipt.document, {
+      crypto,
+      policy,
+      at: client.now(),
+      trusted: keyset,
+      level: answer.level,
+      ...(opening === null ? {} : { opening }),
+      expected: {
+        endpoint: ENDPOINT,
+        challenge,
+        receiptId,
+        requestBytes: call.body,
+        ...(call.request === null ? {} : { request: call.request }),
+        ...answer.expected,
+      },
+    })
+  const withShape = (verdict: ReceiptVerdict): readonly Check[] =>
+    answer.plain || verdict.level === 'bytes'
+      ? [...checks, ...verdict.checks]
+      : [...checks, ...verdict.checks, fail('client.answer', 'answer_ambiguous', PROVES_ANSWER)]
+  let verdict = verify(trusted)
+  if (firstFailure(verdict.checks) !== 'receipt_other_keyset') {
+    return toVerdict(exchange, receiptId, withShape(verdict), verdict)
+  }
+  // The service has restarted, or another one answered: what it attests to now decides.
+  const renewed = await client.attestations.renew(base, authorization, trusted)
+  if (!renewed.ok) {
+    const both = [...checks, ...verdict.checks, ...renewed.checks]
+    return toVerdict({ ...exchange, trusted: null }, receiptId, both, null)
+  }
+  verdict = verify(renewed.trusted)
+  return toVerdict(
+    { ...exchange, trusted: renewed.trusted },
+    receiptId,
+    withShape(verdict),
+    verdict,
+  )
+}

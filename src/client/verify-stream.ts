@@ -1,0 +1,133 @@
+/**
+ * The streamed way: passes an answer on while it comes, and its terminator when the receipt has verified.
+ *
+ * @module
+ */
+import { sha256 } from '@noble/hashes/sha2.js'
+import { AnswerEvents } from './answer-events.ts'
+import { judgeAnswer } from './judge-answer.ts'
+import type { Exchange } from './judge-answer.ts'
+import { VerificationError } from './verification-error.ts'
+import { withBody } from './with-body.ts'
+
+/** Milliseconds that a stream gets to end after its terminator. */
+export const DONE_GRACE_MS = 5_000
+
+type Read = { readonly done: boolean; readonly value?: Uint8Array | undefined }
+
+/** After the terminator nothing is worth waiting for long. */
+async function readWithin(
+  reader: { read(): Promise<Read>; cancel(): Promise<void> },
+  ms: number | null,
+): Promise<Read> {
+  if (ms === null) return reader.read()
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const late = new Promise<Read>((resolve) => {
+    timer = setTimeout(() => resolve({ done: true }), ms)
+  })
+  const read = reader.read()
+  read.catch(() => undefined)
+  try {
+    return await Promise.race([read, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** @param body of `response`, read by nobody else */
+export function verifyStream(
+  exchange: Exchange,
+  response: Response,
+  body: ReadableStream<Uint8Array>,
+): Response {
+  const { client } = exchange
+  const { headers } = response
+  const reader = body.getReader()
+  const events = new AnswerEvents()
+  const hash = sha256.create()
+  let over = false
+
+  /** The reader left, or the connection broke: what was said cannot be compared, who served it can. */
+  const giveUp = (): void => {
+    if (over) return
+    over = true
+    void judgeAnswer(exchange, {
+      headers,
+      level: 'signer',
+      expected: {},
+      fault: null,
+      plain: true,
+    }).then(client.report)
+  }
+
+  const finish = async (controller: ReadableStreamDefaultController<Uint8Array>) => {
+    over = true
+    events.end()
+    void reader.cancel().catch(() => undefined)
+    const { fault } = events
+    const verdict = await judgeAnswer(
+      exchange,
+      fault === null
+        ? {
+            headers,
+            level: client.level,
+            expected: {
+              requireOutcome: 'complete',
+              responseHash: hash.digest(),
+              content: events.content(),
+            },
+            fault,
+            plain: events.plain,
+          }
+        : { headers, level: 'signer', expected: {}, fault, plain: true },
+    )
+    client.report(verdict)
+    if (!verdict.accepted && client.throws) {
+      controller.error(new VerificationError(verdict))
+      return
+    }
+    if (client.throws && events.held.length > 0) controller.enqueue(events.held)
+    controller.close()
+  }
+
+  const source = new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        for (;;) {
+          let read: Read
+          try {
+            read = await readWithin(reader, events.done ? DONE_GRACE_MS : null)
+          } catch (error) {
+            giveUp()
+            throw error
+          }
+          const { value } = read
+          if (read.done || value === undefined) {
+            await finish(controller)
+            return
+          }
+          hash.update(value)
+          const release = events.push(value)
+          if (!client.throws) {
+            // Only looked at: whoever wants reports wants the answer as it came, however it was framed.
+            controller.enqueue(value)
+            return
+          }
+          if (release.length > 0) controller.enqueue(release)
+          if (events.fault !== null) {
+            await finish(controller)
+            return
+          }
+          if (release.length > 0) return
+        }
+      },
+      async cancel(reason) {
+        giveUp()
+        await reader.cancel(reason)
+      },
+    },
+    // Nothing is read ahead of the reader: back-pressure reaches the service.
+    { highWaterMark: 0 },
+  )
+  return withBody(response, source)
+}
