@@ -9,7 +9,8 @@
  */
 import { ACI_VERSION } from './aci-statement.ts'
 import type { Sha256Digest } from './hex.ts'
-import type { BodyHashes, ReceiptRecord } from './record.ts'
+import { recordRuns } from './record.ts'
+import type { BodyHashes, ReceiptRecord, RecordRuns } from './record.ts'
 
 /** `response.returned` stands only for a body delivered whole; a stock verifier fails closed on the other. */
 export const RETURNED_EVENT = 'response.returned'
@@ -19,28 +20,11 @@ export const RECORD_EVENT = 'countersign.record'
 /** Length of a receipt document in bytes. */
 export const MAX_RECEIPT_BYTES = 256 * 1024
 
-function recordEvent(record: ReceiptRecord, hash: Sha256Digest): object {
-  return {
-    backend: record.backend,
-    bodies: record.bodies,
-    boot_id: record.boot_id,
-    challenge: record.challenge,
-    config_digest: record.config_digest,
-    content_digest: record.content_digest,
-    content_kind: record.content_kind,
-    content_status: record.content_status,
-    content_uncovered: record.content_uncovered,
-    finish_reasons: record.finish_reasons,
-    members: record.members,
-    model_served: record.model_served,
-    outcome: record.outcome,
-    record_hash: hash,
-    response_bytes: record.response_bytes,
-    sequence: record.sequence,
-    status: record.status,
-    type: RECORD_EVENT,
-    usage: record.usage,
-  }
+function recordEvent(runs: RecordRuns, hash: Sha256Digest): string {
+  return (
+    `{${runs.origin},${runs.content},${runs.finishReasons},${runs.members},${runs.served},` +
+    `"record_hash":"${hash}",${runs.counts},${runs.status},"type":"${RECORD_EVENT}",${runs.usage}}`
+  )
 }
 
 /**
@@ -58,19 +42,14 @@ export interface ReceiptText {
   withSignature(signature: string): string
 }
 
-function receiptText(record: ReceiptRecord, keyId: string, events: readonly object[]): ReceiptText {
-  // Members in canonical order, so that JSON.stringify prints JCS and `signature` can be spliced in.
-  const head = JSON.stringify({
-    api_version: ACI_VERSION,
-    chat_id: record.chat_id,
-    endpoint: record.endpoint,
-    event_log: events,
-    key_id: keyId,
-    method: record.method,
-    model: record.model_requested,
-    receipt_id: record.receipt_id,
-    served_at: record.served_at,
-  }).slice(0, -1)
+function receiptText(record: ReceiptRecord, keyId: string, events: string): ReceiptText {
+  // Members in canonical order, so that this is JCS and `signature` can be put in its place.
+  const json = (value: string | null) => JSON.stringify(value)
+  const head =
+    `{"api_version":"${ACI_VERSION}","chat_id":${json(record.chat_id)},` +
+    `"endpoint":${json(record.endpoint)},"event_log":[${events}],"key_id":${json(keyId)},` +
+    `"method":${json(record.method)},"model":${json(record.model_requested)},` +
+    `"receipt_id":${json(record.receipt_id)},"served_at":${record.served_at}`
   const tail = `"workload_keyset_digest":"${record.keyset_digest}"}`
   return {
     signed: `${head},${tail}`,
@@ -85,21 +64,21 @@ export function fullReceipt(
   bodies: BodyHashes,
   delivery: Delivery,
   keyId: string,
+  runs: RecordRuns = recordRuns(record),
 ): ReceiptText {
-  const events: object[] = [{ body_hash: bodies.received, type: 'request.received' }]
-  if (bodies.forwarded !== null) {
-    events.push({ body_hash: bodies.forwarded, type: 'request.forwarded' })
-  }
-  events.push(
-    delivery.whole
-      ? { body_hash: bodies.returned, type: RETURNED_EVENT }
-      : { body_hash: bodies.returned, bytes: record.response_bytes, type: PARTIAL_EVENT },
-    recordEvent(record, hash),
-  )
+  const received = `{"body_hash":"${bodies.received}","type":"request.received"}`
+  const forwarded =
+    bodies.forwarded === null
+      ? ''
+      : `{"body_hash":"${bodies.forwarded}","type":"request.forwarded"},`
+  const returned = delivery.whole
+    ? `{"body_hash":"${bodies.returned}","type":"${RETURNED_EVENT}"}`
+    : `{"body_hash":"${bodies.returned}","bytes":${record.response_bytes},"type":"${PARTIAL_EVENT}"}`
+  const events = `${received},${forwarded}${returned},${recordEvent(runs, hash)}`
   return receiptText(record, keyId, events)
 }
 
 /** The view without body hashes. */
 export function receiptView(record: ReceiptRecord, hash: Sha256Digest, keyId: string): ReceiptText {
-  return receiptText(record, keyId, [recordEvent(record, hash)])
+  return receiptText(record, keyId, recordEvent(recordRuns(record), hash))
 }

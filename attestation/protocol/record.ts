@@ -43,7 +43,6 @@ export interface BodyHashes {
   readonly returned: Sha256Digest
 }
 
-/** Members in canonical (sorted) order: {@link recordText} relies on it. */
 export interface ReceiptRecord {
   readonly backend: string | null
   readonly bodies: Sha256Digest
@@ -93,42 +92,81 @@ export function bodiesCommitment(
 }
 
 /**
- * The record's JCS text. Built as an object in sorted order and printed by JSON.stringify, which for such an object
- * gives the canonical bytes several times faster; a test holds it to {@link canonicalize}.
+ * Runs of members, as canonical text, that the record and the receipt's record event have in common. The enclave prints
+ * both for every answer, before its last byte leaves, so each run is printed once.
  */
-export function recordText(record: ReceiptRecord): string {
-  return JSON.stringify({
-    backend: record.backend,
-    bodies: record.bodies,
-    boot_id: record.boot_id,
-    challenge: record.challenge,
-    chat_id: record.chat_id,
-    config_digest: record.config_digest,
-    content_digest: record.content_digest,
-    content_kind: record.content_kind,
-    content_status: record.content_status,
-    content_uncovered: record.content_uncovered,
-    endpoint: record.endpoint,
-    finish_reasons: record.finish_reasons,
-    keyset_digest: record.keyset_digest,
-    members: record.members,
-    method: record.method,
-    model_requested: record.model_requested,
-    model_served: record.model_served,
-    outcome: record.outcome,
-    purpose: record.purpose,
-    receipt_id: record.receipt_id,
-    response_bytes: record.response_bytes,
-    sequence: record.sequence,
-    served_at: record.served_at,
-    status: record.status,
-    usage: record.usage,
-  })
+export interface RecordRuns {
+  /** backend to challenge */
+  readonly origin: string
+  /** config_digest to content_uncovered */
+  readonly content: string
+  readonly finishReasons: string
+  readonly members: string
+  /** model_served, outcome */
+  readonly served: string
+  /** response_bytes, sequence */
+  readonly counts: string
+  /** status */
+  readonly status: string
+  readonly usage: string
+}
+
+const json = (value: unknown): string => JSON.stringify(value)
+
+/** For values that a type holds to characters without an escape: digests, hex, our own words. */
+function plain(value: string | null): string {
+  return value === null ? 'null' : `"${value}"`
+}
+
+function membersText(members: readonly RequestMember[] | null): string {
+  if (members === null) return 'null'
+  const items = members.map(({ digest, name }) => `{"digest":"${digest}","name":${json(name)}}`)
+  return `[${items.join(',')}]`
+}
+
+function usageText(usage: Usage | null): string {
+  if (usage === null) return 'null'
+  const { completion_tokens: completion, prompt_tokens: prompt, total_tokens: total } = usage
+  return `{"completion_tokens":${completion},"prompt_tokens":${prompt},"total_tokens":${total}}`
+}
+
+export function recordRuns(record: ReceiptRecord): RecordRuns {
+  return {
+    origin:
+      `"backend":${json(record.backend)},"bodies":${plain(record.bodies)},` +
+      `"boot_id":${plain(record.boot_id)},"challenge":${json(record.challenge)}`,
+    content:
+      `"config_digest":${plain(record.config_digest)},"content_digest":${plain(record.content_digest)},` +
+      `"content_kind":${plain(record.content_kind)},"content_status":${plain(record.content_status)},` +
+      `"content_uncovered":${json(record.content_uncovered)}`,
+    finishReasons: `"finish_reasons":${json(record.finish_reasons)}`,
+    members: `"members":${membersText(record.members)}`,
+    served: `"model_served":${json(record.model_served)},"outcome":${plain(record.outcome)}`,
+    counts: `"response_bytes":${record.response_bytes},"sequence":${record.sequence}`,
+    status: `"status":${record.status}`,
+    usage: `"usage":${usageText(record.usage)}`,
+  }
+}
+
+/** The record's JCS text, written in sorted order; a test holds it to {@link canonicalize}. */
+export function recordText(record: ReceiptRecord, runs: RecordRuns = recordRuns(record)): string {
+  return (
+    `{${runs.origin},"chat_id":${json(record.chat_id)},${runs.content},` +
+    `"endpoint":${json(record.endpoint)},${runs.finishReasons},` +
+    `"keyset_digest":${plain(record.keyset_digest)},${runs.members},"method":${json(record.method)},` +
+    `"model_requested":${json(record.model_requested)},${runs.served},` +
+    `"purpose":${plain(record.purpose)},"receipt_id":${json(record.receipt_id)},${runs.counts},` +
+    `"served_at":${record.served_at},${runs.status},${runs.usage}}`
+  )
 }
 
 const NO_PREFIX = new Uint8Array(0)
 
 /** SHA-256 of the record's JCS text, `purpose` being its domain. */
-export function recordHash(record: ReceiptRecord, crypto: CryptoPort): Sha256Digest {
-  return hexToSha256Digest(crypto.sha256Text(NO_PREFIX, recordText(record)))
+export function recordHash(
+  record: ReceiptRecord,
+  crypto: CryptoPort,
+  runs: RecordRuns = recordRuns(record),
+): Sha256Digest {
+  return hexToSha256Digest(crypto.sha256Text(NO_PREFIX, recordText(record, runs)))
 }

@@ -16,7 +16,12 @@ import type { JsonObject } from '../../attestation/protocol/json.ts'
 import { legacyText } from '../../attestation/protocol/legacy-text.ts'
 import { fullReceipt, receiptView } from '../../attestation/protocol/receipt.ts'
 import type { ReceiptText } from '../../attestation/protocol/receipt.ts'
-import { RECORD_PURPOSE, bodiesCommitment, recordHash } from '../../attestation/protocol/record.ts'
+import {
+  RECORD_PURPOSE,
+  bodiesCommitment,
+  recordHash,
+  recordRuns,
+} from '../../attestation/protocol/record.ts'
 import type { Outcome, ReceiptRecord, Usage } from '../../attestation/protocol/record.ts'
 import { requestMembers } from '../../attestation/protocol/request-members.ts'
 import { SIMULATION_ID_PREFIX } from '../../attestation/protocol/simulation.ts'
@@ -167,13 +172,15 @@ export function createReceiptIssuer(options: IssuerOptions): ReceiptIssuer {
         status: exchange.status,
         usage: exchange.usage,
       }
-      const hash = recordHash(record, nodeCrypto)
+      const runs = recordRuns(record)
+      const hash = recordHash(record, nodeCrypto, runs)
       const receipt = fullReceipt(
         record,
         hash,
         bodies,
         { whole: exchange.whole },
         keys.receiptKeyId,
+        runs,
       )
       const text =
         exchange.outcome === 'complete' ? legacyText(bodies.received, bodies.returned) : null

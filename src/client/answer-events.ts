@@ -22,7 +22,6 @@ export const MAX_HELD_BYTES = 64 * 1024
 
 const LF = 0x0a
 const CR = 0x0d
-const BYTE_ORDER_MARK = '\ufeff'
 const TERMINATOR = '[DONE]'
 const FIELDS = new Set(['data', 'id', 'retry'])
 
@@ -106,7 +105,7 @@ export class AnswerEvents {
 
   #line(bytes: Uint8Array): void {
     const text = fromUtf8(bytes.at(-1) === CR ? bytes.subarray(0, -1) : bytes)
-    if (text === null || text.includes('\r') || text.startsWith(BYTE_ORDER_MARK)) {
+    if (text === null || text.includes('\r')) {
       this.#fault = 'stream_unreadable'
       return
     }

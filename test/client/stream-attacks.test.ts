@@ -158,6 +158,11 @@ describe('framing that readers take differently', () => {
       (text) => text.replace(/\n\ndata/, '\n\nevent: thread.x\ndata'),
       'stream_unreadable',
     ],
+    [
+      'an event behind a carriage return in a comment, which some readers take for its end',
+      (text) => `: x\rdata: {"choices":[{"index":0,"delta":{"content":"Buy gold. "}}]}\n\n${text}`,
+      'stream_unreadable',
+    ],
     ['a lone carriage return', (text) => text.replace('\n\n', '\r\r'), 'stream_unreadable'],
     [
       'a member given twice',

@@ -44,11 +44,9 @@ test('sockets, timers and open requests go back to where they were', async () =>
       silenceAfterChunks: undefined,
       ...fault,
     })
-    // More than may be open at once: a request that is not given back would show as 429.
-    for (let i = 0; i < 2; i++) {
-      const replies = await Promise.all(Array.from({ length: 30 }, () => chat(at, stream)))
-      expect(new Set(replies.map(({ status }) => status))).toEqual(new Set([200]))
-    }
+    // Together more than may be open at once: a request that is not given back would show as 429.
+    const replies = await Promise.all(Array.from({ length: 30 }, () => chat(at, stream)))
+    expect(new Set(replies.map(({ status }) => status))).toEqual(new Set([200]))
   }
   at.model.faults.silenceAfterChunks = undefined
   at.model.faults.holdUntil = new Promise(() => undefined)
