@@ -86,6 +86,21 @@ export const SERVICE_ERRORS = {
     type: invalid,
     message: 'No TLS key is attested here, so there is no fingerprint to include.',
   },
+  malformed_http: {
+    status: 400,
+    type: invalid,
+    message: 'The request is not well-formed HTTP.',
+  },
+  headers_too_large: {
+    status: 431,
+    type: invalid,
+    message: 'The request headers are too large.',
+  },
+  headers_timeout: {
+    status: 408,
+    type: invalid,
+    message: 'The request did not arrive in time.',
+  },
   unauthorized: {
     status: 401,
     type: 'unauthorized',

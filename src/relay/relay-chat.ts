@@ -283,7 +283,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#recording.look(chunk)
     if (this.#held.length > 0 || this.#recording.terminatorInSight) {
       this.#held.push(chunk)
-      this.#grace ??= setTimeout(() => this.#endStream(), TERMINATOR_GRACE_MS)
+      this.#grace ??= setTimeout(() => this.#endGrace(), TERMINATOR_GRACE_MS)
       return
     }
     this.#recording.sent(chunk)
@@ -325,6 +325,12 @@ class Exchange implements Dispatcher.DispatchHandler {
     if (this.#encoding !== '') out.push('Content-Encoding', this.#encoding)
     if (this.#streaming) out.push('Cache-Control', 'no-cache', 'X-Accel-Buffering', 'no')
     return out
+  }
+
+  /** The upstream neither ended nor broke off: what was held is the end if the answer is complete, else it is a cut. */
+  #endGrace(): void {
+    if (this.#recording.complete) this.#endStream()
+    else this.#finish('upstream_error', { whole: false })
   }
 
   #endStream(): void {

@@ -3,8 +3,9 @@
  *
  * @module
  */
-import { createServer as createHttpServer } from 'node:http'
+import { STATUS_CODES, createServer as createHttpServer } from 'node:http'
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
 import { errorBody, errorSpec } from '../errors.ts'
 import type { ServiceErrorCode } from '../errors.ts'
 import type { Limits } from '../limits.ts'
@@ -102,16 +103,38 @@ export function createServer(options: ServerOptions): Server {
   )
   server.on('upgrade', (_req, socket) => {
     socket.on('error', () => socket.destroy())
-    socket.end(upgradeRefusal(headers))
+    socket.end(rawError('upgrade_unsupported', headers))
+  })
+  server.on('clientError', (error: Error & { readonly code?: unknown }, socket) => {
+    // After a reset, or once part of an answer went out, there is nobody to tell or no place to tell it.
+    if (!socket.writable || error.code === 'ECONNRESET' || !isUnanswered(socket)) {
+      socket.destroy()
+      return
+    }
+    socket.on('error', () => socket.destroy())
+    socket.end(rawError(CLIENT_ERRORS[String(error.code)] ?? 'malformed_http', headers))
   })
   return server
 }
 
-/** For a connection that node:http has handed over, so that the answer is written byte by byte. */
-function upgradeRefusal(headers: readonly string[]): string {
-  const body = errorBody('upgrade_unsupported')
+/** What node:http's parser reports, by its code. */
+const CLIENT_ERRORS: Readonly<Record<string, ServiceErrorCode>> = {
+  HPE_HEADER_OVERFLOW: 'headers_too_large',
+  ERR_HTTP_REQUEST_TIMEOUT: 'headers_timeout',
+}
+
+/** No answer of this connection is being written: an error in its middle would pass for part of it. */
+function isUnanswered(socket: Duplex): boolean {
+  const message: unknown = Reflect.get(socket, '_httpMessage')
+  return message === null || message === undefined
+}
+
+/** For a connection without a ServerResponse, so that the answer is written byte by byte. */
+function rawError(code: ServiceErrorCode, headers: readonly string[]): string {
+  const body = errorBody(code)
+  const { status } = errorSpec(code)
   const fields = [...headers, 'Content-Type', 'application/json', 'Connection', 'close']
-  const lines = [`HTTP/1.1 ${errorSpec('upgrade_unsupported').status} Not Implemented`]
+  const lines = [`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`]
   for (let i = 0; i + 1 < fields.length; i += 2) lines.push(`${fields[i]}: ${fields[i + 1]}`)
   lines.push(`Content-Length: ${Buffer.byteLength(body)}`, '', body)
   return lines.join('\r\n')

@@ -6,7 +6,7 @@ import { startTestService } from '../harness/service.ts'
 import type { TestService } from '../harness/service.ts'
 
 const sha256 = (bytes: Uint8Array) => `sha256:${createHash('sha256').update(bytes).digest('hex')}`
-/** The issue's own bound. */
+/** How soon the model server must see that the client is gone. */
 const ABORT_WITHIN_MS = 100
 const FOREVER = new Promise(() => undefined)
 
