@@ -60,7 +60,7 @@ export interface ContentSummary {
 interface ToolCallState {
   id: string | null
   type: string | null
-  name: string
+  name: string | null
   arguments: string
 }
 
@@ -104,7 +104,14 @@ export class ChatAccumulator {
       this.#malformed = true
       return
     }
-    for (const choice of choices as unknown[]) this.#addChoice(choice)
+    const stated = new Set<unknown>()
+    for (const choice of choices as unknown[]) {
+      // Many readers look at the first entry of an event alone: two for one choice could say two things.
+      const index = isJsonObject(choice) ? choice['index'] : undefined
+      if (stated.has(index)) this.#malformed = true
+      stated.add(index)
+      this.#addChoice(choice)
+    }
   }
 
   /** Finish reasons by choice index, null where a choice has none yet. */
@@ -172,6 +179,9 @@ export class ChatAccumulator {
       this.#malformed = true
       return
     }
+    // Readers of streams take the one, readers of bodies the other; an answer that has both says two things.
+    const both = (choice['delta'] ?? null) !== null && (choice['message'] ?? null) !== null
+    if (both) this.#malformed = true
     const buffered = choice['delta'] === undefined || choice['delta'] === null
     let state = this.#choices.get(index)
     // A buffered body states each choice once; two of one index would be read differently by different clients.
@@ -248,14 +258,14 @@ export class ChatAccumulator {
       }
       let call = state.toolCalls.get(index)
       if (call === undefined) {
-        call = { id: null, type: null, name: '', arguments: '' }
+        call = { id: null, type: null, name: null, arguments: '' }
         state.toolCalls.set(index, call)
       }
       call.id = this.#once(call.id, item['id'])
       call.type = this.#once(call.type, item['type'])
       const fn = item['function']
       if (isJsonObject(fn)) {
-        call.name += this.#text(fn['name'])
+        call.name = this.#once(call.name, fn['name'])
         call.arguments += this.#text(fn['arguments'])
         for (const name in fn) {
           if (name !== 'name' && name !== 'arguments' && fn[name] !== null) {

@@ -79,8 +79,6 @@ const LONG = 300
 const REASONS: Readonly<Record<string, string>> = {
   'attestation/appraiser/receipt/verify-receipt.ts':
     'one list of steps in order of dependence: what a receipt proves is read from the top to the bottom',
-  'src/client/verified.ts':
-    'one answer from request to verdict; the buffered and the streamed way share every rule about what may be released',
   'test/appraiser/document.test.ts':
     'one catalogue of forged documents over one genuine document, which is costly to make',
   'src/relay/relay-chat.ts':

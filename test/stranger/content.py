@@ -70,12 +70,16 @@ class Chat:
         if chunk.get("choices") is None:
             return
         self.seen = True
+        stated = set()
         for raw in _array(chunk["choices"]):
             raw = _object(raw)
+            if raw.get("delta") is not None and raw.get("message") is not None:
+                raise NotChat("a delta beside a message")
             self._rest("choices.", raw, CHOICE | {self.holder})
             index = _index(raw.get("index"))
-            if index in self.choices and not self.streamed:
+            if index in stated or (index in self.choices and not self.streamed):
                 raise NotChat("two choices share an index")
+            stated.add(index)
             choice = self.choices.setdefault(index, Choice())
             self._state(choice.once, "finish_reason", raw.get("finish_reason"))
             message = raw.get(self.holder)
@@ -99,7 +103,7 @@ class Chat:
             function = raw.get("function")
             function = _object({} if function is None else function)
             self._rest("tool_calls.function.", function, FUNCTION)
-            _append(texts, "name", function.get("name"))
+            self._state(once, "name", function.get("name"))
             _append(texts, "arguments", function.get("arguments"))
 
     def _rest(self, prefix, members, known):
@@ -155,7 +159,7 @@ def chat_content(streamed, chunks):
 
 def _call(texts, once):
     return {
-        "arguments": texts.get("arguments"), "id": once.get("id"), "name": texts.get("name"),
+        "arguments": texts.get("arguments"), "id": once.get("id"), "name": once.get("name"),
         "type": once.get("type"),
     }
 
