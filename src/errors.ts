@@ -128,6 +128,11 @@ export const SERVICE_ERRORS = {
     message: 'Too many requests are open.',
     retryAfter: 1,
   },
+  pipelining_unsupported: {
+    status: 400,
+    type: invalid,
+    message: 'A second request came on the connection before the first was answered.',
+  },
   attestation_busy: {
     status: 429,
     type: 'rate_limit_error',

@@ -14,10 +14,18 @@ export interface Limits {
   readonly sseLineBytes: number
   /** Requests being relayed at once. */
   readonly openRequests: number
+  /** Bytes of request bodies held at once, over all requests. */
+  readonly requestBytesInFlight: number
   /** Receipts kept in memory. */
   readonly receipts: number
   /** Milliseconds a request body may take to arrive. */
   readonly requestBodyMs: number
+  /** Milliseconds between two pieces of a request body. */
+  readonly requestIdleMs: number
+  /** Milliseconds a client may take no byte of an answer that waits for it. */
+  readonly clientStallMs: number
+  /** Milliseconds a request waits for a free connection to its upstream. */
+  readonly queueMs: number
   /** Milliseconds until the upstream's response headers. */
   readonly upstreamHeadersMs: number
   /** Milliseconds between two pieces of the upstream's body. */
@@ -41,8 +49,12 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
   bufferedResponseBytes: 64 * 1024 * 1024,
   sseLineBytes: 8 * 1024 * 1024,
   openRequests: 4096,
+  requestBytesInFlight: 1024 * 1024 * 1024,
   receipts: 65_536,
   requestBodyMs: 300_000,
+  requestIdleMs: 30_000,
+  clientStallMs: 120_000,
+  queueMs: 120_000,
   upstreamHeadersMs: 3_600_000,
   upstreamIdleMs: 3_600_000,
   upstreamConnectMs: 5_000,

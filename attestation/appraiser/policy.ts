@@ -37,7 +37,7 @@ export interface AppraisalPolicy {
   readonly allowRemoteUpstream: boolean
   /** Top-level request members that may be added, dropped or changed on the way. */
   readonly allowMembers: readonly string[]
-  /** Members inside an answer's message that may stand there without being covered, e.g. `message.annotations`. */
+  /** Members inside a choice of an answer that may stand there without being covered, e.g. `message.annotations`. */
   readonly allowUncovered: readonly string[]
   /**
    * Checks that this version does not make and that are done without, `*` as in `require`. Real evidence is not accepted
@@ -63,7 +63,9 @@ export const DEFAULT_POLICY: AppraisalPolicy = Object.freeze({
   allowRemoteUpstream: false,
   // Every broker that bills streams asks for usage; it changes what is counted, not what is answered.
   allowMembers: Object.freeze(['stream_options']),
-  allowUncovered: Object.freeze([]),
+  // vLLM states here which of the caller's own stop texts or tokens ended the text. Somebody on the way may change it, but
+  // neither what was said nor the finish reason, which are covered; without it no answer with `stop` would reach content.
+  allowUncovered: Object.freeze(['choices.stop_reason']),
   acceptUnchecked: Object.freeze([]),
   require: Object.freeze([]),
 })

@@ -12,7 +12,6 @@ import { contentDigest } from '../../attestation/protocol/chat-content.ts'
 import type { ContentSummary } from '../../attestation/protocol/chat-content.ts'
 import { hexToSha256Digest, toHex } from '../../attestation/protocol/hex.ts'
 import type { Sha256Digest } from '../../attestation/protocol/hex.ts'
-import type { JsonObject } from '../../attestation/protocol/json.ts'
 import { legacyText } from '../../attestation/protocol/legacy-text.ts'
 import { fullReceipt, receiptView } from '../../attestation/protocol/receipt.ts'
 import type { ReceiptText } from '../../attestation/protocol/receipt.ts'
@@ -23,7 +22,7 @@ import {
   recordRuns,
 } from '../../attestation/protocol/record.ts'
 import type { Outcome, ReceiptRecord, Usage } from '../../attestation/protocol/record.ts'
-import { requestMembers } from '../../attestation/protocol/request-members.ts'
+import type { RequestMember } from '../../attestation/protocol/request-members.ts'
 import { SIMULATION_ID_PREFIX } from '../../attestation/protocol/simulation.ts'
 import type { BootKeys } from '../keys/boot-keys.ts'
 import type { Ownership, ReceiptStore, StoredReceipt } from './receipt-store.ts'
@@ -54,8 +53,8 @@ export interface Exchange {
   readonly responseBytes: number
   /** The upstream's body ended as its framing says and all of it was written out. */
   readonly whole: boolean
-  /** The request body as an object; null where it was none. */
-  readonly request: JsonObject | null
+  /** Digests of the request's members under the admission's salt; null where the body was unreadable. */
+  readonly members: readonly RequestMember[] | null
   readonly chatId: string | null
   readonly modelRequested: string | null
   readonly modelServed: string | null
@@ -158,8 +157,7 @@ export function createReceiptIssuer(options: IssuerOptions): ReceiptIssuer {
         endpoint: admission.endpoint,
         finish_reasons: exchange.finishReasons,
         keyset_digest: keys.keysetDigest,
-        members:
-          exchange.request === null ? null : requestMembers(exchange.request, salt, nodeCrypto),
+        members: exchange.members,
         method: admission.method,
         model_requested: exchange.modelRequested,
         model_served: exchange.modelServed,
@@ -193,6 +191,7 @@ export function createReceiptIssuer(options: IssuerOptions): ReceiptIssuer {
         legacyText: text,
         eip191: text === null ? null : keys.address.signText(text),
         ownership: admission.ownership,
+        size: receipt.signed.length,
       })
       return stored instanceof Promise ? stored : null
     },

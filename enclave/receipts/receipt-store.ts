@@ -28,6 +28,8 @@ export interface StoredReceipt {
   readonly legacyText: string | null
   readonly eip191: string | null
   readonly ownership: Ownership
+  /** Length of the receipt's text: what it weighs in the store. */
+  readonly size: number
 }
 
 export interface ReceiptStore {
@@ -38,14 +40,29 @@ export interface ReceiptStore {
   findByChatId(principal: string, chatId: string): StoredReceipt | null
 }
 
-/** Receipts kept in memory; the oldest go first. About 2 KB each. */
+/** Receipts kept in memory, and the length of their texts together; the oldest go first. About 2 KB each. */
 export const DEFAULT_MAX_RECEIPTS = 65_536
+export const DEFAULT_MAX_RECEIPT_CHARS = 256 * 1024 * 1024
 
-export function createMemoryStore(maxReceipts: number = DEFAULT_MAX_RECEIPTS): ReceiptStore {
+export function createMemoryStore(
+  maxReceipts: number = DEFAULT_MAX_RECEIPTS,
+  maxChars: number = DEFAULT_MAX_RECEIPT_CHARS,
+): ReceiptStore {
+  let chars = 0
   const byId = new Map<string, StoredReceipt>()
   const byChat = new Map<string, string>()
   // NUL cannot occur in a principal's name, so no pair can be spelled in two ways.
   const chatKey = (principal: string, chatId: string) => `${principal}\0${chatId}`
+  const dropOldest = () => {
+    const oldest = byId.entries().next().value
+    if (oldest === undefined) return
+    const [id, { record, ownership, size }] = oldest
+    byId.delete(id)
+    chars -= size
+    if (record.chat_id === null) return
+    const key = chatKey(ownership.principal, record.chat_id)
+    if (byChat.get(key) === id) byChat.delete(key)
+  }
   return {
     put(receipt) {
       const { record, ownership } = receipt
@@ -54,15 +71,8 @@ export function createMemoryStore(maxReceipts: number = DEFAULT_MAX_RECEIPTS): R
         const key = chatKey(ownership.principal, record.chat_id)
         if (!byChat.has(key)) byChat.set(key, record.receipt_id)
       }
-      if (byId.size <= maxReceipts) return
-      const oldest = byId.entries().next().value
-      if (oldest === undefined) return
-      const [id, gone] = oldest
-      byId.delete(id)
-      if (gone.record.chat_id !== null) {
-        const key = chatKey(gone.ownership.principal, gone.record.chat_id)
-        if (byChat.get(key) === id) byChat.delete(key)
-      }
+      chars += receipt.size
+      while (byId.size > maxReceipts || (chars > maxChars && byId.size > 1)) dropOldest()
     },
     get: (receiptId) => byId.get(receiptId) ?? null,
     findByChatId(principal, chatId) {

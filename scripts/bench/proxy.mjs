@@ -9,6 +9,7 @@ import { createReceiptIssuer } from '../../dist/enclave/receipts/receipt-issuer.
 import { createMemoryStore } from '../../dist/enclave/receipts/receipt-store.js'
 import { DEFAULT_LIMITS } from '../../dist/src/limits.js'
 import { createChatRecorder } from '../../dist/src/relay/chat-recorder.js'
+import { createByteBudget } from '../../dist/src/relay/byte-budget.js'
 import { createAuthenticator } from '../../dist/src/relay/principals.js'
 import { openUpstreams } from '../../dist/src/relay/upstreams.js'
 import { createServer } from '../../dist/src/service/create-server.js'
@@ -37,6 +38,7 @@ const unsignedRecorder = {
     headers: [],
     readRequest: (body) => ({ ok: true, facts: { model: null, forward: body } }),
     cutRequest() {},
+    digestRequest() {},
     look() {},
     sent() {},
     terminatorInSight: false,
@@ -55,6 +57,7 @@ const server = createServer({
   upstreams: openUpstreams([{ name: 'bench', url: upstreamUrl, models: [] }], DEFAULT_LIMITS),
   recorder: kind === 'signed' ? signedRecorder() : unsignedRecorder,
   limits: DEFAULT_LIMITS,
+  budget: createByteBudget(DEFAULT_LIMITS.requestBytesInFlight),
   state,
   headers: ['X-ACI-Version', 'aci/1', 'X-ACI-Keyset-Digest', `sha256:${'00'.repeat(32)}`],
   controlPlane: (_req, res) => res.writeHead(404).end(),

@@ -57,6 +57,11 @@ export class AnswerEvents {
   }
 
   /** See `ChunkShape`. */
+  get model(): string | null {
+    return this.#shape.model
+  }
+
+  /** See `ChunkShape`. */
   get plain(): boolean {
     return this.#shape.plain
   }

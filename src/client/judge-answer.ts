@@ -84,6 +84,22 @@ export function toVerdict(
   }
 }
 
+/** The verdict on a request that is not sent. */
+export function refuseRoute(url: string): ClientVerdict {
+  const proves = 'The request is one whose answer can be verified.'
+  return {
+    accepted: false,
+    level: 'none',
+    code: 'route_unverified',
+    checks: [fail('client.route', 'route_unverified', proves)],
+    receiptId: null,
+    keysetDigest: null,
+    simulated: null,
+    outcome: null,
+    url,
+  }
+}
+
 /** Fetches and verifies the receipt of an answer. Never rejects. */
 export async function judgeAnswer(exchange: Exchange, answer: Answer): Promise<ClientVerdict> {
   const { client, call, authorization, challenge, trusted } = exchange

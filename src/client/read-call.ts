@@ -35,12 +35,24 @@ async function bodyBytes(body: unknown): Promise<Uint8Array<ArrayBuffer>> {
   )
 }
 
+function methodOf(input: FetchInput, init: FetchInit): string {
+  return (init.method ?? (input instanceof Request ? input.method : 'GET')).toUpperCase()
+}
+
+export function urlOf(input: FetchInput): string {
+  return input instanceof Request ? input.url : String(input)
+}
+
+/** The call asks for something that is there, and sends nothing to be answered. */
+export function isReading(input: FetchInput, init: FetchInit): boolean {
+  return ['GET', 'HEAD'].includes(methodOf(input, init))
+}
+
 /** @returns null for a call that is not a chat completion */
 export async function readCall(input: FetchInput, init: FetchInit): Promise<CompletionCall | null> {
   const request = input instanceof Request ? input : null
-  const method = init.method ?? request?.method ?? 'GET'
-  const url = request?.url ?? String(input)
-  if (method.toUpperCase() !== 'POST') return null
+  const url = urlOf(input)
+  if (methodOf(input, init) !== 'POST') return null
   const path = url.split(/[?#]/, 1)[0] ?? ''
   if (!path.endsWith(CHAT_PATH)) return null
   const given = init.body ?? null

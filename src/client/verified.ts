@@ -18,18 +18,19 @@ import { nodeCrypto } from '../../attestation/crypto/node.ts'
 import type { CryptoPort } from '../../attestation/crypto/port.ts'
 import { contentOfCompletion } from '../../attestation/protocol/chat-content.ts'
 import { toHex } from '../../attestation/protocol/hex.ts'
-import { parseJson } from '../../attestation/protocol/json.ts'
+import { isJsonObject, parseJson } from '../../attestation/protocol/json.ts'
+import { askedForm, hasForm } from './answer-form.ts'
 import { isPlainCompletion } from './answer-shape.ts'
 import { createAttestations } from './attestations.ts'
 import { abortable, randomBytes, readBytes, toBase64Url } from './bytes.ts'
-import { judgeAnswer, toVerdict } from './judge-answer.ts'
+import { judgeAnswer, refuseRoute, toVerdict } from './judge-answer.ts'
 import type { Client, Exchange, WantedLevel } from './judge-answer.ts'
-import { readCall } from './read-call.ts'
+import { isReading, readCall, urlOf } from './read-call.ts'
 import type { CompletionCall, FetchInit, FetchInput } from './read-call.ts'
 import { VerificationError } from './verification-error.ts'
 import type { ClientVerdict } from './verification-error.ts'
 import { verifyStream } from './verify-stream.ts'
-import { failingBody, withBody } from './with-body.ts'
+import { failingResponse, withBody } from './with-body.ts'
 
 /** Bytes of a challenge and of an owner's secret. */
 export const CHALLENGE_BYTES = 32
@@ -45,6 +46,13 @@ export interface VerifiedOptions {
   readonly onVerdict?: (verdict: ClientVerdict) => void
   /** `report` hands out answers that do not verify, too; then `onVerdict` is all there is. Default `throw`. */
   readonly onFailure?: 'throw' | 'report'
+  /**
+   * What becomes of requests that are no chat completion and whose answers nobody vouches for: responses, embeddings,
+   * uploads, any other method than GET and HEAD on any route. `refuse`, the default, throws a {@link VerificationError}
+   * with the code `route_unverified` before anything is sent, whatever `onFailure` says. `pass` sends them as they are,
+   * and their answers come back unverified. GET and HEAD always pass, unverified.
+   */
+  readonly otherRequests?: 'refuse' | 'pass'
   /** Default: the global one. */
   readonly fetch?: typeof fetch
   readonly crypto?: CryptoPort
@@ -102,6 +110,7 @@ async function verifyBuffered(exchange: Exchange, response: Response): Promise<R
   const bytes = await readBytes(response, MAX_ANSWER_BYTES)
   const parsed = bytes === null ? null : parseJson(bytes)
   const completion = parsed?.ok === true ? parsed.value : null
+  const model = isJsonObject(completion) ? completion['model'] : null
   const verdict = await judgeAnswer(exchange, {
     headers: response.headers,
     level: client.level,
@@ -109,15 +118,31 @@ async function verifyBuffered(exchange: Exchange, response: Response): Promise<R
       requireOutcome: 'complete',
       ...(bytes === null ? {} : { responseBytes: bytes }),
       content: contentOfCompletion(completion),
+      model: typeof model === 'string' ? model : null,
     },
     fault: bytes === null ? 'answer_too_long' : null,
     plain: isPlainCompletion(completion),
   })
   client.report(verdict)
   if (bytes === null || (!verdict.accepted && client.throws)) {
-    return withBody(response, failingBody(new VerificationError(verdict)))
+    return failingResponse(response, new VerificationError(verdict))
   }
   return withBody(response, bytes)
+}
+
+/** Nothing of the answer is handed out: its reader would look for something else in it than what was signed. */
+async function refuseForm(exchange: Exchange, response: Response): Promise<Response> {
+  const { client } = exchange
+  if (client.throws) void response.body?.cancel().catch(() => undefined)
+  const verdict = await judgeAnswer(exchange, {
+    headers: response.headers,
+    level: 'signer',
+    expected: {},
+    fault: 'answer_form_mismatch',
+    plain: true,
+  })
+  client.report(verdict)
+  return client.throws ? failingResponse(response, new VerificationError(verdict)) : response
 }
 
 /** What a call gets whose service did not verify. */
@@ -134,7 +159,7 @@ function refuseService(client: Client, call: CompletionCall, checks: readonly Ch
   client.report(verdict)
   const error = new VerificationError(verdict)
   if (error.code === 'attestation_unavailable') throw error
-  return new Response(failingBody(error), { headers: { 'content-type': 'application/json' } })
+  return failingResponse(null, error)
 }
 
 async function complete(client: Client, call: CompletionCall): Promise<Response> {
@@ -163,15 +188,17 @@ async function complete(client: Client, call: CompletionCall): Promise<Response>
     attestation: outcome.checks,
   }
   if (!response.ok) return passError(exchange, response)
-  const type = response.headers.get('content-type') ?? ''
+  const form = askedForm(call.request)
+  if (!hasForm(response, form)) return refuseForm(exchange, response)
   const { body } = response
-  return body !== null && /^text\/event-stream\b/i.test(type)
+  return form === 'stream' && body !== null
     ? verifyStream(exchange, response, body as ReadableStream<Uint8Array>)
     : verifyBuffered(exchange, response)
 }
 
 /**
- * Makes a `fetch` that verifies chat completions; all other requests pass through untouched.
+ * Makes a `fetch` that verifies chat completions, i.e. POST to a path that ends in `/chat/completions`. GET and HEAD pass
+ * through untouched and unverified; every other request is refused unless `otherRequests` is `pass`.
  *
  * @throws TypeError for a policy with an unknown or malformed member
  */
@@ -179,6 +206,10 @@ export function verified(options: VerifiedOptions = {}): typeof fetch {
   const client = createClient(options)
   return async (input: FetchInput, init: FetchInit = {}) => {
     const call = await readCall(input, init)
-    return call === null ? client.fetch(input, init) : complete(client, call)
+    if (call !== null) return complete(client, call)
+    if (options.otherRequests !== 'pass' && !isReading(input, init)) {
+      throw new VerificationError(refuseRoute(urlOf(input)))
+    }
+    return client.fetch(input, init)
   }
 }

@@ -75,6 +75,7 @@ export function verifyStream(
               requireOutcome: 'complete',
               responseHash: hash.digest(),
               content: events.content(),
+              model: events.model,
             },
             fault,
             plain: events.plain,

@@ -22,11 +22,22 @@ export function withBody(
   return response
 }
 
-/** A body that fails where it is read. */
-export function failingBody(error: Error): ReadableStream<Uint8Array> {
-  return new ReadableStream({
+/**
+ * An answer whose body fails where it is read. It has a status and a type that make every client read it: of an answer
+ * without content, or with `content-length: 0`, clients hand out nothing without an error.
+ *
+ * @param from whose other headers it keeps
+ */
+export function failingResponse(from: Response | null, error: Error): Response {
+  const headers = new Headers(from?.headers)
+  for (const name of ['content-length', 'content-encoding']) headers.delete(name)
+  headers.set('content-type', 'application/json')
+  const body = new ReadableStream<Uint8Array>({
     start(controller) {
       controller.error(error)
     },
   })
+  const response = new Response(body, { status: 200, headers })
+  if (from !== null) Object.defineProperty(response, 'url', { value: from.url })
+  return response
 }

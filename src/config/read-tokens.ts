@@ -45,11 +45,11 @@ export function readTokens(text: string): TokensResult {
     ) {
       return { ok: false, problem: `${where}: the same name stands with and without relay` }
     }
-    principals.push({
-      name,
-      relay: kind === 'relay',
-      tokenHash: createHash('sha256').update(token).digest(),
-    })
+    const tokenHash = createHash('sha256').update(token).digest()
+    if (principals.some((principal) => principal.tokenHash.equals(tokenHash))) {
+      return { ok: false, problem: `${where}: another entry has the same token` }
+    }
+    principals.push({ name, relay: kind === 'relay', tokenHash })
   }
   return { ok: true, principals }
 }

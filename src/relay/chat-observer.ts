@@ -18,6 +18,11 @@ function label(value: unknown): string | null {
   return value.isWellFormed() ? value : null
 }
 
+/** Finish reasons are single words; up to MAX_CHOICES of them stand in a receipt of bounded length. */
+function word(value: string | null): string | null {
+  return value !== null && /^[\x21-\x7e]{1,64}$/.test(value) ? value : null
+}
+
 function count(value: unknown): number | null {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : null
 }
@@ -91,7 +96,7 @@ export class ChatObserver {
       chatId: this.#chatId,
       modelServed: this.#model,
       content: unknown ? { ...content, status: 'none', content: null } : content,
-      finishReasons: this.#accumulator.finishReasons().map((reason) => label(reason)),
+      finishReasons: this.#accumulator.finishReasons().map((reason) => word(reason)),
       usage: this.#usage,
     }
   }

@@ -11,11 +11,18 @@ import type { Hash } from 'node:crypto'
 import { isJsonObject, parseJson } from '../../attestation/protocol/json.ts'
 import type { JsonObject } from '../../attestation/protocol/json.ts'
 import type { Outcome } from '../../attestation/protocol/record.ts'
-import { MAX_MEMBER_NAME, MAX_REQUEST_MEMBERS } from '../../attestation/protocol/request-members.ts'
+import {
+  MAX_MEMBER_NAME,
+  MAX_REQUEST_MEMBERS,
+  requestMembers,
+} from '../../attestation/protocol/request-members.ts'
+import type { RequestMember } from '../../attestation/protocol/request-members.ts'
+import { nodeCrypto } from '../../attestation/crypto/node.ts'
 import type { Ownership } from '../../enclave/receipts/receipt-store.ts'
 import type { ReceiptIssuer } from '../../enclave/receipts/receipt-issuer.ts'
 import type { ServiceErrorCode } from '../errors.ts'
 import { ChatObserver, MAX_LABEL } from './chat-observer.ts'
+import { cutMember } from './cut-member.ts'
 
 export interface RequestFacts {
   readonly model: string | null
@@ -41,6 +48,8 @@ export interface Recording {
   /** Names and values in turn, for `writeHead`. */
   readonly headers: readonly string[]
   readRequest(body: Buffer): ReadResult
+  /** Digests the request's members and lets go of the parsed body; called once it is on its way, so that nothing waits. */
+  digestRequest(): void
   /** The request body did not arrive whole, or was too large: only its hash as far as it came is recorded. */
   cutRequest(body: Buffer): void
   /** Looks at a piece of a stream. */
@@ -68,25 +77,37 @@ export interface Recorder {
   admit(request: AdmittedRequest): Recording
 }
 
-/** ACI's constraints in the request body: consumed here, never forwarded. */
-function readConstraints(
-  body: JsonObject,
-): { readonly rewritten: JsonObject | null } | ServiceErrorCode {
+/**
+ * ACI's constraints in the request body: consumed here, never forwarded.
+ *
+ * @returns whether the `provider` member is to be taken out, or the error
+ */
+function readConstraints(body: JsonObject): boolean | ServiceErrorCode {
   const provider = body['provider']
-  if (!isJsonObject(provider)) return { rewritten: null }
+  if (!isJsonObject(provider)) return false
   const names = Object.keys(provider)
-  if (!names.some((name) => name.startsWith('aci_'))) return { rewritten: null }
+  if (!names.some((name) => name.startsWith('aci_'))) return false
+  if (names.includes('aci_session_ids')) return 'session_not_accepted'
+  // `aci_verified: true` asks for verified inference, which is all there is here. Anything beside it is for somebody else,
+  // and could only be passed on by writing the member anew.
+  const known = names.length === 1 && typeof provider['aci_verified'] === 'boolean'
+  return known ? true : 'invalid_constraint'
+}
+
+/**
+ * Names stand in the receipt as they are; all of them together are bounded, so that no request makes a receipt that is too
+ * long for a verifier or that crowds out others.
+ */
+const MAX_NAMES_BYTES = 16 * 1024
+
+function areNamesBounded(names: readonly string[]): boolean {
+  if (names.length > MAX_REQUEST_MEMBERS) return false
+  let bytes = 0
   for (const name of names) {
-    if (name === 'aci_session_ids') return 'session_not_accepted'
-    // `aci_verified: true` asks for verified inference, which is all there is here.
-    if (name === 'aci_verified' && typeof provider[name] === 'boolean') continue
-    if (name.startsWith('aci_')) return 'invalid_constraint'
+    if (name.length > MAX_MEMBER_NAME) return false
+    bytes += Buffer.byteLength(JSON.stringify(name))
   }
-  const kept = Object.entries(provider).filter(([name]) => !name.startsWith('aci_'))
-  const { provider: _consumed, ...others } = body
-  return {
-    rewritten: kept.length === 0 ? others : { ...others, provider: Object.fromEntries(kept) },
-  }
+  return bytes <= MAX_NAMES_BYTES
 }
 
 const FAULT_CODES = {
@@ -96,6 +117,7 @@ const FAULT_CODES = {
   lone_surrogate: 'body_ill_formed',
   number_overflow: 'body_ill_formed',
   too_deep: 'body_ill_formed',
+  too_many_values: 'body_ill_formed',
 } as const satisfies Record<string, ServiceErrorCode>
 
 export interface ChatRecorderOptions {
@@ -115,7 +137,9 @@ class ChatRecording implements Recording {
   #response: Hash | Buffer | null = null
   #requestHash: Buffer | null = null
   #forwardedHash: Buffer | null = null
+  /** Until its members are digested; a parsed body can be many times the size of its text. */
   #request: JsonObject | null = null
+  #members: readonly RequestMember[] | null = null
   #modelRequested: string | null = null
   #responseBytes = 0
   #observer: ChatObserver | null = null
@@ -141,9 +165,7 @@ class ChatRecording implements Recording {
     if (!isJsonObject(parsed.value)) return { ok: false, code: 'body_not_object' }
     const request = parsed.value
     const names = Object.keys(request)
-    if (names.length > MAX_REQUEST_MEMBERS || names.some((name) => name.length > MAX_MEMBER_NAME)) {
-      return { ok: false, code: 'body_too_many_members' }
-    }
+    if (!areNamesBounded(names)) return { ok: false, code: 'body_too_many_members' }
     this.#request = request
     const { model, n } = request
     if (typeof model === 'string' && model.length <= MAX_LABEL) this.#modelRequested = model
@@ -155,11 +177,17 @@ class ChatRecording implements Recording {
     )
     let forward = body
     this.#forwardedHash = this.#requestHash
-    if (constraints.rewritten !== null) {
-      forward = Buffer.from(JSON.stringify(constraints.rewritten))
+    if (constraints) {
+      forward = cutMember(body, 'provider')
       this.#forwardedHash = hash('sha256', forward, 'buffer')
     }
     return { ok: true, facts: { model: this.#modelRequested, forward } }
+  }
+
+  digestRequest(): void {
+    if (this.#request === null) return
+    this.#members = requestMembers(this.#request, this.#admission.salt, nodeCrypto)
+    this.#request = null
   }
 
   cutRequest(body: Buffer): void {
@@ -192,6 +220,7 @@ class ChatRecording implements Recording {
 
   settle(settlement: Settlement): Promise<void> | null {
     const facts = this.#observer?.facts()
+    this.digestRequest()
     return this.#options.issuer.settle(this.#admission, {
       outcome: settlement.outcome,
       status: settlement.status,
@@ -201,7 +230,7 @@ class ChatRecording implements Recording {
       responseHash: this.#responseHash(),
       responseBytes: this.#responseBytes,
       whole: settlement.whole,
-      request: this.#request,
+      members: this.#members,
       chatId: facts?.chatId ?? null,
       modelRequested: this.#modelRequested,
       modelServed: facts?.modelServed ?? null,

@@ -1,51 +1,88 @@
 /**
- * Collects a request body, within its limit and its time.
+ * Collects a request body, within its limit, its time and the memory that all bodies share.
  *
  * @module
  */
 import type { IncomingMessage } from 'node:http'
+import type { Limits } from '../limits.ts'
+import type { ByteBudget } from './byte-budget.ts'
 
 export type BodyResult =
   | { readonly ok: true; readonly body: Buffer }
-  /** `read` is what had arrived. */
-  | { readonly ok: false; readonly why: 'too_large' | 'timeout' | 'closed'; readonly read: Buffer }
+  | {
+      readonly ok: false
+      readonly why: 'too_large' | 'no_room' | 'timeout' | 'closed'
+      /** What had arrived. */
+      readonly read: Buffer
+    }
+
+export interface Body {
+  /** Gives back the memory; call it when nothing refers to the body any more. */
+  release(): void
+}
 
 /**
- * @param done called once. After `too_large` the rest of the body is still coming: the caller answers and closes.
+ * @param done called once. After `too_large` and `no_room` the rest of the body is still coming: the caller answers and
+ *   closes
  */
 export function readBody(
   req: IncomingMessage,
-  limitBytes: number,
-  limitMs: number,
+  limits: Limits,
+  budget: ByteBudget,
   done: (result: BodyResult) => void,
-): void {
+): Body {
+  let reserved = 0
+  const body: Body = {
+    release() {
+      budget.give(reserved)
+      reserved = 0
+    },
+  }
+  const reserve = (bytes: number): boolean => {
+    if (bytes <= reserved) return true
+    if (!budget.take(bytes - reserved)) return false
+    reserved = bytes
+    return true
+  }
   const declared = Number(req.headers['content-length'] ?? 0)
-  if (declared > limitBytes) {
-    done({ ok: false, why: 'too_large', read: Buffer.alloc(0) })
-    return
+  if (declared > limits.requestBodyBytes) {
+    // After this function has returned, as in all other cases: the caller's callback uses what it returns.
+    queueMicrotask(() => done({ ok: false, why: 'too_large', read: Buffer.alloc(0) }))
+    return body
   }
   const chunks: Buffer[] = []
   let size = 0
+  let over = false
+  const collected = () => {
+    const [only] = chunks
+    return chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks)
+  }
   const finish = (result: BodyResult) => {
-    clearTimeout(timer)
+    if (over) return
+    over = true
+    clearTimeout(whole)
+    clearTimeout(idle)
     req.off('data', onData)
     req.off('end', onEnd)
     req.off('close', onClose)
     done(result)
   }
-  const collected = () => {
-    const [only] = chunks
-    return chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks)
-  }
+  const fail = (why: 'too_large' | 'no_room' | 'timeout' | 'closed') =>
+    finish({ ok: false, why, read: collected() })
   const onData = (chunk: Buffer) => {
     size += chunk.length
     chunks.push(chunk)
-    if (size > limitBytes) finish({ ok: false, why: 'too_large', read: collected() })
+    idle.refresh()
+    if (size > limits.requestBodyBytes) fail('too_large')
+    else if (!reserve(size)) fail('no_room')
   }
   const onEnd = () => finish({ ok: true, body: collected() })
-  const onClose = () => finish({ ok: false, why: 'closed', read: collected() })
-  const timer = setTimeout(() => finish({ ok: false, why: 'timeout', read: collected() }), limitMs)
+  const onClose = () => fail('closed')
+  const whole = setTimeout(() => fail('timeout'), limits.requestBodyMs)
+  // A sender of one byte a minute would hold its place for as long as a large upload may take.
+  const idle = setTimeout(() => fail('timeout'), limits.requestIdleMs)
   req.on('data', onData)
   req.on('end', onEnd)
   req.on('close', onClose)
+  return body
 }

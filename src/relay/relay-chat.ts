@@ -15,8 +15,10 @@ import type { Outcome } from '../../attestation/protocol/record.ts'
 import { errorBody, errorSpec } from '../errors.ts'
 import type { ServiceErrorCode } from '../errors.ts'
 import type { Limits } from '../limits.ts'
+import type { ByteBudget } from './byte-budget.ts'
 import type { Recorder, Recording, AdmittedRequest } from './chat-recorder.ts'
 import { readBody } from './read-body.ts'
+import type { Body } from './read-body.ts'
 import { bodyPending, discardRest, replyError } from './reply.ts'
 import type { Upstream, Upstreams } from './upstreams.ts'
 
@@ -48,6 +50,8 @@ export interface RelayOptions {
   readonly upstreams: Upstreams
   readonly recorder: Recorder
   readonly limits: Limits
+  /** Memory that all request bodies share. */
+  readonly budget: ByteBudget
   /** Sent with every answer, names and values in turn. */
   readonly headers: readonly string[]
 }
@@ -60,7 +64,7 @@ export interface ChatRequest {
   readonly endpoint: string
   /** With the leading `?`, or empty. */
   readonly query: string
-  /** Called once, when nothing of the request is left. */
+  /** Called when the answer has left or its connection is gone. */
   readonly done: () => void
 }
 
@@ -114,7 +118,7 @@ export function relayChat(options: RelayOptions, request: ChatRequest): void {
         const close = early ? ['Connection', 'close'] : []
         replyError(res, refusal, [...options.headers, ...recording.headers, ...close], body)
         if (early) discardRest(req)
-        request.done()
+        leaveWhenWritten(res, limits, request.done)
       },
       () => {
         res.destroy()
@@ -128,10 +132,12 @@ export function relayChat(options: RelayOptions, request: ChatRequest): void {
     refuse(code)
     return
   }
-  readBody(req, limits.requestBodyBytes, limits.requestBodyMs, (result) => {
+  const body = readBody(req, limits, options.budget, (result) => {
     if (!result.ok) {
       recording.cutRequest(result.read)
+      body.release()
       if (result.why === 'too_large') refuse('body_too_large')
+      else if (result.why === 'no_room') refuse('overloaded')
       else if (result.why === 'timeout') refuse('body_timeout', 'timeout')
       else {
         const settled = recording.settle({
@@ -146,16 +152,30 @@ export function relayChat(options: RelayOptions, request: ChatRequest): void {
       return
     }
     const read = recording.readRequest(result.body)
-    if (!read.ok) {
-      refuse(read.code)
+    const upstream = read.ok ? options.upstreams.forModel(read.facts.model) : null
+    if (!read.ok || upstream === null) {
+      body.release()
+      refuse(read.ok ? 'model_not_found' : read.code)
       return
     }
-    const upstream = options.upstreams.forModel(read.facts.model)
-    if (upstream === null) {
-      refuse('model_not_found')
-      return
-    }
-    new Exchange(options, request, recording, upstream).start(read.facts.forward)
+    new Exchange(options, request, recording, upstream, body).start(read.facts.forward)
+  })
+}
+
+/**
+ * Calls `done` when the answer has been written out or its connection is gone. A client that takes nothing of it for too
+ * long is let go: its answer, its place and its connection would be held for as long as it likes.
+ */
+function leaveWhenWritten(res: ServerResponse, limits: Limits, done: () => void): void {
+  if (res.closed) {
+    done()
+    return
+  }
+  const stalled =
+    res.writableLength > 0 ? setTimeout(() => res.destroy(), limits.clientStallMs) : null
+  res.once('close', () => {
+    if (stalled !== null) clearTimeout(stalled)
+    done()
   })
 }
 
@@ -195,32 +215,58 @@ class Exchange implements Dispatcher.DispatchHandler {
   #held: Buffer[] = []
   #heldBytes = 0
   #grace: NodeJS.Timeout | null = null
+  /** Runs while the client takes nothing of a stream. */
+  #stall: NodeJS.Timeout | null = null
+  /** Runs while the request waits for a connection. */
+  #queued: NodeJS.Timeout | null = null
+  /** undici began to write the request. */
+  #forwarded = false
+  readonly #body: Body
+  #leaveUpstream: () => void = () => {}
 
   constructor(
     options: RelayOptions,
     request: ChatRequest,
     recording: Recording,
     upstream: Upstream,
+    body: Body,
   ) {
     this.#options = options
     this.#request = request
     this.#recording = recording
     this.#upstream = upstream
+    this.#body = body
   }
 
   start(body: Buffer): void {
-    const { req, res, endpoint, query } = this.#request
+    const { res } = this.#request
     res.on('close', this.#onClientClose)
-    // An answer that waits behind another one of its connection has no socket, so it is not told that the client left.
-    if (res.socket === null) req.socket.on('close', this.#onClientClose)
     res.on('drain', this.#onDrain)
+    let entered = false
+    this.#leaveUpstream = this.#upstream.slots.take(() => {
+      entered = true
+      if (this.#queued !== null) clearTimeout(this.#queued)
+      this.#dispatch(body)
+    })
+    // What failed at once has left already, before there was anything to leave by.
+    if (this.#settled) this.#leaveUpstream()
+    if (entered) return
+    this.#queued = setTimeout(
+      () => this.#fail('overloaded', 'refused'),
+      this.#options.limits.queueMs,
+    )
+  }
+
+  #dispatch(body: Buffer): void {
+    const { req, endpoint, query } = this.#request
     this.#upstream.pool.dispatch(
       {
         path: endpoint + query,
         method: 'POST',
         headers: [
+          // The body has been read as JSON, whatever somebody on the way says it is.
           'content-type',
-          req.headers['content-type'] ?? 'application/json',
+          'application/json',
           'accept',
           req.headers.accept ?? '*/*',
           'x-request-id',
@@ -230,13 +276,22 @@ class Exchange implements Dispatcher.DispatchHandler {
       },
       this,
     )
+    this.#recording.digestRequest()
   }
 
   readonly #onClientClose = () => {
     if (!this.#settled) this.#finish('downstream_closed', { whole: false })
   }
 
+  /** The client takes nothing any more: what was written to it will not leave, so there is nothing to wait for. */
+  readonly #onStall = () => {
+    this.#onClientClose()
+    this.#request.res.destroy()
+  }
+
   readonly #onDrain = () => {
+    if (this.#stall !== null) clearTimeout(this.#stall)
+    this.#stall = null
     this.#controller?.resume()
   }
 
@@ -244,6 +299,7 @@ class Exchange implements Dispatcher.DispatchHandler {
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller
+    this.#forwarded = true
     // The client left while the request waited for a connection.
     if (this.#settled) controller.abort(new Error('settled'))
   }
@@ -287,7 +343,9 @@ class Exchange implements Dispatcher.DispatchHandler {
       return
     }
     this.#recording.sent(chunk)
-    if (!this.#request.res.write(chunk)) controller.pause()
+    if (this.#request.res.write(chunk)) return
+    controller.pause()
+    this.#stall ??= setTimeout(this.#onStall, this.#options.limits.clientStallMs)
   }
 
   onResponseEnd(): void {
@@ -381,17 +439,20 @@ class Exchange implements Dispatcher.DispatchHandler {
   #finish(outcome: Outcome, { whole }: { readonly whole: boolean }): void {
     if (this.#settled) return
     this.#settled = true
-    if (this.#grace !== null) clearTimeout(this.#grace)
-    const { req, res, done } = this.#request
-    req.socket.off('close', this.#onClientClose)
+    for (const timer of [this.#grace, this.#stall, this.#queued]) {
+      if (timer !== null) clearTimeout(timer)
+    }
+    const { res, done } = this.#request
     res.off('close', this.#onClientClose)
     res.off('drain', this.#onDrain)
     if (!this.#upstreamDone) this.#controller?.abort(new Error('settled'))
+    this.#leaveUpstream()
+    this.#body.release()
     const settled = this.#recording.settle({
       outcome,
       status: outcome === 'downstream_closed' ? this.#status || 499 : this.#status,
-      backend: this.#upstream.name,
-      forwarded: true,
+      backend: this.#forwarded ? this.#upstream.name : null,
+      forwarded: this.#forwarded,
       whole,
     })
     void afterSettling(
@@ -399,7 +460,7 @@ class Exchange implements Dispatcher.DispatchHandler {
       () => {
         if (whole) this.#writeLast()
         else cut(res)
-        done()
+        leaveWhenWritten(res, this.#options.limits, done)
       },
       () => {
         res.destroy()

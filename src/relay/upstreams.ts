@@ -6,6 +6,8 @@
 import { isIP } from 'node:net'
 import { Pool } from 'undici'
 import type { Limits } from '../limits.ts'
+import { createSlots } from './slots.ts'
+import type { Slots } from './slots.ts'
 
 export interface UpstreamConfig {
   readonly name: string
@@ -17,6 +19,8 @@ export interface UpstreamConfig {
 
 export interface Upstream extends UpstreamConfig {
   readonly pool: Pool
+  /** As many as the pool has connections: nothing waits inside the pool. */
+  readonly slots: Slots
 }
 
 export interface Upstreams {
@@ -80,7 +84,7 @@ export function openUpstreams(configs: readonly UpstreamConfig[], limits: Limits
       bodyTimeout: limits.upstreamIdleMs,
       maxHeaderSize: 64 * 1024,
     })
-    return { ...config, pool }
+    return { ...config, pool, slots: createSlots(limits.upstreamConnections) }
   })
   return {
     all,

@@ -9,6 +9,7 @@ import type { Duplex } from 'node:stream'
 import { errorBody, errorSpec } from '../errors.ts'
 import type { ServiceErrorCode } from '../errors.ts'
 import type { Limits } from '../limits.ts'
+import type { ByteBudget } from '../relay/byte-budget.ts'
 import type { Authenticator, Principal } from '../relay/principals.ts'
 import type { Recorder } from '../relay/chat-recorder.ts'
 import { relayChat } from '../relay/relay-chat.ts'
@@ -25,6 +26,7 @@ export interface ServerOptions {
   readonly upstreams: Upstreams
   readonly recorder: Recorder
   readonly limits: Limits
+  readonly budget: ByteBudget
   readonly state: ServiceState
   /** Sent with every answer, names and values in turn. */
   readonly headers: readonly string[]
@@ -80,6 +82,12 @@ export function createServer(options: ServerOptions): Server {
       const method = route.kind === 'chat' ? 'POST' : 'GET'
       if (req.method !== method) {
         refuse(req, res, 'method_not_allowed', ['Allow', method])
+        return
+      }
+      // An answer that waits behind another one of its connection has no socket yet. A client could queue any number of
+      // requests on one connection and read none of their answers.
+      if (res.socket === null) {
+        refuse(req, res, 'pipelining_unsupported', ['Connection', 'close'])
         return
       }
       const principal: Principal | null = options.authenticate(req.headers.authorization)

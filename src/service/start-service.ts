@@ -26,6 +26,7 @@ import { attestedConfig } from '../config/attested-config.ts'
 import { limitsOf } from '../config/config.ts'
 import type { Config } from '../config/config.ts'
 import { createChatRecorder } from '../relay/chat-recorder.ts'
+import { createByteBudget } from '../relay/byte-budget.ts'
 import { createAuthenticator } from '../relay/principals.ts'
 import type { PrincipalConfig } from '../relay/principals.ts'
 import { openUpstreams } from '../relay/upstreams.ts'
@@ -135,6 +136,7 @@ export async function startService(parts: ServiceParts): Promise<Service> {
     upstreams,
     recorder: createChatRecorder({ issuer, sseLineBytes: limits.sseLineBytes }),
     limits,
+    budget: createByteBudget(limits.requestBytesInFlight),
     state,
     headers,
     controlPlane,

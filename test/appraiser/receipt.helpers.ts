@@ -1,3 +1,4 @@
+import { requestMembers } from '../../attestation/protocol/request-members.ts'
 import { createHash, randomBytes } from 'node:crypto'
 import { verifyReceipt } from '../../attestation/appraiser/receipt/verify-receipt.ts'
 import type {
@@ -75,7 +76,7 @@ export function issue(world: World, options: IssueOptions = {}): Issued {
     responseHash: sha256(response),
     responseBytes: Buffer.byteLength(response),
     whole: true,
-    request: parsed(request),
+    members: requestMembers(parsed(request), admission.salt, nodeCrypto),
     chatId: 'chatcmpl-1',
     modelRequested: 'demo',
     modelServed: 'demo-v2',

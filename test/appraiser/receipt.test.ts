@@ -101,7 +101,7 @@ describe('a genuine receipt', () => {
         outcome: 'refused',
         status: 400,
         forwardedHash: null,
-        request: null,
+        members: null,
         content: { status: 'none', content: null, uncovered: [] },
         finishReasons: [],
         usage: null,
@@ -244,7 +244,7 @@ describe('attacks on the receipt', () => {
   })
 
   test('a body that was no object when it arrived is caught', () => {
-    const got = issue(world, { exchange: { request: null } })
+    const got = issue(world, { exchange: { members: null } })
     const verdict = check(got.view, trusted, world, { opening: got.opening })
     expect(failures(verdict.checks)['receipt.members']).toBe('request_member_removed')
   })

@@ -79,11 +79,15 @@ export const RECEIPT_CODES = {
   },
   content_uncovered: {
     family: 'absent',
-    meaning: 'the answer has a member inside its message that the digest does not speak for',
+    meaning: 'the answer has a member inside a choice that the digest does not speak for',
   },
   content_member_added: {
     family: 'invalid',
     meaning: 'the answer has a member that it did not have when the enclave sent it',
+  },
+  model_mismatch: {
+    family: 'invalid',
+    meaning: 'the answer names another model than the one that answered the enclave',
   },
   request_member_added: {
     family: 'invalid',
@@ -125,6 +129,15 @@ export const RECEIPT_CODES = {
     family: 'invalid',
     meaning:
       'the answer was reframed so that readers see another text than the one that was signed',
+  },
+  answer_form_mismatch: {
+    family: 'invalid',
+    meaning: 'the answer is a stream where none was asked for, or none where one was asked for',
+  },
+  route_unverified: {
+    family: 'policy',
+    meaning:
+      'the request is no chat completion, so its answer could not be verified; it was not sent',
   },
   answer_too_long: {
     family: 'policy',

@@ -43,6 +43,8 @@ export interface ExpectedExchange {
   readonly responseHash?: Uint8Array
   /** What the answer says, see `contentOfCompletion`. */
   readonly content?: ContentSummary
+  /** The `model` that the answer states, null where it states none. The content digest does not speak for it. */
+  readonly model?: string | null
   readonly requireOutcome?: Outcome
   /** From the answer's header. */
   readonly receiptId?: string
@@ -59,6 +61,11 @@ export interface ReceiptOptions {
   readonly policy: AppraisalPolicy
   /** What must be reached; default `content`. */
   readonly level?: Exclude<ReceiptLevel, 'none'>
+  /**
+   * Bytes that are given must be those of the receipt, whatever the level: for a reader who holds the bytes and has no
+   * intermediary to allow for. A view, which shows no hashes to compare them with, then fails (`receipt_is_view`).
+   */
+  readonly strictBytes?: boolean
 }
 
 export interface ReceiptVerdict {
@@ -86,6 +93,7 @@ const PROVES = {
   request_bytes: 'The enclave received the request byte for byte.',
   response_bytes: 'The enclave sent the answer byte for byte.',
   content: 'The enclave said what the answer says.',
+  model: 'The model that answered the enclave is the one that the answer names.',
   members: 'The enclave received the members of the request as they were sent.',
   level: 'The receipt proves as much as was asked for.',
 } as const
@@ -191,12 +199,13 @@ function judgeBytes(
   hash: Uint8Array | undefined,
   stated: Sha256Digest | undefined,
   code: CheckCode,
-  level: ReceiptLevel,
+  { level, strictBytes = false }: ReceiptOptions,
 ): Result {
   if (hash === undefined) return NOT_GIVEN
-  if (stated === undefined) return IS_VIEW
+  // Otherwise whoever serves the receipt would choose, by its form, whether given bytes are compared at all.
+  if (stated === undefined) return strictBytes ? failed('receipt_is_view') : IS_VIEW
   if (toSha256Digest(hash) === stated) return PASS
-  return { status: level === 'bytes' ? 'fail' : 'info', code }
+  return { status: strictBytes || level === 'bytes' ? 'fail' : 'info', code }
 }
 
 function judgeContent(
@@ -218,14 +227,27 @@ function judgeContent(
   }
   const added = content.uncovered.find((name) => !record.content_uncovered.includes(name))
   if (added !== undefined) return failed('content_member_added', added)
-  // Members beside the message frame it. One inside it may be read as part of the answer, and anybody could change it.
+  // One inside a choice may be read as part of the answer (a verdict of a filter, an annotation), and anybody on the way
+  // could have changed its value. Top-level members frame the whole.
   const inside = content.uncovered.find(
-    (name) => /^(?:message|tool_calls)\./.test(name) && !policy.allowUncovered.includes(name),
+    (name) =>
+      /^(?:choices|message|tool_calls)\./.test(name) && !policy.allowUncovered.includes(name),
   )
   if (inside !== undefined) return { status: 'skip', code: 'content_uncovered', detail: inside }
   const detail =
     content.uncovered.length === 0 ? '' : `not covered: ${content.uncovered.join(', ')}`
   return { status: 'pass', detail }
+}
+
+/** Where the bytes are the enclave's own, so is the name; the record does not hold one of unusual length. */
+function judgeModel(
+  record: ReceiptRecord,
+  model: string | null | undefined,
+  sameBytes: boolean,
+): Result {
+  if (model === undefined) return NOT_GIVEN
+  if (sameBytes || model === record.model_served) return PASS
+  return failed('model_mismatch')
 }
 
 function judgeMembers(
@@ -252,7 +274,7 @@ function judgeMembers(
 const GENUINE = ['structure', 'keyset', 'signature', 'record_hash', 'boot', 'config'] as const
 const COMPARED = [
   ...(['time', 'id', 'endpoint', 'challenge', 'outcome', 'bodies', 'request_bytes'] as const),
-  ...(['response_bytes', 'content', 'members'] as const),
+  ...(['response_bytes', 'content', 'model', 'members'] as const),
 ]
 
 /**
@@ -316,12 +338,13 @@ export function verifyReceipt(text: string, options: ReceiptOptions): ReceiptVer
   const gotHash = responseBytes === undefined ? expected.responseHash : crypto.sha256(responseBytes)
   results.set(
     'request_bytes',
-    judgeBytes(sentHash, bodies?.received, 'request_hash_mismatch', wanted),
+    judgeBytes(sentHash, bodies?.received, 'request_hash_mismatch', options),
   )
   results.set(
     'response_bytes',
-    judgeBytes(gotHash, bodies?.returned, 'response_hash_mismatch', wanted),
+    judgeBytes(gotHash, bodies?.returned, 'response_hash_mismatch', options),
   )
+  results.set('model', judgeModel(record, expected.model, held('response_bytes')))
   // With the opening of another receipt nothing would match, and each mismatch would name the wrong culprit.
   if (results.get('bodies')?.status !== 'fail') {
     results.set('content', judgeContent(record, options))

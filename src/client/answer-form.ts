@@ -1,0 +1,28 @@
+/**
+ * Whether an answer has the form that was asked for. Its reader decides by what it asked, not by what came: an SDK that
+ * awaits a stream finds no event in a JSON body and takes that for an empty answer, without an error.
+ *
+ * @module
+ */
+import type { JsonObject } from '../../attestation/protocol/json.ts'
+
+/** Readers decode both as UTF-8, whatever a header says; so nothing else may be said. */
+const EVENT_STREAM = /^text\/event-stream(?: *; *charset="?utf-?8"?)? *$/i
+const JSON_BODY = /^application\/json(?: *; *charset="?utf-?8"?)? *$/i
+
+export type AnswerForm = 'stream' | 'body'
+
+/** What the reader of the answer awaits; anything true is taken for "stream", as clients do. */
+export function askedForm(request: JsonObject | null): AnswerForm {
+  return Boolean(request?.['stream']) ? 'stream' : 'body'
+}
+
+/**
+ * @param response a 2xx answer
+ * @returns false also for a status that goes without a body: readers take 204 for an answer of nothing
+ */
+export function hasForm(response: Response, form: AnswerForm): boolean {
+  const type = response.headers.get('content-type') ?? ''
+  const expected = form === 'stream' ? EVENT_STREAM : JSON_BODY
+  return response.status === 200 && response.body !== null && expected.test(type)
+}
