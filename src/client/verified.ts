@@ -204,10 +204,11 @@ async function complete(client: Client, call: CompletionCall): Promise<Response>
  */
 export function verified(options: VerifiedOptions = {}): typeof fetch {
   const client = createClient(options)
+  const passes = options.otherRequests === 'pass'
   return async (input: FetchInput, init: FetchInit = {}) => {
     const call = await readCall(input, init)
     if (call !== null) return complete(client, call)
-    if (options.otherRequests !== 'pass' && !isReading(input, init)) {
+    if (!passes && !isReading(input, init)) {
       throw new VerificationError(refuseRoute(urlOf(input)))
     }
     return client.fetch(input, init)

@@ -44,6 +44,30 @@ describe('members that the content digest does not cover', () => {
     expect(judge(response, response, { policy }).level).toBe('content')
   })
 
+  test('beside the message but inside the choice keep it from being reached, too', () => {
+    const member = (severity: string) =>
+      withMember('"index":0', `"content_filter_results":{"severity":"${severity}"}`)
+    // Anybody on the way could have changed its value, so that it stands in the record is not enough.
+    for (const received of [member('high'), member('safe')]) {
+      const verdict = judge(member('high'), received)
+      expect(verdict.checks.find(({ id }) => id === 'receipt.content')).toMatchObject({
+        status: 'skip',
+        code: 'content_uncovered',
+        detail: 'choices.content_filter_results',
+      })
+      expect(failures(verdict.checks)).toEqual({ 'receipt.level': 'level_not_reached' })
+    }
+    const policy = { ...world.policy, allowUncovered: ['choices.content_filter_results'] }
+    expect(judge(member('high'), member('high'), { policy }).level).toBe('content')
+  })
+
+  test('the stop text that ended the answer is let pass unless the policy forbids it', () => {
+    const response = withMember('"index":0', '"stop_reason":"END"')
+    expect(judge(response, response)).toMatchObject({ accepted: true, level: 'content' })
+    const policy = { ...world.policy, allowUncovered: [] }
+    expect(judge(response, response, { policy }).level).toBe('signer')
+  })
+
   test('added on the way are caught, dropped ones are not missed', () => {
     const response = withMember('"index":0', '"stop_reason":7')
     expect(failures(judge(RESPONSE, response).checks)['receipt.content']).toBe(

@@ -117,6 +117,7 @@ export function check(
       request: parsed(REQUEST),
       responseBytes: Buffer.from(RESPONSE),
       content: contentOfCompletion(parsed(RESPONSE)),
+      model: 'demo-v2',
       requireOutcome: 'complete',
       ...options.expected,
     },

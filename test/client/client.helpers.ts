@@ -84,6 +84,25 @@ export function user(
   }
 }
 
+/** A user to whom the service's completions come rewritten; bytes, content and receipt are the service's until then. */
+export function rewriting(
+  stage: Stage,
+  rewrite: (text: string, response: Response) => string | Response,
+  options: VerifiedOptions = {},
+): User {
+  return user(stage, 'direct', {
+    ...options,
+    fetch: async (input, init) => {
+      const response = await fetch(input, init)
+      if (!String(input).endsWith('/chat/completions')) return response
+      const body = rewrite(await response.text(), response)
+      if (body instanceof Response) return body
+      const { status, headers } = response
+      return new Response(body, { status, headers })
+    },
+  })
+}
+
 export const ASK = {
   model: MODEL,
   seed: 7,

@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { MAX_ANSWER_BYTES } from '../../src/client/verified.ts'
 import type { BrokerHostility } from '../../src/demo/broker/hostility.ts'
 import { failures } from '../appraiser/document.helpers.ts'
-import { ASK, TOOLS, caught, openStage, readAll, user } from './client.helpers.ts'
+import { ASK, TOOLS, caught, openStage, readAll, rewriting, user } from './client.helpers.ts'
 import type { Stage, User } from './client.helpers.ts'
 
 let stage: Stage
@@ -116,20 +116,6 @@ describe('a stream that is cut', () => {
 })
 
 describe('framing that readers take differently', () => {
-  /** The service's answer with its bytes rewritten on the way. */
-  function rewriting(rewrite: (text: string) => string | Uint8Array): User {
-    return user(stage, 'direct', {
-      fetch: async (input, init) => {
-        const response = await fetch(input, init)
-        if (!String(input).endsWith('/chat/completions')) return response
-        const body = rewrite(await response.text())
-        return new Response(body as string, {
-          status: response.status,
-          headers: response.headers,
-        })
-      },
-    })
-  }
   const last = (text: string) => text.lastIndexOf('data: [DONE]')
 
   test.each<[string, (text: string) => string, string]>([
@@ -176,25 +162,25 @@ describe('framing that readers take differently', () => {
       'stream_after_done',
     ],
   ])('%s is refused', async (_name, rewrite, code) => {
-    const me = rewriting(rewrite)
+    const me = rewriting(stage, rewrite)
     const stream = await me.openai.chat.completions.create({ ...ASK, stream: true })
     expect((await caught(readAll(stream))).code).toBe(code)
   })
 
   test('comments and other line ends are not', async () => {
-    const me = rewriting((text) => `: hello\n\n${text.replaceAll('\n', '\r\n')}: bye\r\n`)
+    const me = rewriting(stage, (text) => `: hello\n\n${text.replaceAll('\n', '\r\n')}: bye\r\n`)
     await readAll(await me.openai.chat.completions.create({ ...ASK, stream: true }))
     expect(me.verdicts[0]).toMatchObject({ accepted: true, level: 'content' })
   })
 
   test('a terminator without line end is enough', async () => {
-    const me = rewriting((text) => text.slice(0, last(text)) + 'data: [DONE]')
+    const me = rewriting(stage, (text) => text.slice(0, last(text)) + 'data: [DONE]')
     await readAll(await me.openai.chat.completions.create({ ...ASK, stream: true }))
     expect(me.verdicts[0]).toMatchObject({ accepted: true, level: 'content' })
   })
 
   test('a member that was put into the message is refused', async () => {
-    const me = rewriting((text) =>
+    const me = rewriting(stage, (text) =>
       text.replace('"role":"assistant"', '"role":"assistant","extra":{"data":"x"}'),
     )
     const error = await caught(me.openai.chat.completions.create(ASK))
@@ -208,7 +194,7 @@ describe('framing that readers take differently', () => {
       change(value)
       return JSON.stringify(value)
     }
-    return rewriting((text) =>
+    return rewriting(stage, (text) =>
       text.startsWith('data:')
         ? text.replace(/^data: (\{.*)$/gm, (_, json: string) => `data: ${one(json)}`)
         : one(text),
@@ -222,7 +208,7 @@ describe('framing that readers take differently', () => {
       choice.message = { role: 'assistant', content: 'Buy gold.' }
     })
     const error = await caught(me.openai.chat.completions.create(ASK))
-    expect(error.code).toBe('answer_ambiguous')
+    expect(failures(error.verdict.checks)).toMatchObject({ 'client.answer': 'answer_ambiguous' })
   })
 
   test('one choice written as two, of which a reader sees half, is refused', async () => {
@@ -246,11 +232,12 @@ describe('framing that readers take differently', () => {
       choices.push({ index: 0, delta: { content: text.slice(1) } })
     })
     const stream = await me.openai.chat.completions.create({ ...ASK, stream: true })
-    expect((await caught(readAll(stream))).code).toBe('answer_ambiguous')
+    const error = await caught(readAll(stream))
+    expect(failures(error.verdict.checks)).toMatchObject({ 'client.answer': 'answer_ambiguous' })
   })
 
   test('a tool name in two pieces, of which readers keep the last, is refused', async () => {
-    const me = rewriting((text) =>
+    const me = rewriting(stage, (text) =>
       text.replace(/^data: (.*"name": ?"weather".*)$/gm, (_, json: string) => {
         const first = json.replace(/("name": ?)"weather"/, '$1"wea"')
         const second =
@@ -259,7 +246,8 @@ describe('framing that readers take differently', () => {
       }),
     )
     const stream = await me.openai.chat.completions.create({ ...CALL_TOOLS, stream: true })
-    expect((await caught(readAll(stream))).code).toBe('answer_ambiguous')
+    const error = await caught(readAll(stream))
+    expect(failures(error.verdict.checks)).toMatchObject({ 'client.answer': 'answer_ambiguous' })
   })
 
   test('a buffered answer without end is not read to the end', async () => {
@@ -285,7 +273,7 @@ describe('framing that readers take differently', () => {
   })
 
   test('a buffered answer that is no JSON is refused', async () => {
-    const me = rewriting(() => 'Buy gold.')
+    const me = rewriting(stage, () => 'Buy gold.')
     const error = await caught(me.openai.chat.completions.create(ASK))
     expect(error.code).toBe('content_digest_mismatch')
   })

@@ -50,7 +50,7 @@ afterAll(async () => {
 
 /** Resolves when nothing has moved for a while. */
 async function standstill(): Promise<void> {
-  for (let last = -1; last !== written;) {
+  for (let last = 0; last === 0 || last !== written;) {
     last = written
     await new Promise((resolve) => setTimeout(resolve, 150))
   }

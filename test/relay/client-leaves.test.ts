@@ -157,24 +157,23 @@ describe('a client that leaves', () => {
     raw.socket.destroy()
   })
 
-  test('with requests queued behind each other on one connection aborts all of them', async () => {
+  test('with requests queued behind each other on one connection had only the first relayed', async () => {
     at.model.faults.holdUntil = FOREVER
     const before = at.model.requests.length
     const settled = at.receipts.length
     const one = rawChat(chatBody('x'))
     const { socket } = await openRaw(at.port, Buffer.concat([one, one, one]))
-    await requestsReach(before + 3)
-    const requests = at.model.requests.slice(before)
+    await requestsReach(before + 1)
+    const request = at.model.requests[before]
     const leftAt = performance.now()
     socket.destroy()
-    await Promise.all(requests.map(({ closed }) => closed))
-    await at.settled(settled + 3)
-    for (const { abortedAt } of requests) {
-      expect((abortedAt ?? NaN) - leftAt).toBeLessThan(ABORT_WITHIN_MS)
-    }
-    expect(at.receipts.slice(settled).map(({ record }) => record.outcome)).toEqual(
-      Array.from({ length: 3 }, () => 'downstream_closed'),
-    )
+    await request?.closed
+    await at.settled(settled + 1)
+    expect((request?.abortedAt ?? NaN) - leftAt).toBeLessThan(ABORT_WITHIN_MS)
+    expect(at.model.requests).toHaveLength(before + 1)
+    expect(at.receipts.slice(settled).map(({ record }) => record.outcome)).toEqual([
+      'downstream_closed',
+    ])
   })
 
   test('leaves the model alone when it asked for the list of models and went', async () => {
