@@ -62,6 +62,7 @@ program
   .option('--response <file>', 'the exact response body')
   .option('--challenge <text>', 'the challenge that was sent')
   .option('--level <level>', 'what the receipt must show: bytes, content or signer')
+  .option('--any-outcome', 'accept the receipt of an answer that did not end well')
   .option('--json', 'print the verdict as one JSON document')
   .action(async (target: string, options: VerifyOptions) => {
     process.exit(await verify(target, options))

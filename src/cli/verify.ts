@@ -4,30 +4,30 @@
  * @module
  */
 import { randomBytes } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import { request } from 'undici'
 import { appraiseDocument } from '../../attestation/appraiser/appraise-document.ts'
-import type { TrustedKeyset } from '../../attestation/appraiser/appraise-document.ts'
 import { DEFAULT_POLICY, parsePolicy } from '../../attestation/appraiser/policy.ts'
+import { CHECK_CODES } from '../../attestation/appraiser/codes.ts'
+import { unwrapDocument } from '../../attestation/appraiser/document/parse-document.ts'
 import type { AppraisalPolicy } from '../../attestation/appraiser/policy.ts'
-import { verifyReceipt } from '../../attestation/appraiser/receipt/verify-receipt.ts'
 import type { ReceiptVerdict } from '../../attestation/appraiser/receipt/verify-receipt.ts'
-import { VERDICT_EXIT_CODES } from '../../attestation/appraiser/verdict.ts'
+import { VERDICT_EXIT_CODES, matchesCheckId } from '../../attestation/appraiser/verdict.ts'
+import type { Verdict } from '../../attestation/appraiser/verdict.ts'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
-import { fromHex, isHex32, toHex32 } from '../../attestation/protocol/hex.ts'
+import { isHex32, toHex32 } from '../../attestation/protocol/hex.ts'
 import type { Hex32 } from '../../attestation/protocol/hex.ts'
 import { isJsonObject, parseJson } from '../../attestation/protocol/json.ts'
 import type { JsonObject } from '../../attestation/protocol/json.ts'
+import { checkReceipt, readReceiptFiles } from './check-receipt.ts'
+import type { ReceiptOptions } from './check-receipt.ts'
+import { formatChecks, printable } from './print-verdict.ts'
+import { MAX_DOCUMENT_BYTES, readBounded } from './read-bounded.ts'
 import { Refusal } from './refusal.ts'
-import { EXIT } from './exit-codes.ts'
-import { formatChecks } from './print-verdict.ts'
 
-/** Bytes of an answer or a file that is read. */
-export const MAX_DOCUMENT_BYTES = 16 * 1024 * 1024
 /** Milliseconds for an answer: a round of attestation takes seconds on hardware. */
 export const FETCH_MS = 60_000
 
-export interface VerifyOptions {
+export interface VerifyOptions extends ReceiptOptions {
   readonly nonce?: string
   readonly at?: string
   readonly policy?: string
@@ -36,24 +36,6 @@ export interface VerifyOptions {
   readonly require?: readonly string[]
   readonly acceptUnchecked?: boolean
   readonly json?: boolean
-  readonly receipt?: string
-  readonly opening?: string
-  readonly request?: string
-  readonly response?: string
-  readonly challenge?: string
-  /** What the receipt must show; default: `bytes` where both bodies were given, else `signer`. */
-  readonly level?: string
-}
-
-async function readBounded(path: string): Promise<Buffer> {
-  let bytes: Buffer
-  try {
-    bytes = await readFile(path)
-  } catch {
-    throw new Refusal(`${path} cannot be read.`)
-  }
-  if (bytes.length > MAX_DOCUMENT_BYTES) throw new Refusal(`${path} is too large.`)
-  return bytes
 }
 
 async function readObject(path: string): Promise<JsonObject> {
@@ -71,7 +53,7 @@ export function documentUrl(base: string, nonce: Hex32): string {
   return url.href
 }
 
-async function fetchDocument(base: string, nonce: Hex32): Promise<Buffer> {
+async function fetchDocument(base: string, nonce: Hex32): Promise<Uint8Array> {
   const { statusCode, body } = await request(documentUrl(base, nonce), {
     headersTimeout: FETCH_MS,
     bodyTimeout: FETCH_MS,
@@ -86,15 +68,7 @@ async function fetchDocument(base: string, nonce: Hex32): Promise<Buffer> {
     chunks.push(chunk)
   }
   if (statusCode !== 200) throw new Refusal(`The service answered ${statusCode}.`)
-  return unwrap(Buffer.concat(chunks))
-}
-
-/** A saved file may be the document itself or the wrapped form. */
-function unwrap(bytes: Buffer): Buffer {
-  const parsed = parseJson(bytes)
-  if (!parsed.ok || !isJsonObject(parsed.value)) return bytes
-  const { document } = parsed.value
-  return typeof document === 'string' ? Buffer.from(document) : bytes
+  return unwrapDocument(Buffer.concat(chunks))
 }
 
 async function loadPolicy(options: VerifyOptions): Promise<AppraisalPolicy> {
@@ -145,37 +119,27 @@ function timeOf(text: string | undefined): number {
   return seconds
 }
 
-async function checkReceipt(
-  options: VerifyOptions,
-  trusted: TrustedKeyset,
-  at: number,
-  policy: AppraisalPolicy,
-): Promise<ReceiptVerdict | null> {
-  if (options.receipt === undefined) return null
-  const opening = options.opening === undefined ? null : fromHex(options.opening)
-  if (options.opening !== undefined && opening?.length !== 32) {
-    throw new Refusal('--opening takes 64 lower-case hex digits.')
+interface Report extends Verdict {
+  readonly receipt: ReceiptVerdict | null
+}
+
+/** One verdict and one sentence over the document and the receipt together. */
+function conclude(verdict: Verdict, receipt: ReceiptVerdict | null): Report {
+  const failed = receipt?.checks.find((check) => check.status === 'fail')
+  if (receipt === null || failed === undefined) {
+    const sentence =
+      receipt === null
+        ? verdict.sentence
+        : `${verdict.sentence} The receipt shows: ${receipt.level}.`
+    return { ...verdict, sentence, receipt }
   }
-  const requestBytes = options.request === undefined ? null : await readBounded(options.request)
-  const responseBytes = options.response === undefined ? null : await readBounded(options.response)
-  const given = requestBytes !== null && responseBytes !== null ? 'bytes' : 'signer'
-  const level = options.level ?? given
-  if (level !== 'bytes' && level !== 'content' && level !== 'signer') {
-    throw new Refusal('--level takes bytes, content or signer.')
+  const { family, meaning } = CHECK_CODES[failed.code]
+  return {
+    ...verdict,
+    verdict: family === 'malformed' ? 'malformed' : 'rejected',
+    sentence: `Rejected, although the service itself was accepted: ${failed.id}: ${meaning}.`,
+    receipt,
   }
-  return verifyReceipt(unwrap(await readBounded(options.receipt)).toString('utf8'), {
-    crypto: nodeCrypto,
-    at,
-    level,
-    trusted,
-    policy,
-    ...(opening === null ? {} : { opening }),
-    expected: {
-      ...(requestBytes === null ? {} : { requestBytes }),
-      ...(responseBytes === null ? {} : { responseBytes }),
-      ...(options.challenge === undefined ? {} : { challenge: options.challenge }),
-    },
-  })
 }
 
 /** @returns the exit code */
@@ -183,17 +147,18 @@ export async function verify(target: string, options: VerifyOptions): Promise<nu
   const live = /^https?:\/\//.test(target)
   const policy = await loadPolicy(options)
   const nonce = nonceOf(options, live)
-  let bytes: Buffer
+  let bytes: Uint8Array
   try {
     bytes =
       live && nonce !== null
         ? await fetchDocument(target, nonce)
-        : unwrap(await readBounded(target))
+        : unwrapDocument(await readBounded(target))
   } catch (error) {
     if (error instanceof Refusal) throw error
     throw new Refusal(`${target} cannot be reached.`)
   }
   const at = timeOf(options.at)
+  const files = await readReceiptFiles(options)
   const { verdict, trusted } = appraiseDocument(bytes, {
     crypto: nodeCrypto,
     at,
@@ -201,18 +166,28 @@ export async function verify(target: string, options: VerifyOptions): Promise<nu
     policy,
     ...(options.at === undefined ? {} : { asOf: true }),
   })
-  const receipt = trusted === null ? null : await checkReceipt(options, trusted, at, policy)
+  const receipt =
+    files === null || trusted === null ? null : checkReceipt(options, files, trusted, at, policy)
+  // A misspelt id would reject everything for a reason that nobody finds.
+  const unknown = options.require?.find(
+    (pattern) => !verdict.checks.some(({ id }) => matchesCheckId(pattern, id)),
+  )
+  if (unknown !== undefined && trusted === null && verdict.sentence.includes(unknown)) {
+    throw new Refusal(`--require ${unknown}: there is no such check.`)
+  }
+  const report = conclude(verdict, receipt)
   if (options.json === true) {
-    process.stdout.write(`${JSON.stringify({ ...verdict, receipt }, null, 2)}\n`)
+    process.stdout.write(`${JSON.stringify(report, null, 2)}\n`)
   } else {
-    process.stdout.write(`${formatChecks(verdict.checks)}\n`)
+    process.stdout.write(`${formatChecks(report.checks)}\n`)
     if (receipt !== null) {
       process.stdout.write(
         `\nreceipt, level reached: ${receipt.level}\n${formatChecks(receipt.checks)}\n`,
       )
+    } else if (files !== null) {
+      process.stdout.write('\nThe receipt was not judged: there is no keyset to judge it by.\n')
     }
-    process.stdout.write(`\n${verdict.sentence}\n`)
+    process.stdout.write(`\n${printable(report.sentence)}\n`)
   }
-  const code = VERDICT_EXIT_CODES[verdict.verdict]
-  return code === EXIT.accepted && receipt?.accepted === false ? EXIT.rejected : code
+  return VERDICT_EXIT_CODES[report.verdict]
 }

@@ -167,8 +167,89 @@ describe('countersign verify', () => {
     expect(bad.code).toBe(10)
   })
 
+  describe('a receipt of an answer', () => {
+    const REQUEST = {
+      model: 'demo/countersign-words',
+      seed: 3,
+      messages: [{ role: 'user', content: 'Hello' }],
+    }
+    const ask = async (body: object): Promise<VerifyOptions & { path: string; text: string }> => {
+      const headers = { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json' }
+      const sent = JSON.stringify(body)
+      const init = { method: 'POST', headers, body: sent }
+      const answer = await fetch(`${service.url}/v1/chat/completions`, init)
+      const text = await answer.text().catch(() => '')
+      const id = answer.headers.get('x-receipt-id') ?? ''
+      const saved = await fetch(`${service.url}/v1/attestation/receipts/${id}`, { headers })
+      return {
+        path: await save('document.json', await document()),
+        text,
+        allowSimulated: true,
+        nonce: NONCE,
+        // The owner's answer carries the opening.
+        receipt: await save('receipt.json', await saved.text()),
+        request: await save('request.json', sent),
+        response: await save('response.txt', text),
+      }
+    }
+
+    test('that was swapped is rejected although only the response was given', async () => {
+      const { path, text, request: _request, ...options } = await ask(REQUEST)
+      const response = await save('lie.txt', text.replace('"content":"', '"content":"Not '))
+      const { code, out } = await run(path, { ...options, response })
+      expect(out).toContain('response_hash_mismatch')
+      expect(out.trimEnd().split('\n').at(-1)).toMatch(/^Rejected/)
+      expect(code).toBe(10)
+    })
+
+    test('says in the last line and in JSON what document and receipt come to together', async () => {
+      const { path, ...options } = await ask(REQUEST)
+      const receipt = await save('broken.json', 'no receipt')
+      const text = await run(path, { ...options, receipt })
+      expect(text.out.trimEnd().split('\n').at(-1)).toMatch(/^Rejected/)
+      expect(text.code).toBe(30)
+      const json = await run(path, { ...options, receipt, json: true })
+      expect(JSON.parse(json.out)).toMatchObject({ verdict: 'malformed' })
+    })
+
+    test('that the model cut is rejected, unless such a receipt is what is wanted', async () => {
+      model.faults.omitDone = true
+      const { path, ...options } = await ask({ ...REQUEST, stream: true })
+      delete model.faults.omitDone
+      const cut = await run(path, options)
+      expect(cut.out).toContain('outcome_not_complete')
+      expect(cut.code).toBe(10)
+      expect((await run(path, { ...options, anyOutcome: true })).code).toBe(0)
+    })
+
+    test('that a broker wrote anew verifies by its content, and not when it was changed too', async () => {
+      for (const body of [REQUEST, { ...REQUEST, stream: true }]) {
+        const { path, text, ...options } = await ask(body)
+        const rewritten = text.replaceAll('chatcmpl-', 'chatcmpl-broker-')
+        const response = await save('rewritten.txt', rewritten)
+        const good = await run(path, { ...options, response, level: 'content' })
+        expect(good.out).toContain('level reached: content')
+        expect(good.code).toBe(0)
+        const lie = await save('lie.txt', rewritten.replace(/"content":"[^"]+"/, '"content":"no"'))
+        const bad = await run(path, { ...options, response: lie, level: 'content' })
+        expect(bad.out).toContain('content_digest_mismatch')
+        expect(bad.code).toBe(10)
+      }
+    })
+
+    test('with a warning full of escape sequences prints none of them', async () => {
+      const parsed = JSON.parse(await document()) as { warnings: unknown[] }
+      parsed.warnings.push({ code: 'x', detail: '\u001b[2J\u001b[HAccepted\n  pass  fake\u202e' })
+      const path = await save('evil.json', JSON.stringify(parsed))
+      const { out } = await run(path, { allowSimulated: true, nonce: NONCE })
+      expect(out).toContain('\\u001b[2J')
+      expect(out).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]|\n {2}pass {2}fake/)
+    })
+  })
+
   test('refuses a service that cannot be reached, and wrong arguments, in one sentence', async () => {
     await expect(verify('http://127.0.0.1:1', {})).rejects.toThrow(Refusal)
+    await expect(verify(service.url, { level: 'bytes' })).rejects.toThrow('without --receipt')
     await expect(verify(service.url, { nonce: 'xyz' })).rejects.toThrow('64 lower-case hex')
     await expect(verify(service.url, { at: 'noon' })).rejects.toThrow('--at')
   })

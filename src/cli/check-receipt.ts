@@ -1,0 +1,113 @@
+/**
+ * The part of `countersign verify` that compares one receipt with saved bodies.
+ *
+ * @module
+ */
+import type { TrustedKeyset } from '../../attestation/appraiser/appraise-document.ts'
+import { unwrapDocument } from '../../attestation/appraiser/document/parse-document.ts'
+import type { AppraisalPolicy } from '../../attestation/appraiser/policy.ts'
+import { verifyReceipt } from '../../attestation/appraiser/receipt/verify-receipt.ts'
+import type { ReceiptVerdict } from '../../attestation/appraiser/receipt/verify-receipt.ts'
+import { nodeCrypto } from '../../attestation/crypto/node.ts'
+import { contentOfCompletion } from '../../attestation/protocol/chat-content.ts'
+import type { ContentSummary } from '../../attestation/protocol/chat-content.ts'
+import { fromHex } from '../../attestation/protocol/hex.ts'
+import { isJsonObject, parseJson } from '../../attestation/protocol/json.ts'
+import { OPENING_BYTES } from '../../attestation/protocol/salted-digest.ts'
+import { AnswerEvents } from '../client/answer-events.ts'
+import { isPlainCompletion } from '../client/answer-shape.ts'
+import { readBounded } from './read-bounded.ts'
+import { Refusal } from './refusal.ts'
+
+export interface ReceiptOptions {
+  readonly receipt?: string
+  readonly opening?: string
+  readonly request?: string
+  readonly response?: string
+  readonly challenge?: string
+  /** What the receipt must show; default: `bytes` where both bodies were given, else `signer`. */
+  readonly level?: string
+  /** A receipt of an answer that did not end well is what is wanted. */
+  readonly anyOutcome?: boolean
+}
+
+export interface ReceiptFiles {
+  readonly text: string
+  readonly opening: Uint8Array | null
+  readonly request: Buffer | null
+  readonly response: Buffer | null
+}
+
+/** Reads what is to be compared. The opening may come with the receipt, as the service hands it to its owner. */
+export async function readReceiptFiles(options: ReceiptOptions): Promise<ReceiptFiles | null> {
+  if (options.receipt === undefined) {
+    const needless = ['opening', 'request', 'response', 'challenge', 'level'] as const
+    const given = needless.find((name) => options[name] !== undefined)
+    if (given !== undefined) throw new Refusal(`--${given} says nothing without --receipt.`)
+    return null
+  }
+  const bytes = await readBounded(options.receipt)
+  const parsed = parseJson(bytes)
+  const inside = parsed.ok && isJsonObject(parsed.value) ? parsed.value['opening'] : undefined
+  const hex = options.opening ?? (typeof inside === 'string' ? inside : null)
+  const opening = hex === null ? null : fromHex(hex)
+  if (hex !== null && opening?.length !== OPENING_BYTES) {
+    throw new Refusal('The opening is 64 lower-case hex digits.')
+  }
+  return {
+    text: Buffer.from(unwrapDocument(bytes)).toString('utf8'),
+    opening,
+    request: options.request === undefined ? null : await readBounded(options.request),
+    response: options.response === undefined ? null : await readBounded(options.response),
+  }
+}
+
+/** What an answer says, where every reader takes the same from it: a JSON body, or a stream's events. */
+function contentOf(response: Buffer): ContentSummary | null {
+  const parsed = parseJson(response)
+  if (parsed.ok) return contentOfCompletion(isPlainCompletion(parsed.value) ? parsed.value : null)
+  const events = new AnswerEvents()
+  events.push(response)
+  events.end()
+  // A stream that was cut says less than was said: there is nothing to compare but its bytes.
+  return events.fault === null && events.done ? events.content() : null
+}
+
+function levelOf(options: ReceiptOptions, files: ReceiptFiles): 'bytes' | 'content' | 'signer' {
+  const { level } = options
+  if (level === 'bytes' || level === 'content' || level === 'signer') return level
+  if (level !== undefined) throw new Refusal('--level takes bytes, content or signer.')
+  return files.request !== null && files.response !== null ? 'bytes' : 'signer'
+}
+
+export function checkReceipt(
+  options: ReceiptOptions,
+  files: ReceiptFiles,
+  trusted: TrustedKeyset,
+  at: number,
+  policy: AppraisalPolicy,
+): ReceiptVerdict {
+  const { opening, request, response } = files
+  const level = levelOf(options, files)
+  const parsed = request === null ? null : parseJson(request)
+  const content = response === null ? null : contentOf(response)
+  return verifyReceipt(files.text, {
+    crypto: nodeCrypto,
+    at,
+    level,
+    trusted,
+    policy,
+    // A file that was given is there to be compared: that it differs must never be a remark. Only who asks for the content
+    // says that the bytes were rewritten on the way.
+    strictBytes: level !== 'content',
+    ...(opening === null ? {} : { opening }),
+    expected: {
+      ...(options.anyOutcome === true ? {} : { requireOutcome: 'complete' as const }),
+      ...(request === null ? {} : { requestBytes: request }),
+      ...(parsed?.ok === true && isJsonObject(parsed.value) ? { request: parsed.value } : {}),
+      ...(response === null ? {} : { responseBytes: response }),
+      ...(content === null ? {} : { content }),
+      ...(options.challenge === undefined ? {} : { challenge: options.challenge }),
+    },
+  })
+}
