@@ -15,13 +15,14 @@ export async function aciReport(
   attestor: Attestor,
   keys: BootKeys,
   nonce: Hex32 | null,
+  abandoned: () => boolean,
 ): Promise<string> {
   const binding = aciReportData(keys.keysetDigest, nonce, nodeCrypto)
   const slot = new Uint8Array(64)
   slot.set(binding)
   const [canonical, { cpu }] = await Promise.all([
     attestor.document(nonce),
-    attestor.evidenceFor(slot, null),
+    nonce === null ? attestor.cachedEvidenceFor(slot) : attestor.evidenceFor(slot, null, abandoned),
   ])
   return JSON.stringify({
     api_version: ACI_VERSION,

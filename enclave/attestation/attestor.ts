@@ -30,7 +30,7 @@ export const DOCUMENT_VERSION = 'countersign/1'
 export const CACHED_ROUND_MS = 300_000
 
 /** Requests of the other doors that may wait for a quote of their own. */
-export const MAX_WAITING_QUOTES = 64
+export const MAX_WAITING_QUOTES = 16
 
 export type AttestationFault = 'attestation_busy' | 'attestation_unavailable'
 
@@ -49,14 +49,25 @@ export class AttestationError extends Error {
   }
 }
 
+export interface Evidence {
+  readonly cpu: CpuEvidence
+  readonly gpu: readonly GpuEvidence[] | null
+}
+
 export interface Attestor {
   /** The canonical document's exact JSON text. */
   document(nonce: Hex32 | null): Promise<string>
-  /** A quote over bytes that another door's format fixed, with GPU evidence under a nonce of its choice. */
+  /**
+   * A quote over bytes that another door's format fixed, with GPU evidence under a nonce of its choice.
+   * @param abandoned asked before the evidence is collected: does nobody wait for it any more?
+   */
   evidenceFor(
     reportData: Uint8Array,
     gpuNonce: Uint8Array | null,
-  ): Promise<{ readonly cpu: CpuEvidence; readonly gpu: readonly GpuEvidence[] | null }>
+    abandoned: () => boolean,
+  ): Promise<Evidence>
+  /** The same without a nonce of anybody's: made once, and anew when it is as old as a cached round may get. */
+  cachedEvidenceFor(reportData: Uint8Array): Promise<Evidence>
   readonly appCompose: string
 }
 
@@ -159,7 +170,7 @@ export function createAttestor(options: AttestorOptions): Attestor {
   function schedule(): void {
     if (scheduled) return
     scheduled = true
-    void queue.run(nextRound)
+    void queue.run('round', nextRound)
   }
 
   function joinRound(nonce: Hex32): Promise<Round> {
@@ -177,10 +188,34 @@ export function createAttestor(options: AttestorOptions): Attestor {
       return Promise.resolve(cached)
     }
     refreshing ??= queue
-      .run(() => makeRound([]))
+      .run('round', () => makeRound([]))
       .then((round) => (cached = round))
       .finally(() => (refreshing = null))
     return refreshing
+  }
+
+  /** By report data; the doors ask for two values in a boot. */
+  const kept = new Map<
+    string,
+    { readonly evidence: Promise<Evidence>; readonly madeAtMs: number }
+  >()
+
+  async function single(
+    data: Uint8Array,
+    nonce: Uint8Array | null,
+    abandoned: () => boolean,
+  ): Promise<Evidence> {
+    if (queue.waiting('single') >= MAX_WAITING_QUOTES)
+      throw new AttestationError('attestation_busy')
+    const collect = async () => ({
+      gpu: gpu === null || nonce === null ? null : await gpu.collect(nonce),
+      cpu: await cpu.quote(data),
+    })
+    try {
+      return await queue.run('single', collect, abandoned)
+    } catch (error) {
+      throw new AttestationError('attestation_unavailable', error)
+    }
   }
 
   return {
@@ -200,16 +235,16 @@ export function createAttestor(options: AttestorOptions): Attestor {
       return JSON.stringify({ ...round.members, nonce: { value: nonce, ...proof } })
     },
 
-    async evidenceFor(data, nonce) {
-      if (queue.length >= MAX_WAITING_QUOTES) throw new AttestationError('attestation_busy')
-      try {
-        return await queue.run(async () => ({
-          gpu: gpu === null || nonce === null ? null : await gpu.collect(nonce),
-          cpu: await cpu.quote(data),
-        }))
-      } catch (error) {
-        throw new AttestationError('attestation_unavailable', error)
-      }
+    evidenceFor: single,
+
+    async cachedEvidenceFor(data) {
+      const key = toHex(data)
+      const known = kept.get(key)
+      if (known !== undefined && nowMs() - known.madeAtMs < CACHED_ROUND_MS) return known.evidence
+      const evidence = single(data, null, () => false)
+      kept.set(key, { evidence, madeAtMs: nowMs() })
+      evidence.catch(() => kept.delete(key))
+      return evidence
     },
   }
 }

@@ -59,13 +59,14 @@ export async function vllmProxyReport(
   facts: GuestFacts,
   algo: LegacyAlgo,
   nonce: Hex32,
+  abandoned: () => boolean,
 ): Promise<string> {
   const slot = new Uint8Array(64)
   const identity =
     algo === 'ecdsa' ? Buffer.from(keys.address.address.slice(2), 'hex') : keys.legacy.publicKey
   slot.set(identity)
   slot.set(hex32Bytes(nonce), 32)
-  const { cpu, gpu } = await attestor.evidenceFor(slot, hex32Bytes(nonce))
+  const { cpu, gpu } = await attestor.evidenceFor(slot, hex32Bytes(nonce), abandoned)
   const quote = toHex(cpu.quote)
   const report = {
     signing_address: algo === 'ecdsa' ? keys.address.address : toHex(keys.legacy.publicKey),

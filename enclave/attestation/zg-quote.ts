@@ -10,7 +10,7 @@ import type { BootKeys } from '../keys/boot-keys.ts'
 import type { Attestor } from './attestor.ts'
 import { withRuntimeDigests } from './vllm-proxy-report.ts'
 
-/** The quote's JSON text; `report_data` is base64 there, as the clients of this format read it. */
+/** The quote's JSON text, without anybody's nonce and so the same for all who ask within a while; `report_data` is base64 there, as the clients of this format read it. */
 export async function zgQuote(
   attestor: Attestor,
   keys: BootKeys,
@@ -18,7 +18,7 @@ export async function zgQuote(
 ): Promise<string> {
   const slot = Buffer.alloc(64)
   slot.write(keys.address.address, 'ascii')
-  const { cpu } = await attestor.evidenceFor(slot, null)
+  const { cpu } = await attestor.cachedEvidenceFor(slot)
   return JSON.stringify({
     quote: toHex(cpu.quote),
     event_log: withRuntimeDigests(cpu.eventLog),

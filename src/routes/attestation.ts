@@ -37,6 +37,9 @@ const cbor = new Encoder({
   mapsAsObjects: true,
 })
 
+/** A client that asks and leaves at once must not cost a quote. */
+const hasLeft = (req: Request) => () => req.socket.destroyed
+
 type Query<T> =
   { readonly ok: true; readonly value: T } | { readonly ok: false; readonly code: ServiceErrorCode }
 
@@ -108,15 +111,15 @@ export function attestationRoutes(options: AttestationRoutesOptions): Router {
     readable(
       router,
       spellings('/aci/attestation'),
-      withNonce(async (nonce, _req, res) => {
-        sendText(res, 200, await aciReport(attestor, keys, nonce))
+      withNonce(async (nonce, req, res) => {
+        sendText(res, 200, await aciReport(attestor, keys, nonce, hasLeft(req)))
       }),
     )
     readable(
       router,
       spellings('/attestation/aci'),
-      withNonce(async (nonce, _req, res) => {
-        sendText(res, 200, wrapDocument(await aciReport(attestor, keys, nonce)))
+      withNonce(async (nonce, req, res) => {
+        sendText(res, 200, wrapDocument(await aciReport(attestor, keys, nonce, hasLeft(req))))
       }),
     )
   }
@@ -152,7 +155,7 @@ export function attestationRoutes(options: AttestationRoutesOptions): Router {
           return
         }
         const nonce = given ?? toHex32(randomBytes(32))
-        sendText(res, 200, await vllmProxyReport(attestor, keys, facts, algo, nonce))
+        sendText(res, 200, await vllmProxyReport(attestor, keys, facts, algo, nonce, hasLeft(req)))
       }),
     )
   }

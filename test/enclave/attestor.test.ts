@@ -242,9 +242,9 @@ describe('rounds', () => {
     const parts = setup()
     const slot = new Uint8Array(64)
     const all = Array.from({ length: MAX_WAITING_QUOTES }, () =>
-      parts.attestor.evidenceFor(slot, null),
+      parts.attestor.evidenceFor(slot, null, () => false),
     )
-    await expect(parts.attestor.evidenceFor(slot, null)).rejects.toMatchObject({
+    await expect(parts.attestor.evidenceFor(slot, null, () => false)).rejects.toMatchObject({
       code: 'attestation_busy',
     })
     for (let i = 1; i <= MAX_WAITING_QUOTES; i++) {
@@ -253,5 +253,45 @@ describe('rounds', () => {
       quote.answer()
     }
     await Promise.all(all)
+  })
+
+  test('a flood at other doors keeps a round waiting for one quote at most, and costs none for those who left', async () => {
+    const parts = setup()
+    const slot = new Uint8Array(64)
+    let gone = false
+    const flood = Array.from({ length: MAX_WAITING_QUOTES }, (_, i) =>
+      parts.attestor.evidenceFor(
+        slot.map(() => i),
+        null,
+        () => gone,
+      ),
+    )
+    const settled = Promise.allSettled(flood)
+    const first = await parts.quoteNumber(1)
+    const [nonce] = [toHex32(new Uint8Array(32).fill(9))]
+    const round = parts.attestor.document(nonce)
+    gone = true
+    first.answer()
+    ;(await parts.quoteNumber(2)).answer()
+    expect(object(await round)['nonce']).toMatchObject({ value: nonce })
+    await settled
+    expect(parts.quotes).toHaveLength(2)
+  })
+
+  test('a quote without anybody’s nonce is made once for all who ask', async () => {
+    const parts = setup()
+    const slot = new Uint8Array(64).fill(3)
+    const asked = Array.from({ length: 100 }, () => parts.attestor.cachedEvidenceFor(slot))
+    ;(await parts.quoteNumber(1)).answer()
+    await Promise.all(asked)
+    await parts.attestor.cachedEvidenceFor(slot)
+    expect(parts.quotes).toHaveLength(1)
+    parts.advance(CACHED_ROUND_MS)
+    const fresh = parts.attestor.cachedEvidenceFor(slot)
+    ;(await parts.quoteNumber(2)).fail(new Error('down'))
+    await expect(fresh).rejects.toMatchObject({ code: 'attestation_unavailable' })
+    const again = parts.attestor.cachedEvidenceFor(slot)
+    ;(await parts.quoteNumber(3)).answer()
+    await again
   })
 })
