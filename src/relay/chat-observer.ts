@@ -80,6 +80,7 @@ export class ChatObserver {
 
   /** `[DONE]` (or the whole buffered body) was seen, no error was, and every choice came to an end. */
   get complete(): boolean {
+    this.#scanner.flush()
     if (!this.#done || this.#error || this.#unreadable || this.#scanner.oversize) return false
     const reasons = this.#accumulator.finishReasons()
     return (
@@ -90,6 +91,7 @@ export class ChatObserver {
   }
 
   facts(): ChatFacts {
+    this.#scanner.flush()
     const content = this.#accumulator.summarize()
     const unknown = this.#unreadable || this.#scanner.oversize
     return {

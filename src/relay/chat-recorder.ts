@@ -129,6 +129,9 @@ export function createChatRecorder(options: ChatRecorderOptions): Recorder {
   return { admit: (request) => new ChatRecording(options, request) }
 }
 
+/** Pieces of a stream that are hashed in one go. */
+const CHUNKS_AT_ONCE = 32
+
 class ChatRecording implements Recording {
   readonly headers: readonly string[]
   readonly #options: ChatRecorderOptions
@@ -142,6 +145,8 @@ class ChatRecording implements Recording {
   #members: readonly RequestMember[] | null = null
   #modelRequested: string | null = null
   #responseBytes = 0
+  /** Sent and not hashed yet: hashing some pieces together costs less than each by itself. */
+  #unhashed: Buffer[] = []
   #observer: ChatObserver | null = null
 
   constructor(options: ChatRecorderOptions, request: AdmittedRequest) {
@@ -199,9 +204,16 @@ class ChatRecording implements Recording {
   }
 
   sent(chunk: Buffer): void {
-    this.#response ??= createHash('sha256')
-    if (!Buffer.isBuffer(this.#response)) this.#response.update(chunk)
+    this.#unhashed.push(chunk)
     this.#responseBytes += chunk.length
+    if (this.#unhashed.length >= CHUNKS_AT_ONCE) this.#hashSent()
+  }
+
+  #hashSent(): void {
+    if (this.#unhashed.length === 0 || Buffer.isBuffer(this.#response)) return
+    this.#response ??= createHash('sha256')
+    this.#response.update(Buffer.concat(this.#unhashed))
+    this.#unhashed = []
   }
 
   get terminatorInSight(): boolean {
@@ -241,6 +253,7 @@ class ChatRecording implements Recording {
   }
 
   #responseHash(): Buffer {
+    this.#hashSent()
     if (this.#response === null) return EMPTY_HASH
     return Buffer.isBuffer(this.#response) ? this.#response : this.#response.digest()
   }

@@ -11,9 +11,16 @@ const LF = 0x0a
 const CR = 0x0d
 const DATA = Buffer.from('data')
 const COLON = 0x3a
+const OPEN_BRACE = 0x7b
 const SPACE = 0x20
 const DONE = '[DONE]'
 const EMPTY = Buffer.alloc(0)
+
+/**
+ * Whole events that are put aside and then read in one go. A stream brings one every twenty milliseconds or so; to parse
+ * each by itself, with cold caches, costs several times as much as to parse some together.
+ */
+export const EVENTS_AT_ONCE = 32
 
 export interface SseSink {
   /** The data of one dispatched event. */
@@ -29,6 +36,7 @@ export class SseScanner {
   #lastWasCr = false
   #first = true
   #oversize = false
+  #waiting: Buffer[] = []
   #terminator = false
 
   constructor(sink: SseSink, maxLine: number) {
@@ -51,11 +59,11 @@ export class SseScanner {
 
   push(chunk: Buffer): void {
     if (this.#isWholeEvent(chunk)) {
-      this.#data = chunk.toString('utf8', 6, chunk.length - 2)
-      if (this.#data === DONE) this.#terminator = true
-      this.#dispatch()
+      this.#waiting.push(chunk)
+      if (this.#waiting.length >= EVENTS_AT_ONCE) this.flush()
       return
     }
+    this.flush()
     let start = 0
     if (this.#lastWasCr && chunk[0] === LF) start = 1
     if (chunk.length > 0) this.#lastWasCr = false
@@ -74,6 +82,14 @@ export class SseScanner {
     if (start < chunk.length) this.#keep(chunk.subarray(start))
   }
 
+  /** Hands on what was put aside. */
+  flush(): void {
+    if (this.#waiting.length === 0) return
+    const waiting = this.#waiting
+    this.#waiting = []
+    for (const chunk of waiting) this.#sink.onData(chunk.toString('utf8', 6, chunk.length - 2))
+  }
+
   /** The common case, `data: …` and a blank line in one piece, needs no scan line by line. */
   #isWholeEvent(chunk: Buffer): boolean {
     const end = chunk.length - 2
@@ -83,7 +99,12 @@ export class SseScanner {
       chunk[end] === LF &&
       chunk[5] === SPACE &&
       chunk[4] === COLON &&
-      chunk.compare(DATA, 0, 4, 0, 4) === 0 &&
+      // An object: whatever it says, it is not the terminator.
+      chunk[6] === OPEN_BRACE &&
+      chunk[0] === 0x64 &&
+      chunk[1] === 0x61 &&
+      chunk[2] === 0x74 &&
+      chunk[3] === 0x61 &&
       this.#partialBytes === 0 &&
       this.#data === null &&
       !this.#lastWasCr &&

@@ -222,6 +222,7 @@ function contentOfStream(stream: string): ContentSummary {
       65_536,
     )
     for (const part of parts) scanner.push(part)
+    scanner.flush()
     return accumulator.summarize()
   })
   if (whole === undefined) throw new Error('two readings were made')

@@ -10,6 +10,7 @@ function scan(pieces: readonly (Buffer | string)[], maxLine = 1024) {
     scanner.push(typeof piece === 'string' ? Buffer.from(piece) : piece)
     inSight.push(scanner.terminatorInSight)
   }
+  scanner.flush()
   return { events, inSight, oversize: scanner.oversize }
 }
 
