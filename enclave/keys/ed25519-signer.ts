@@ -9,7 +9,7 @@ export interface Ed25519Signer {
   /** 32 bytes. */
   readonly publicKey: Uint8Array
   /** 64 bytes. */
-  sign(message: Uint8Array): Buffer
+  sign(message: Uint8Array): Uint8Array
 }
 
 /** RFC 8410 §7: PKCS #8 of an Ed25519 private key up to its 32 seed bytes. */

@@ -123,8 +123,7 @@ export function createReceiptIssuer(options: IssuerOptions): ReceiptIssuer {
   const saltOf = (receiptId: string): Buffer =>
     createHmac('sha256', keys.storeKey).update(receiptId).digest()
 
-  const sign = (text: ReceiptText): string =>
-    keys.receipt.sign(Buffer.from(text.signed)).toString('hex')
+  const sign = (text: ReceiptText): string => toHex(keys.receipt.sign(Buffer.from(text.signed)))
 
   return {
     admit(request) {
@@ -225,7 +224,7 @@ export function createReceiptIssuer(options: IssuerOptions): ReceiptIssuer {
       }
       return {
         text,
-        signature: keys.legacy.sign(Buffer.from(text)).toString('hex'),
+        signature: toHex(keys.legacy.sign(Buffer.from(text))),
         signingAddress: toHex(keys.legacy.publicKey),
         signingAlgo: algo,
       }

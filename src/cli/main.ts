@@ -7,6 +7,7 @@
 import { Command } from 'commander'
 import { VERSION } from '../version.ts'
 import { composeHash } from './compose-hash.ts'
+import { EXIT } from './exit-codes.ts'
 import { exitWith } from './refusal.ts'
 import { serve } from './serve.ts'
 import type { ServeOptions } from './serve.ts'
@@ -20,6 +21,8 @@ const program = new Command('countersign')
     'Signs every completion of a model server inside a confidential VM, and verifies it.',
   )
   .version(VERSION)
+  // Commands made below inherit it: wrong use is 2, help and version are 0.
+  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : EXIT.usage))
 
 program
   .command('serve')

@@ -7,13 +7,19 @@ import { EXIT } from './exit-codes.ts'
 
 export class Refusal extends Error {
   override readonly name = 'Refusal'
+  readonly exit: number
+  /** @param exit default: the command was used wrongly */
+  constructor(message: string, exit: number = EXIT.usage) {
+    super(message)
+    this.exit = exit
+  }
 }
 
 /** Prints what stopped a command and ends the process. */
 export function exitWith(error: unknown): never {
   if (error instanceof Refusal) {
     process.stderr.write(`${error.message}\n`)
-    process.exit(EXIT.usage)
+    process.exit(error.exit)
   }
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
   process.stderr.write(`${text}\n`)

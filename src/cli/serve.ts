@@ -195,6 +195,11 @@ async function realMachine(config: Config, socket: string): Promise<Machine> {
 
 /** Runs until SIGTERM or SIGINT. */
 export async function serve(options: ServeOptions): Promise<void> {
+  // Before anything is opened that has to be closed again.
+  const stopped = new Promise<void>((resolve) => {
+    process.once('SIGTERM', () => resolve())
+    process.once('SIGINT', () => resolve())
+  })
   // First of all: without something to attest with, nothing else in the configuration matters.
   const socket = options.simulate === true ? null : requireGuestAgent()
   const config = await loadConfig(options)
@@ -225,7 +230,7 @@ export async function serve(options: ServeOptions): Promise<void> {
   if (machine.roots !== null) {
     await writeFile(rootsFile, JSON.stringify(machine.roots), { mode: 0o600 })
     process.stderr.write(
-      `\n*** ${SIMULATION_NOTICE} ***\n    countersign verify ${service.url} --allow-simulated --roots ${rootsFile}\n\n`,
+      `\n*** ${SIMULATION_NOTICE} ***\n    countersign verify http://127.0.0.1:${service.port} --allow-simulated --roots ${rootsFile}\n\n`,
     )
   }
   log.info(
@@ -237,11 +242,7 @@ export async function serve(options: ServeOptions): Promise<void> {
     },
     'listening',
   )
-  await new Promise<void>((resolve) => {
-    const stop = () => resolve()
-    process.once('SIGTERM', stop)
-    process.once('SIGINT', stop)
-  })
+  await stopped
   log.info({}, 'draining')
   await service.close()
   await machine.close()

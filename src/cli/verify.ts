@@ -20,6 +20,7 @@ import { isJsonObject, parseJson } from '../../attestation/protocol/json.ts'
 import type { JsonObject } from '../../attestation/protocol/json.ts'
 import { checkReceipt, readReceiptFiles } from './check-receipt.ts'
 import type { ReceiptOptions } from './check-receipt.ts'
+import { EXIT } from './exit-codes.ts'
 import { formatChecks, printable } from './print-verdict.ts'
 import { MAX_DOCUMENT_BYTES, readBounded } from './read-bounded.ts'
 import { Refusal } from './refusal.ts'
@@ -64,10 +65,10 @@ async function fetchDocument(base: string, nonce: Hex32): Promise<Uint8Array> {
   for await (const chunk of body) {
     if (!Buffer.isBuffer(chunk)) continue
     size += chunk.length
-    if (size > MAX_DOCUMENT_BYTES) throw new Refusal('The answer is too large.')
+    if (size > MAX_DOCUMENT_BYTES) throw new Refusal('The answer is too large.', EXIT.internal)
     chunks.push(chunk)
   }
-  if (statusCode !== 200) throw new Refusal(`The service answered ${statusCode}.`)
+  if (statusCode !== 200) throw new Refusal(`The service answered ${statusCode}.`, EXIT.internal)
   return unwrapDocument(Buffer.concat(chunks))
 }
 
@@ -155,7 +156,7 @@ export async function verify(target: string, options: VerifyOptions): Promise<nu
         : unwrapDocument(await readBounded(target))
   } catch (error) {
     if (error instanceof Refusal) throw error
-    throw new Refusal(`${target} cannot be reached.`)
+    throw new Refusal(`${target} cannot be reached.`, EXIT.internal)
   }
   const at = timeOf(options.at)
   const files = await readReceiptFiles(options)

@@ -62,7 +62,28 @@ export interface VerifiedOptions {
   readonly ownerSecret?: Uint8Array
 }
 
+const OPTIONS: readonly string[] = [
+  ...['policy', 'level', 'onVerdict', 'onFailure', 'otherRequests', 'fetch', 'crypto', 'now'],
+  'ownerSecret',
+]
+
+/** A misspelt option must not silently ask for less than was meant. */
+function checkOptions(options: VerifiedOptions): void {
+  const unknown = Object.keys(options).find((name) => !OPTIONS.includes(name))
+  if (unknown !== undefined) throw new TypeError(`verified() has no option ${unknown}`)
+  const oneOf = (name: 'level' | 'onFailure' | 'otherRequests', values: readonly string[]) => {
+    const value = options[name]
+    if (value !== undefined && !values.includes(value)) {
+      throw new TypeError(`${name} is one of ${values.join(', ')}`)
+    }
+  }
+  oneOf('level', ['bytes', 'content', 'signer'])
+  oneOf('onFailure', ['throw', 'report'])
+  oneOf('otherRequests', ['refuse', 'pass'])
+}
+
 function createClient(options: VerifiedOptions): Client {
+  checkOptions(options)
   const parsed = parsePolicy(options.policy ?? DEFAULT_POLICY)
   if (!parsed.ok) throw new TypeError(`policy: ${parsed.detail}`)
   const { policy } = parsed

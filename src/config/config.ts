@@ -33,11 +33,14 @@ const schema = z.strictObject({
         url: z.string().max(512),
         models: z.array(z.string().min(1).max(256)).max(256).default([]),
       }),
+      'name at least one: --upstream http://127.0.0.1:8000',
     )
-    .min(1, 'name at least one upstream')
+    .min(1, 'name at least one: --upstream http://127.0.0.1:8000')
     .max(64),
   address_key: z.enum(ADDRESS_KEY_SOURCES).optional(),
-  gpu: z.strictObject({ required: z.number().int().min(0).max(MAX_GPUS) }).optional(),
+  gpu: z
+    .strictObject({ required: z.number('a number of GPUs, 0 for none').int().min(0).max(MAX_GPUS) })
+    .optional(),
   doors: z.array(z.enum(DOORS)).default([...DOORS]),
   allow_remote_upstream: z.boolean().default(false),
   limits: z.partialRecord(z.enum(limitNames), limit).default({}),

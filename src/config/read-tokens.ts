@@ -29,6 +29,8 @@ export function readTokens(text: string): TokensResult {
     if (!/^[a-z0-9][a-z0-9._-]{0,63}$/.test(name)) {
       return { ok: false, problem: `${where}: the name is not a short lower-case name` }
     }
+    if (token === '')
+      return { ok: false, problem: `${where}: write name:token or name:token:relay` }
     if (token.length < MIN_TOKEN || !/^[\x21-\x7e]+$/.test(token)) {
       return {
         ok: false,
@@ -46,7 +48,7 @@ export function readTokens(text: string): TokensResult {
       return { ok: false, problem: `${where}: the same name stands with and without relay` }
     }
     const tokenHash = createHash('sha256').update(token).digest()
-    if (principals.some((principal) => principal.tokenHash.equals(tokenHash))) {
+    if (principals.some((principal) => tokenHash.equals(principal.tokenHash))) {
       return { ok: false, problem: `${where}: another entry has the same token` }
     }
     principals.push({ name, relay: kind === 'relay', tokenHash })

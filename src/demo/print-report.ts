@@ -7,7 +7,8 @@ import { formatChecks } from '../cli/print-verdict.ts'
 import type { DemoReport, DemoStage } from './drive-demo.ts'
 import { DEFAULT_DEMO_MODEL } from './model/start-demo-model.ts'
 
-export function printReport(report: DemoReport, stage: DemoStage): void {
+/** @param serving the servers stay up, so that there is something to try next */
+export function printReport(report: DemoReport, stage: DemoStage, serving: boolean): void {
   const line = (text = '') => process.stdout.write(`${text}\n`)
   line('Answers, and the level at which each was verified')
   for (const { name, verdict, expected, ok } of report.answers) {
@@ -24,6 +25,7 @@ export function printReport(report: DemoReport, stage: DemoStage): void {
   line('\nAttestation of the sidecar')
   line(formatChecks(report.attestation.checks))
   line(`\n${report.attestation.sentence}`)
+  if (!serving) return
   const { service, broker, token } = stage
   const body = JSON.stringify({
     model: DEFAULT_DEMO_MODEL,

@@ -79,7 +79,7 @@ export async function runDemo(options: DemoOptions): Promise<number> {
     await service.ready
     const report = await driveDemo(stage)
     if (options.json === true) process.stdout.write(`${JSON.stringify(report, null, 2)}\n`)
-    else printReport(report, stage)
+    else printReport(report, stage, options.once !== true)
     if (options.once === true) return report.ok ? EXIT.accepted : EXIT.internal
     if (options.json !== true) process.stdout.write('\nServing until Ctrl-C.\n')
     await new Promise<void>((resolve) => {

@@ -16,7 +16,7 @@ export interface Principal {
 
 export interface PrincipalConfig extends Principal {
   /** SHA-256 of the token, 32 bytes. */
-  readonly tokenHash: Buffer
+  readonly tokenHash: Uint8Array
 }
 
 /** Length of an Authorization header that is looked at. */

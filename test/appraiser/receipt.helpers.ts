@@ -1,3 +1,4 @@
+import { toHex } from '../../attestation/protocol/hex.ts'
 import { requestMembers } from '../../attestation/protocol/request-members.ts'
 import { createHash, randomBytes } from 'node:crypto'
 import { verifyReceipt } from '../../attestation/appraiser/receipt/verify-receipt.ts'
@@ -134,7 +135,7 @@ export function resign(
   const events = top['event_log'] as Record<string, unknown>[]
   change(top, events.at(-1) ?? {})
   delete top['signature']
-  const signature = world.keys.receipt.sign(Buffer.from(canonicalize(top))).toString('hex')
+  const signature = toHex(world.keys.receipt.sign(Buffer.from(canonicalize(top))))
   return canonicalize({ ...top, signature })
 }
 

@@ -261,3 +261,13 @@ describe('attestation', () => {
     expect(() => verified({ policy: { allowSimulatd: true } as object })).toThrow(TypeError)
   })
 })
+
+test.each([
+  ['a misspelt option', { levle: 'bytes' }],
+  ['a misspelt level', { level: 'byte' }],
+  ['no level at all', { level: 'none' }],
+  ['a misspelt reaction', { onFailure: 'warn' }],
+  ['a misspelt member of the policy', { policy: { allowSimulate: true } }],
+])('refuses %s instead of checking less than was meant', (_name, options) => {
+  expect(() => verified(options as object)).toThrow(TypeError)
+})

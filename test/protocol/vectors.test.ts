@@ -169,8 +169,8 @@ const FAMILIES: Readonly<Record<string, (input: Json, expected: Json) => unknown
     return {
       public_key: toHex(signer.publicKey),
       signed_text: text.signed,
-      signature: signature.toString('hex'),
-      document: text.withSignature(signature.toString('hex')),
+      signature: toHex(signature),
+      document: text.withSignature(toHex(signature)),
     }
   },
 
@@ -201,7 +201,7 @@ const FAMILIES: Readonly<Record<string, (input: Json, expected: Json) => unknown
     const signer = createEd25519Signer(Buffer.from(String(ed25519_seed), 'hex'))
     return {
       public_key: toHex(signer.publicKey),
-      signature: signer.sign(Buffer.from(String(text))).toString('hex'),
+      signature: toHex(signer.sign(Buffer.from(String(text)))),
     }
   },
 }
