@@ -18,9 +18,11 @@ import { createServiceState } from '../../dist/src/service/state.js'
 const [kind, upstreamUrl, token] = process.argv.slice(2)
 const now = () => Math.floor(Date.now() / 1000)
 
+const address = createEphemeralAddressKey(nodeCrypto)
+let keys = null
+
 function signedRecorder() {
-  const address = createEphemeralAddressKey(nodeCrypto)
-  const keys = createBootKeys({
+  keys = createBootKeys({
     now: now(),
     subject: null,
     simulated: true,
@@ -64,7 +66,25 @@ const server = createServer({
 })
 const delay = monitorEventLoopDelay({ resolution: 10 })
 delay.enable()
+// What the two signatures of an answer cost here and now, over messages as long as real ones.
+function signaturesUs() {
+  const receipt = Buffer.alloc(2200, 65)
+  const text = `${'a'.repeat(64)}:${'b'.repeat(64)}`
+  const before = process.cpuUsage()
+  const times = 1000
+  for (let i = 0; i < times; i++) {
+    keys.receipt.sign(receipt)
+    address.signText(text)
+  }
+  const { user, system } = process.cpuUsage(before)
+  return (user + system) / times
+}
+
 process.on('message', (message) => {
+  if (message === 'signatures') {
+    process.send({ signaturesUs: signaturesUs() })
+    return
+  }
   if (message === 'reset') delay.reset()
   const { user, system } = process.cpuUsage()
   process.send({ cpuUs: user + system, loopDelayP99Ms: delay.percentile(99) / 1e6 })

@@ -119,6 +119,7 @@ try {
   for (const name of names) {
     for (let i = 0; i < 1500; i++) await one(arms[name].buffered, REQUEST)
   }
+  const signatures = []
   for (let round = 0; round < ROUNDS; round++) {
     for (const name of shuffled(names))
       results[name].seq.push(await sequential(arms[name].buffered))
@@ -128,6 +129,8 @@ try {
     for (const name of shuffled(names)) {
       results[name].stream.push(await streams(arms[name].streamed, arms[name].children[1]))
     }
+    const { signaturesUs } = await ask(arms.signed.children[0], 'signatures')
+    signatures.push(signaturesUs)
     process.stderr.write(`round ${round + 1}/${ROUNDS}\n`)
   }
   const of = (name, part, field) => results[name][part].map((result) => result[field])
@@ -159,6 +162,7 @@ try {
       median(of('signed', 'load', 'cpuUs')),
     ],
     ['CPU more a request than the unsigned relay, µs', cpuMore],
+    ['the two signatures of an answer alone, by themselves, µs', median(signatures)],
     [
       '64 streams x 50/s, CPU a chunk, µs: unsigned / Countersign',
       median(of('unsigned', 'stream', 'cpuPerChunk')),

@@ -66,7 +66,10 @@ function root(): string {
 
 type Verdict = ReadonlyMap<string, string>
 function check(files: Readonly<Record<string, string>>, ...flags: readonly string[]): Verdict {
-  const args = Object.entries(files).flatMap(([name, value]) => [`--${name}`, value])
+  const args = Object.entries(files).map(
+    // In one word: a challenge may begin with a dash.
+    ([name, value]) => `--${name}=${value}`,
+  )
   const run = spawnSync('python3', [CHECKER, ...args, ...flags, '--json', '--allow-simulated'], {
     encoding: 'utf8',
   })
