@@ -81,7 +81,7 @@ const REASONS: Readonly<Record<string, string>> = {
     'one list of steps in order of dependence: what a receipt proves is read from the top to the bottom',
   'test/appraiser/document.test.ts':
     'one catalogue of forged documents over one genuine document, which is costly to make',
-  'src/relay/relay-chat.ts':
+  'src/relay/exchange.ts':
     'one exchange is one state machine; its endings have to be read together to see that each settles once',
   'attestation/protocol/chat-content.ts':
     'one accumulator for streamed and buffered answers; two files could come to differ in what they digest',

@@ -102,6 +102,7 @@ describe('a client that does not read', () => {
     const first = post(chatBody('first'))
     const second = await post(chatBody('second'))
     expect(second.status).toBe(429)
+    expect(Number(second.headers.get('retry-after'))).toBeGreaterThan(0)
     expect(await codeOf(second)).toBe('overloaded')
     release()
     expect((await first).status).toBe(200)

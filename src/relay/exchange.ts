@@ -1,0 +1,352 @@
+/**
+ * One exchange with the upstream, from dispatch to settlement.
+ *
+ * @module
+ */
+import { randomUUID } from 'node:crypto'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { promisify } from 'node:util'
+import { brotliDecompress, gunzip, inflate } from 'node:zlib'
+import type { Dispatcher } from 'undici'
+import type { Outcome } from '../../attestation/protocol/record.ts'
+import { errorBody, errorSpec } from '../errors.ts'
+import type { ServiceErrorCode } from '../errors.ts'
+import type { Limits } from '../limits.ts'
+import type { ByteBudget } from './byte-budget.ts'
+import type { Recorder, Recording } from './chat-recorder.ts'
+import { afterSettling, cut, leaveWhenWritten } from './ending.ts'
+import type { Body } from './read-body.ts'
+import type { Upstream, Upstreams } from './upstreams.ts'
+
+/**
+ * Milliseconds that the upstream gets to end a stream whose `[DONE]` has been read. The terminator is held back that long
+ * at most: what follows it belongs to the bytes that are signed.
+ */
+export const TERMINATOR_GRACE_MS = 250
+
+const DECODERS = {
+  gzip: promisify(gunzip),
+  deflate: promisify(inflate),
+  br: promisify(brotliDecompress),
+} as const
+
+export interface RelayOptions {
+  readonly upstreams: Upstreams
+  readonly recorder: Recorder
+  readonly limits: Limits
+  /** Memory that all request bodies share. */
+  readonly budget: ByteBudget
+  /** Sent with every answer, names and values in turn. */
+  readonly headers: readonly string[]
+}
+
+export interface ChatRequest {
+  readonly req: IncomingMessage
+  readonly res: ServerResponse
+  readonly principal: { readonly name: string; readonly relay: boolean }
+  /** Canonical spelling, e.g. `/v1/chat/completions`. */
+  readonly endpoint: string
+  /** With the leading `?`, or empty. */
+  readonly query: string
+  /** Called when the answer has left or its connection is gone. */
+  readonly done: () => void
+}
+
+/** The exchange with the upstream, from dispatch to settlement. */
+export class Exchange implements Dispatcher.DispatchHandler {
+  readonly #options: RelayOptions
+  readonly #request: ChatRequest
+  readonly #recording: Recording
+  readonly #upstream: Upstream
+  #controller: Dispatcher.DispatchController | null = null
+  #settled = false
+  /** Nothing more comes from upstream, so there is nothing to abort. */
+  #upstreamDone = false
+  #streaming = false
+  #status = 0
+  #contentType = ''
+  #encoding = ''
+  /** Seconds; of errors of our own that pass. */
+  #retryAfter: number | null = null
+  /** Buffered answers are collected; of a stream, the piece with the terminator is held back here. */
+  #held: Buffer[] = []
+  #heldBytes = 0
+  #grace: NodeJS.Timeout | null = null
+  /** Runs while the client takes nothing of a stream. */
+  #stall: NodeJS.Timeout | null = null
+  /** Runs while the request waits for a connection. */
+  #queued: NodeJS.Timeout | null = null
+  /** undici began to write the request. */
+  #forwarded = false
+  readonly #body: Body
+  #leaveUpstream: () => void = () => {}
+
+  constructor(
+    options: RelayOptions,
+    request: ChatRequest,
+    recording: Recording,
+    upstream: Upstream,
+    body: Body,
+  ) {
+    this.#options = options
+    this.#request = request
+    this.#recording = recording
+    this.#upstream = upstream
+    this.#body = body
+  }
+
+  start(body: Buffer): void {
+    const { res } = this.#request
+    if (res.closed) {
+      this.#onClientClose()
+      return
+    }
+    res.on('close', this.#onClientClose)
+    res.on('drain', this.#onDrain)
+    let entered = false
+    this.#leaveUpstream = this.#upstream.slots.take(() => {
+      entered = true
+      if (this.#queued !== null) clearTimeout(this.#queued)
+      this.#dispatch(body)
+    })
+    // What failed at once has left already, before there was anything to leave by.
+    if (this.#settled) this.#leaveUpstream()
+    if (entered) return
+    this.#queued = setTimeout(
+      () => this.#fail('overloaded', 'refused'),
+      this.#options.limits.queueMs,
+    )
+  }
+
+  #dispatch(body: Buffer): void {
+    const { req, endpoint, query } = this.#request
+    this.#upstream.pool.dispatch(
+      {
+        path: endpoint + query,
+        method: 'POST',
+        headers: [
+          // The body has been read as JSON, whatever somebody on the way says it is.
+          'content-type',
+          'application/json',
+          'accept',
+          req.headers.accept ?? '*/*',
+          'x-request-id',
+          randomUUID(),
+        ],
+        body,
+      },
+      this,
+    )
+    this.#recording.digestRequest()
+  }
+
+  readonly #onClientClose = () => {
+    if (!this.#settled) this.#finish('downstream_closed', { whole: false })
+  }
+
+  /** The client takes nothing any more: what was written to it will not leave, so there is nothing to wait for. */
+  readonly #onStall = () => {
+    this.#onClientClose()
+    this.#request.res.destroy()
+  }
+
+  readonly #onDrain = () => {
+    if (this.#stall !== null) clearTimeout(this.#stall)
+    this.#stall = null
+    this.#controller?.resume()
+  }
+
+  // — undici's side ————————————————————————————————————————————————————————————————————————————————————————————————
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller
+    this.#forwarded = true
+    // The client left while the request waited for a connection.
+    if (this.#settled) controller.abort(new Error('settled'))
+  }
+
+  onResponseStart(
+    controller: Dispatcher.DispatchController,
+    status: number,
+    headers: Record<string, string | string[] | undefined>,
+  ): void {
+    this.#controller = controller
+    if (this.#settled || status < 200) return
+    this.#status = status
+    this.#contentType = single(headers['content-type'])
+    this.#encoding = single(headers['content-encoding']).toLowerCase()
+    if (status >= 300 && status < 400) {
+      // A redirect would move the request to a place that nobody configured.
+      this.#fail('upstream_invalid', 'upstream_error')
+      return
+    }
+    this.#streaming = this.#contentType.toLowerCase().startsWith('text/event-stream')
+    if (!this.#streaming) return
+    const { res } = this.#request
+    res.writeHead(status, this.#headers())
+    res.flushHeaders()
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#settled) return
+    if (!this.#streaming) {
+      this.#held.push(chunk)
+      this.#heldBytes += chunk.length
+      if (this.#heldBytes > this.#options.limits.bufferedResponseBytes) {
+        this.#fail('upstream_invalid', 'upstream_error')
+      }
+      return
+    }
+    this.#recording.look(chunk)
+    if (this.#held.length > 0 || this.#recording.terminatorInSight) {
+      this.#held.push(chunk)
+      this.#grace ??= setTimeout(() => this.#endGrace(), TERMINATOR_GRACE_MS)
+      return
+    }
+    this.#recording.sent(chunk)
+    if (this.#request.res.write(chunk)) return
+    controller.pause()
+    this.#stall ??= setTimeout(this.#onStall, this.#options.limits.clientStallMs)
+  }
+
+  onResponseEnd(): void {
+    this.#upstreamDone = true
+    if (this.#settled) return
+    if (this.#streaming) this.#endStream()
+    else void this.#endBuffered()
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    this.#upstreamDone = true
+    if (this.#settled) return
+    const code = 'code' in error ? error.code : undefined
+    const timedOut = code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT'
+    const answered = this.#status !== 0
+    if (this.#streaming && this.#recording.complete) {
+      // The answer is whole by its own terminator; only the connection did not end as HTTP wants.
+      this.#endStream()
+    } else if (this.#streaming) {
+      this.#finish(timedOut ? 'timeout' : 'upstream_reset', { whole: false })
+    } else if (timedOut) {
+      this.#fail('upstream_timeout', 'timeout')
+    } else if (answered || code === 'UND_ERR_SOCKET' || code === 'ECONNRESET') {
+      this.#fail('upstream_reset', 'upstream_reset')
+    } else {
+      this.#fail('upstream_unreachable', 'upstream_error')
+    }
+  }
+
+  // — endings ——————————————————————————————————————————————————————————————————————————————————————————————————————
+
+  #headers(): string[] {
+    const out = [...this.#options.headers, ...this.#recording.headers]
+    if (this.#contentType !== '') out.push('Content-Type', this.#contentType)
+    if (this.#encoding !== '') out.push('Content-Encoding', this.#encoding)
+    if (this.#retryAfter !== null) out.push('Retry-After', String(this.#retryAfter))
+    if (this.#streaming) out.push('Cache-Control', 'no-cache', 'X-Accel-Buffering', 'no')
+    return out
+  }
+
+  /** The upstream neither ended nor broke off: what was held is the end if the answer is complete, else it is a cut. */
+  #endGrace(): void {
+    if (this.#recording.complete) this.#endStream()
+    else this.#finish('upstream_error', { whole: false })
+  }
+
+  #endStream(): void {
+    if (this.#settled) return
+    for (const chunk of this.#held) this.#recording.sent(chunk)
+    const ok = this.#status < 300
+    this.#finish(ok && this.#recording.complete ? 'complete' : 'upstream_error', { whole: true })
+  }
+
+  async #endBuffered(): Promise<void> {
+    const body = this.#held.length === 1 ? this.#held[0] : Buffer.concat(this.#held)
+    if (body === undefined) return
+    let decoded: Buffer | null = body
+    if (this.#encoding !== '' && this.#encoding !== 'identity') {
+      decoded = await this.#decode(body)
+      if (this.#settled) return
+    }
+    this.#recording.buffered(body, decoded)
+    const ok = this.#status < 300
+    this.#held = [body]
+    this.#finish(ok && this.#recording.complete ? 'complete' : 'upstream_error', { whole: true })
+  }
+
+  async #decode(body: Buffer): Promise<Buffer | null> {
+    const encoding = this.#encoding
+    if (encoding !== 'gzip' && encoding !== 'deflate' && encoding !== 'br') return null
+    const { bufferedResponseBytes } = this.#options.limits
+    try {
+      return await DECODERS[encoding](body, { maxOutputLength: bufferedResponseBytes })
+    } catch {
+      return null
+    }
+  }
+
+  /** Answers with an error of our own; only before anything was written. */
+  #fail(code: ServiceErrorCode, outcome: Outcome): void {
+    const body = Buffer.from(errorBody(code))
+    this.#held = [body]
+    this.#streaming = false
+    this.#encoding = ''
+    this.#contentType = 'application/json'
+    const { status, retryAfter } = errorSpec(code)
+    this.#status = status
+    this.#retryAfter = retryAfter ?? null
+    this.#recording.buffered(body, null)
+    this.#finish(outcome, { whole: true })
+  }
+
+  /** The one place where an exchange ends. */
+  #finish(outcome: Outcome, { whole }: { readonly whole: boolean }): void {
+    if (this.#settled) return
+    this.#settled = true
+    for (const timer of [this.#grace, this.#stall, this.#queued]) {
+      if (timer !== null) clearTimeout(timer)
+    }
+    const { res, done } = this.#request
+    res.off('close', this.#onClientClose)
+    res.off('drain', this.#onDrain)
+    if (!this.#upstreamDone) this.#controller?.abort(new Error('settled'))
+    this.#leaveUpstream()
+    this.#body.release()
+    const settled = this.#recording.settle({
+      outcome,
+      status: outcome === 'downstream_closed' ? this.#status || 499 : this.#status,
+      backend: this.#forwarded ? this.#upstream.name : null,
+      forwarded: this.#forwarded,
+      whole,
+    })
+    void afterSettling(
+      settled,
+      () => {
+        if (whole) this.#writeLast()
+        else cut(res)
+        leaveWhenWritten(res, this.#options.limits, done)
+      },
+      () => {
+        res.destroy()
+        done()
+      },
+    )
+  }
+
+  #writeLast(): void {
+    const { res } = this.#request
+    const last = this.#held.length === 1 ? this.#held[0] : Buffer.concat(this.#held)
+    if (!this.#streaming) {
+      const headers = this.#headers()
+      headers.push('Content-Length', String(last?.length ?? 0))
+      res.writeHead(this.#status, headers)
+    }
+    res.end(last)
+  }
+}
+
+/** The first value of a header; empty where there is none, or where it could not be sent on. */
+function single(value: string | string[] | undefined): string {
+  const text = (Array.isArray(value) ? value[0] : value) ?? ''
+  return /^[\x20-\x7e]*$/.test(text) ? text : ''
+}
