@@ -10,6 +10,9 @@ export { CHECK_CODES } from './codes.ts'
 export { unwrapDocument } from './document/parse-document.ts'
 export { GPU_RUNGS } from './gpu/gpu-ladder.ts'
 export { DEFAULT_POLICY, parsePolicy } from './policy.ts'
+export { appraiseQuote } from './quote/appraise-quote.ts'
+export { DEFAULT_TDX_POLICY } from './quote/tdx-policy.ts'
+export { parseCollateral, readCollateral } from '../protocol/dcap-collateral.ts'
 export { verifyLegacySignature } from './receipt/verify-legacy.ts'
 export { RECEIPT_LEVELS, verifyReceipt } from './receipt/verify-receipt.ts'
 export { VERDICT_EXIT_CODES } from './verdict.ts'
@@ -22,6 +25,16 @@ export type { Appraisal, AppraisalOptions, TrustedKeyset } from './appraise-docu
 export type { Check, CheckStatus } from './check.ts'
 export type { CheckCode, CodeFamily } from './codes.ts'
 export type { AppraisalPolicy, PolicyResult } from './policy.ts'
+export type {
+  QuoteAppraisal,
+  QuoteInput,
+  TcbLevelVerdict,
+  TcbVerdict,
+} from './quote/appraise-quote.ts'
+export type { Quote } from './quote/parse-quote.ts'
+export type { TcbStatus } from './quote/tcb-status.ts'
+export type { ImageReference, MrConfigIdKind, TdxPolicy } from './quote/tdx-policy.ts'
+export type { CollateralResult, DcapCollateral } from '../protocol/dcap-collateral.ts'
 export type {
   LegacyOptions,
   LegacyRung,

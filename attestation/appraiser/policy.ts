@@ -6,6 +6,8 @@
 import { isJsonObject } from '../protocol/json.ts'
 import { toHex } from '../protocol/hex.ts'
 import { NVIDIA_DEVICE_ROOT_SHA256 } from './gpu/verify-gpu-evidence.ts'
+import { DEFAULT_TDX_POLICY, tdxPolicyFault } from './quote/tdx-policy.ts'
+import type { TdxPolicy } from './quote/tdx-policy.ts'
 import { INTEL_SGX_ROOT_SHA256 } from './quote/verify-quote.ts'
 
 /** Entries of one list in a policy, and the length of one. */
@@ -27,6 +29,12 @@ export interface AppraisalPolicy {
   readonly kmsRoots: readonly string[]
   /** SHA-256 of accepted compose texts, lower-case hex; null: any, which is then said. */
   readonly composeHashes: readonly string[] | null
+  /** Accepted app ids of the event log, 20 bytes in lower-case hex; null: any. */
+  readonly appIds: readonly string[] | null
+  /** Accepted ids of the key provider in the event log, lower-case hex; null: any. */
+  readonly keyProviderIds: readonly string[] | null
+  /** What is accepted of platform, TDX module, quoting enclave and TD. */
+  readonly tdx: TdxPolicy
   /** Seconds between the document's time and the end of its keyset. */
   readonly maxKeysetLifetimeS: number
   /** Age of a document in seconds, where a nonce was given and where not. */
@@ -56,6 +64,9 @@ export const DEFAULT_POLICY: AppraisalPolicy = Object.freeze({
   nvidiaRoots: Object.freeze([toHex(NVIDIA_DEVICE_ROOT_SHA256)]),
   kmsRoots: Object.freeze([]),
   composeHashes: null,
+  appIds: null,
+  keyProviderIds: null,
+  tdx: DEFAULT_TDX_POLICY,
   maxKeysetLifetimeS: 92 * 24 * 3600,
   maxAgeWithNonceS: 600,
   maxAgeS: 3600,
@@ -75,6 +86,8 @@ export type PolicyResult =
   | { readonly ok: false; readonly detail: string }
 
 const SHA256_HEX = /^[0-9a-f]{64}$/
+const APP_ID_HEX = /^[0-9a-f]{40}$/
+const ANY_HEX = /^(?:[0-9a-f]{2})+$/
 const POINT_HEX = /^0[23][0-9a-f]{64}$/
 const CHECK_ID = /^[a-z0-9_*]+(?:\.[a-z0-9_*]+)*$/
 const ANY_TEXT = /^[^]+$/
@@ -104,6 +117,9 @@ const READERS: Readonly<Record<keyof AppraisalPolicy, (value: unknown) => boolea
   nvidiaRoots: (value) => isTexts(value, SHA256_HEX),
   kmsRoots: (value) => isTexts(value, POINT_HEX),
   composeHashes: (value) => value === null || isTexts(value, SHA256_HEX),
+  appIds: (value) => value === null || isTexts(value, APP_ID_HEX),
+  keyProviderIds: (value) => value === null || isTexts(value, ANY_HEX),
+  tdx: (value) => tdxPolicyFault(value) === null,
   maxKeysetLifetimeS: isSeconds,
   maxAgeWithNonceS: isSeconds,
   maxAgeS: isSeconds,
@@ -128,9 +144,18 @@ export function parsePolicy(value: unknown): PolicyResult {
   if (!isJsonObject(value)) return { ok: false, detail: 'the policy is not an object' }
   for (const [name, member] of Object.entries(value)) {
     if (!isPolicyMember(name)) return { ok: false, detail: `unknown member ${name}` }
+    if (name === 'tdx') {
+      const fault = tdxPolicyFault(member)
+      if (fault !== null) return { ok: false, detail: fault }
+    }
     if (!READERS[name](member)) return { ok: false, detail: `${name} is malformed` }
   }
   // A copy of what was just checked, so that nobody can change the policy in force afterwards.
-  const given = JSON.parse(JSON.stringify(value)) as Partial<AppraisalPolicy>
-  return { ok: true, policy: Object.freeze({ ...DEFAULT_POLICY, ...given }) }
+  const { tdx, ...given } = JSON.parse(JSON.stringify(value)) as Partial<AppraisalPolicy>
+  const policy = {
+    ...DEFAULT_POLICY,
+    ...given,
+    tdx: Object.freeze({ ...DEFAULT_TDX_POLICY, ...tdx }),
+  }
+  return { ok: true, policy: Object.freeze(policy) }
 }

@@ -7,6 +7,7 @@
  */
 import { createHash, generateKeyPairSync, randomBytes, sign } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
+import type { DcapCollateral } from '../../protocol/dcap-collateral.ts'
 import { buildCertificate, toPem } from '../x509/build-certificate.ts'
 import type { CertificateExtension, KeyUsage } from '../x509/build-certificate.ts'
 import { buildRevocationList } from '../x509/build-revocation-list.ts'
@@ -24,28 +25,6 @@ import {
 } from './simulated-platform.ts'
 import type { SimulatedPlatform } from './simulated-platform.ts'
 
-/** Everything a DCAP verifier needs beside the quote; member names as in dcap-qvl's QuoteCollateralV3. */
-export interface SimulatedCollateral {
-  /** PEM: Platform CA, root. */
-  readonly pck_crl_issuer_chain: string
-  /** Lower-case hex of DER. */
-  readonly root_ca_crl: string
-  /** Lower-case hex of DER. */
-  readonly pck_crl: string
-  /** PEM: TCB signer, root. */
-  readonly tcb_info_issuer_chain: string
-  /** The exact text that is signed. */
-  readonly tcb_info: string
-  /** Lower-case hex of r ‖ s, 64 bytes. */
-  readonly tcb_info_signature: string
-  /** PEM: TCB signer, root. */
-  readonly qe_identity_issuer_chain: string
-  /** The exact text that is signed. */
-  readonly qe_identity: string
-  /** Lower-case hex of r ‖ s, 64 bytes. */
-  readonly qe_identity_signature: string
-}
-
 export interface IntelPki {
   /** DER of the marked root. */
   readonly root: Uint8Array
@@ -53,7 +32,7 @@ export interface IntelPki {
   readonly rootSha256: Uint8Array
   /** PEM: PCK certificate, Platform CA, root; travels inside each quote. */
   readonly pckChain: string
-  readonly collateral: SimulatedCollateral
+  readonly collateral: DcapCollateral
   readonly platform: SimulatedPlatform
   /** Signs QE reports. Private, P-256. */
   readonly pckKey: KeyObject
@@ -175,7 +154,7 @@ interface Issuers {
   readonly signer: Issued
 }
 
-function createCollateral(options: IntelPkiOptions, issuers: Issuers): SimulatedCollateral {
+function createCollateral(options: IntelPkiOptions, issuers: Issuers): DcapCollateral {
   const { root, platformCa, pck, signer } = issuers
   const days = options.collateralDays ?? DEFAULT_COLLATERAL_DAYS
   const issueDate = new Date(options.now.getTime() - ISSUED_BEFORE_MS)
