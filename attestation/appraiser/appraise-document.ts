@@ -5,32 +5,27 @@
  * @module
  */
 import type { CryptoPort } from '../crypto/port.ts'
-import { fromHex, toHex } from '../protocol/hex.ts'
+import { fromHex } from '../protocol/hex.ts'
 import type { Hex32, Sha256Digest } from '../protocol/hex.ts'
 import type { JsonObject } from '../protocol/json.ts'
 import type { Keyset } from '../protocol/keyset.ts'
-import { fail, info, pass, skip } from './check.ts'
+import { fail, info, pass } from './check.ts'
 import type { Check } from './check.ts'
 import { parseDocument } from './document/parse-document.ts'
 import type { AttestationDocument } from './document/parse-document.ts'
 import { readConfig } from './document/read-config.ts'
 import type { ReadConfig } from './document/read-config.ts'
 import { verifyAddressKey } from './document/verify-address-key.ts'
-import {
-  composeAcceptedCheck,
-  readChains,
-  simulationCheck,
-  upstreamsCheck,
-} from './document/verify-config.ts'
+import { readChains, simulationCheck, upstreamsCheck } from './document/verify-config.ts'
 import type { EvidenceChains } from './document/verify-config.ts'
 import { verifyKeyset } from './document/verify-keyset.ts'
 import { verifyStatement } from './document/verify-statement.ts'
-import { verifyCompose } from './eventlog/verify-compose.ts'
-import { replayEventLog } from './eventlog/replay-event-log.ts'
-import type { SystemIdentity } from './eventlog/read-system-events.ts'
+import { appraiseEventLog } from './eventlog/appraise-event-log.ts'
+import { verifySystemPolicy } from './eventlog/verify-system-policy.ts'
 import { GPU_RUNGS, gpuRung, readGpuFacts } from './gpu/gpu-ladder.ts'
 import { verifyGpuEvidence } from './gpu/verify-gpu-evidence.ts'
 import type { AppraisalPolicy } from './policy.ts'
+import { isGenuine, onlyIfGenuine } from './quote/only-if-genuine.ts'
 import { parseQuote } from './quote/parse-quote.ts'
 import type { Quote } from './quote/parse-quote.ts'
 import { verifyQuote } from './quote/verify-quote.ts'
@@ -107,8 +102,6 @@ export const CORE_GPU_CHECKS: readonly string[] = Object.freeze([
   'gpu.*.signature',
 ])
 
-const GENUINE = ['quote.pck_chain', 'quote.qe_report', 'quote.qe_binding', 'quote.signature']
-
 const PROVES = {
   structure: 'The document can be read in one way only.',
   config: 'The configuration says what the appraisal needs to know.',
@@ -119,16 +112,6 @@ const PROVES = {
 
 function passed(checks: readonly Check[], id: string): boolean {
   return checks.some((check) => check.id === id && check.status === 'pass')
-}
-
-/** A match with registers or report data that nobody signed proves nothing, so it must not read as a pass. */
-function onlyIfGenuine(checks: readonly Check[], genuine: boolean): Check[] {
-  if (genuine) return [...checks]
-  return checks.map((check) =>
-    check.status === 'pass'
-      ? skip(check.id, 'depends_on_failed', check.proves, 'the quote is not genuine')
-      : check,
-  )
 }
 
 function quoteOf(document: AttestationDocument): { check: Check; quote: Quote | null } {
@@ -153,17 +136,6 @@ function rootsOf(
   if (!policy.allowSimulated || policy.simulatedRoots !== 'any') return roots
   const own = chains.flatMap((chain) => chain.filter(isSimulatedRoot))
   return [...roots, ...own.map(({ der }) => crypto.sha256(der))]
-}
-
-function eventLogChecks(
-  document: AttestationDocument,
-  quote: Quote,
-  crypto: CryptoPort,
-): { checks: Check[]; system: SystemIdentity | null } {
-  const { checks, system } = replayEventLog(document.eventLog, quote.rtmrs, crypto)
-  if (system === null) return { checks, system }
-  const compose = verifyCompose(document.appCompose, system.composeHash, quote.mrConfigId, crypto)
-  return { checks: [...checks, ...compose], system }
 }
 
 function gpuChecks(
@@ -221,11 +193,12 @@ function judge(document: AttestationDocument, options: AppraisalOptions): Apprai
       }),
     )
   }
-  const genuine = GENUINE.every((id) => passed(checks, id))
-  const log = quote === null ? null : eventLogChecks(document, quote, crypto)
-  checks.push(...onlyIfGenuine(log?.checks ?? [], genuine))
-  const system = genuine ? (log?.system ?? null) : null
-  checks.push(composeAcceptedCheck(system === null ? null : toHex(system.composeHash), policy))
+  const genuine = isGenuine(checks)
+  const log =
+    quote === null
+      ? { checks: verifySystemPolicy(null, policy), system: null }
+      : appraiseEventLog(document, quote, { crypto, policy, images: null, genuine })
+  checks.push(...log.checks)
 
   const statement = verifyStatement(document, quote, config, { crypto, at, asOf, nonce, policy })
   checks.push(...onlyIfGenuine(statement.checks, genuine))
@@ -234,7 +207,7 @@ function judge(document: AttestationDocument, options: AppraisalOptions): Apprai
   checks.push(...keyset.checks)
   checks.push(upstreamsCheck(config, policy))
   checks.push(...gpuChecks(document, config, statement.gpuNonce, bound, chains, options))
-  checks.push(...verifyAddressKey(document, system?.appId ?? null, { crypto, policy }))
+  checks.push(...verifyAddressKey(document, log.system, { crypto, policy }))
 
   const required = [...CORE_CHECKS, ...policy.require]
   if (nonce !== null) required.push('statement.nonce')

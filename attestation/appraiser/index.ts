@@ -7,7 +7,9 @@ export { nobleCrypto } from '../crypto/noble.ts'
 export { contentDigest, contentOfChunks, contentOfCompletion } from '../protocol/chat-content.ts'
 export { CORE_CHECKS, CORE_GPU_CHECKS, appraiseDocument } from './appraise-document.ts'
 export { CHECK_CODES } from './codes.ts'
+export { appraiseCustody } from './custody/appraise-custody.ts'
 export { unwrapDocument } from './document/parse-document.ts'
+export { appraiseEventLog } from './eventlog/appraise-event-log.ts'
 export { GPU_RUNGS } from './gpu/gpu-ladder.ts'
 export { DEFAULT_POLICY, parsePolicy } from './policy.ts'
 export { appraiseQuote } from './quote/appraise-quote.ts'
@@ -24,6 +26,14 @@ export type { Outcome, ReceiptRecord } from '../protocol/record.ts'
 export type { Appraisal, AppraisalOptions, TrustedKeyset } from './appraise-document.ts'
 export type { Check, CheckStatus } from './check.ts'
 export type { CheckCode, CodeFamily } from './codes.ts'
+export type { CustodyEvidence, CustodyOptions } from './custody/appraise-custody.ts'
+export type {
+  EventLogAppraisal,
+  EventLogEvidence,
+  EventLogOptions,
+} from './eventlog/appraise-event-log.ts'
+export type { KeyProvider, SystemIdentity } from './eventlog/read-system-events.ts'
+export type { ReferenceRegisters } from './eventlog/verify-vm-config.ts'
 export type { AppraisalPolicy, PolicyResult } from './policy.ts'
 export type {
   QuoteAppraisal,

@@ -1,8 +1,11 @@
 import { computeHmac, getBytes, keccak256, SigningKey, toUtf8Bytes } from 'ethers'
 import { describe, expect, test } from 'vitest'
 import type { Check } from '../../attestation/appraiser/check.ts'
-import { verifyCustody } from '../../attestation/appraiser/custody/verify-custody.ts'
-import type { CustodyEvidence } from '../../attestation/appraiser/custody/verify-custody.ts'
+import { appraiseCustody } from '../../attestation/appraiser/custody/appraise-custody.ts'
+import type {
+  CustodyEvidence,
+  CustodyOptions,
+} from '../../attestation/appraiser/custody/appraise-custody.ts'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
 import { hex, PORTS } from './x509.helpers.ts'
 
@@ -38,15 +41,16 @@ const GOOD: CustodyEvidence = {
   publicKey: compressed(DERIVED),
   purpose: PURPOSE,
   signatureChain: chain(compressed(DERIVED)),
-  appId: APP_ID,
 }
+const SYSTEM = { appId: APP_ID, keyProvider: { name: 'kms', id: '3059' } }
 
 function outcome(
   change: Partial<CustodyEvidence>,
   kmsRoots = [compressed(ROOT)],
   crypto = nodeCrypto,
+  system: CustodyOptions['system'] = SYSTEM,
 ): string {
-  const checks: Check[] = verifyCustody({ ...GOOD, ...change }, { crypto, kmsRoots })
+  const checks: Check[] = appraiseCustody({ ...GOOD, ...change }, { crypto, kmsRoots, system })
   expect(checks.map(({ id }) => id)).toEqual(['custody.app_key', 'custody.kms_root'])
   return checks.map(({ status, code }) => `${status} ${code}`).join(', ')
 }
@@ -67,7 +71,6 @@ describe('GetKey signature chain', () => {
   test.each<[string, Partial<CustodyEvidence>]>([
     ['another key', { publicKey: compressed(key('other')) }],
     ['another purpose', { purpose: 'other' }],
-    ['another app', { appId: new Uint8Array(20) }],
     [
       'another app key in the first signature',
       {
@@ -122,9 +125,27 @@ describe('GetKey signature chain', () => {
     expect(outcome({ signatureChain: [first] })).toBe(absent)
     expect(outcome({ signatureChain: [first, new Uint8Array(0)] })).toBe(absent)
     expect(outcome({}, [])).toBe(absent)
-    expect(outcome({ appId: null })).toBe('skip depends_on_failed, skip depends_on_failed')
-    expect(outcome({ appId: new Uint8Array(32) })).toBe(
-      'skip depends_on_failed, skip depends_on_failed',
+    const skipped = 'skip depends_on_failed, skip depends_on_failed'
+    const of = (system: CustodyOptions['system']): string =>
+      outcome({}, undefined, undefined, system)
+    expect(of(null)).toBe(skipped)
+    expect(of({ ...SYSTEM, appId: new Uint8Array(32) })).toBe(skipped)
+  })
+
+  test('of another app is refused: the app id is the measured one, whatever the chain was issued for', () => {
+    const other = { ...SYSTEM, appId: new Uint8Array(20) }
+    expect(outcome({}, undefined, undefined, other)).toBe(NOT_THIS_ROOT)
+    const theirs = chain(compressed(DERIVED), PURPOSE, new Uint8Array(20))
+    expect(outcome({ signatureChain: theirs })).toBe(NOT_THIS_ROOT)
+  })
+
+  test.each([
+    ['local-sgx', { name: 'local-sgx', id: '00' }],
+    ['none', { name: 'none', id: '' }],
+    ['nobody', null],
+  ])('is refused for a guest that took its keys from %s', (_, keyProvider) => {
+    expect(outcome({}, undefined, undefined, { appId: APP_ID, keyProvider })).toBe(
+      'skip depends_on_failed, fail custody_provider_mismatch',
     )
   })
 })

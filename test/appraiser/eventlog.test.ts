@@ -21,6 +21,7 @@ interface LogEntry {
   event: string
   event_payload: string
   version?: number
+  preimage?: string
 }
 
 const APP_ID = '11'.repeat(20)
@@ -106,6 +107,8 @@ describe('replay', () => {
       instanceId: null,
       keyProvider: { name: 'kms', id: '3059' },
       osImageHash: hex('33'.repeat(32)),
+      gpuPolicyHash: null,
+      initScriptHashes: [],
     })
   })
 
@@ -130,6 +133,39 @@ describe('replay', () => {
     )
     expect(outcome(replay(edit(LOG, 'app-id', { version: 3 })))).toMatch(
       /^structure event_log_unsupported/,
+    )
+  })
+
+  test('a supplied preimage is compared, never hashed in place of name and payload', () => {
+    const canonical = (name: string, payload: string): string =>
+      text(`{"name":"${name}","payload":"${payload}","type":134217729}`)
+    const second = LOG.map((entry) =>
+      entry.imr === 3
+        ? {
+            ...entry,
+            version: 2,
+            digest: digestV2(entry.event, entry.event_payload),
+            preimage: canonical(entry.event, entry.event_payload),
+          }
+        : entry,
+    )
+    expect(outcome(replay(second))).toBe('ok')
+    const other = edit(second, 'compose-hash', {
+      digest: '',
+      preimage: canonical('compose-hash', OTHER_HASH),
+    })
+    expect(outcome(replay(other, second))).toBe(
+      'digests event_preimage_mismatch, system_events depends_on_failed',
+    )
+    // The payload that readers see swapped, with digest and preimage of the true one kept.
+    const swapped = edit(second, 'compose-hash', { event_payload: OTHER_HASH })
+    expect(outcome(replay(swapped, second))).toMatch(/^digests event_digest_mismatch/)
+    const spelled = edit(second, 'app-id', { preimage: text(`{"type":134217729,"name":"app-id"}`) })
+    expect(outcome(replay(spelled, second))).toMatch(/^digests event_preimage_mismatch/)
+    const first = edit(LOG, 'app-id', { preimage: `01000008${text(':app-id:')}${APP_ID}` })
+    expect(outcome(replay(first, LOG))).toBe('ok')
+    expect(outcome(replay(edit(LOG, 'app-id', { preimage: 'x' }), LOG))).toMatch(
+      /^structure event_log_malformed/,
     )
   })
 
@@ -207,13 +243,13 @@ describe('negative corpus of signing proxies', () => {
 })
 
 describe('system events', () => {
-  test.each(['app-id', 'compose-hash', 'instance-id', 'key-provider', 'os-image-hash', 'mr-kms'])(
-    'refuses a second %s before system-ready',
-    (name) => {
-      const twice = [...BOOT, ...SYSTEM, runtime(name, APP_ID), runtime(name, APP_ID), READY]
-      expect(outcome(replay(twice))).toBe('system_events system_event_duplicate')
-    },
-  )
+  test.each([
+    ...['app-id', 'compose-hash', 'instance-id', 'key-provider', 'os-image-hash', 'mr-kms'],
+    ...['system-preparing', 'boot-mr-done', 'storage-fs', 'gpu-policy-hash', 'gpu-attestation'],
+  ])('refuses a second %s before system-ready', (name) => {
+    const twice = [...BOOT, ...SYSTEM, runtime(name, APP_ID), runtime(name, APP_ID), READY]
+    expect(outcome(replay(twice))).toBe('system_events system_event_duplicate')
+  })
 
   test('nothing after system-ready is read as system data', () => {
     const late = [...BOOT, runtime('system-preparing'), READY, ...SYSTEM]
@@ -246,6 +282,11 @@ describe('system events', () => {
     ['compose-hash', ''],
     ['instance-id', '44'.repeat(19)],
     ['os-image-hash', '33'.repeat(33)],
+    ['key-provider', text('{"name":"kms","id":"3059","more":1}')],
+    ['key-provider', text('{"name":"kms","id":"305"}')],
+    ['key-provider', text('{"name":"kms","id":"3059\\u0000"}')],
+    ['key-provider', text('{"name":"kms\\n","id":""}')],
+    ['key-provider', text(`{"name":"kms","id":"${'00'.repeat(4096)}"}`)],
     ['key-provider', text('kms')],
     ['key-provider', text('["kms"]')],
     ['key-provider', text('{"name":"kms"}')],
@@ -254,6 +295,26 @@ describe('system events', () => {
   ])('refuses a malformed %s (%s)', (name, payload) => {
     const log = LOG.map((entry) => (entry.event === name ? runtime(name, payload) : entry))
     expect(outcome(replay(log))).toBe('system_events system_event_malformed')
+  })
+
+  test('what dstack 0.6 measures beside is read, and refused in another form', () => {
+    const scripts = ['aa', 'bb'].map((byte) => runtime('init-script-hash', byte.repeat(32)))
+    const policy = runtime('gpu-policy-hash', '55'.repeat(32))
+    const log = [...BOOT, ...SYSTEM.slice(0, 3), ...scripts, policy, ...SYSTEM.slice(3), READY]
+    const result = replay(log)
+    expect(outcome(result)).toBe('ok')
+    expect(result.system?.gpuPolicyHash).toEqual(hex('55'.repeat(32)))
+    expect(result.system?.initScriptHashes.map(toHex)).toEqual(
+      ['aa', 'bb'].map((b) => b.repeat(32)),
+    )
+    for (const bad of [runtime('init-script-hash', 'aa'), runtime('gpu-policy-hash', '')]) {
+      const changed = log.map((entry) => (entry.event === bad.event ? bad : entry))
+      expect(outcome(replay(changed))).toMatch(/system_events system_event_malformed/)
+    }
+    const many = Array.from({ length: 6 }, () => scripts[0] ?? policy)
+    expect(outcome(replay([...BOOT, ...SYSTEM, ...many, READY]))).toBe(
+      'system_events system_event_malformed',
+    )
   })
 
   test('instance and key provider may be absent', () => {

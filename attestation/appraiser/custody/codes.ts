@@ -9,4 +9,9 @@ export const CUSTODY_CODES = {
     family: 'invalid',
     meaning: 'the key chain does not lead to an accepted root of a key management service',
   },
+  custody_provider_mismatch: {
+    family: 'invalid',
+    meaning:
+      'the key chain is of a key management service, and the guest measured another source of its keys',
+  },
 } as const satisfies CodeTable

@@ -50,6 +50,8 @@ export interface AttestationDocument {
   readonly eventLog: string
   /** Raw text. */
   readonly appCompose: string
+  /** JSON text. */
+  readonly vmConfig: string
   readonly gpu: readonly JsonValue[] | null
   readonly collateral: readonly JsonValue[] | null
   readonly keyCustody: KeyCustodyEvidence | null
@@ -162,7 +164,6 @@ function readDocument(value: JsonValue): AttestationDocument {
   const evidence = objectOf(document['evidence'], 'evidence', EVIDENCE_MEMBERS)
   const teeType = textOf(evidence['tee_type'], 'evidence.tee_type', 32)
   if (teeType !== 'tdx') throw new Unreadable(`enclave type ${teeType}`, 'document_unsupported')
-  textOf(evidence['vm_config'], 'evidence.vm_config')
   const keyset = parseKeyset(document['keyset'])
   if (!keyset.ok) throw new Unreadable(keyset.detail)
   const config = document['config']
@@ -180,6 +181,7 @@ function readDocument(value: JsonValue): AttestationDocument {
     quote: textOf(evidence['quote'], 'evidence.quote'),
     eventLog: textOf(evidence['event_log'], 'evidence.event_log'),
     appCompose: textOf(evidence['app_compose'], 'evidence.app_compose'),
+    vmConfig: textOf(evidence['vm_config'], 'evidence.vm_config'),
     gpu: gpu === null ? null : listOf(gpu, 'evidence.gpu', MAX_DOCUMENT_LIST),
     collateral:
       collateral === null ? null : listOf(collateral, 'evidence.collateral', MAX_DOCUMENT_LIST),

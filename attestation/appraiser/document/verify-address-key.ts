@@ -8,7 +8,8 @@ import { fromHex } from '../../protocol/hex.ts'
 import { EIP191_ALGO, keyOfRole } from '../../protocol/keyset.ts'
 import { fail, skip } from '../check.ts'
 import type { Check } from '../check.ts'
-import { verifyCustody } from '../custody/verify-custody.ts'
+import { appraiseCustody } from '../custody/appraise-custody.ts'
+import type { SystemIdentity } from '../eventlog/read-system-events.ts'
 import type { AppraisalPolicy } from '../policy.ts'
 import type { AttestationDocument } from './parse-document.ts'
 
@@ -17,10 +18,10 @@ export const ADDRESS_KEY_PURPOSE = 'countersign/address/secp256k1/v1'
 
 const PROVES = 'The address key was derived for this app and this purpose.'
 
-/** @param appId from the replayed event log; null where that failed */
+/** @param system from the verified event log; null where that failed */
 export function verifyAddressKey(
   document: AttestationDocument,
-  appId: Uint8Array | null,
+  system: SystemIdentity | null,
   options: { readonly crypto: CryptoPort; readonly policy: AppraisalPolicy },
 ): Check[] {
   const custody = document.keyCustody
@@ -39,16 +40,16 @@ export function verifyAddressKey(
   ) {
     return [fail('custody.key', 'custody_key_mismatch', PROVES)]
   }
-  return verifyCustody(
+  return appraiseCustody(
     {
       publicKey,
       purpose: custody.purpose,
       // A link that is no hex stays in the list as one that fits nothing.
       signatureChain: chain.map((link) => link ?? Uint8Array.of(0)),
-      appId,
     },
     {
       crypto: options.crypto,
+      system,
       kmsRoots: options.policy.kmsRoots
         .map((root) => fromHex(root))
         .filter((root) => root !== null),

@@ -17,7 +17,6 @@ import type { ReadConfig } from './read-config.ts'
 
 const PROVES_SIMULATION = 'The document says truly whether its evidence is simulated.'
 const PROVES_UPSTREAMS = 'The models run on the machine or its own networks.'
-const PROVES_COMPOSE = 'The measured software is one that the policy names.'
 const MAX_CHAIN_CERTIFICATES = 8
 
 /** The certificates under which the evidence stands, as the document gives them. */
@@ -72,16 +71,4 @@ export function upstreamsCheck(config: ReadConfig | null, policy: AppraisalPolic
   return policy.allowRemoteUpstream
     ? info(id, 'remote_upstream', PROVES_UPSTREAMS, 'accepted by the policy')
     : fail(id, 'remote_upstream', PROVES_UPSTREAMS)
-}
-
-/** @param composeHash hex of the measured one; null where it is not known */
-export function composeAcceptedCheck(composeHash: string | null, policy: AppraisalPolicy): Check {
-  const id = 'compose.accepted'
-  if (composeHash === null) return skip(id, 'depends_on_failed', PROVES_COMPOSE)
-  if (policy.composeHashes === null) {
-    return info(id, 'compose_not_pinned', PROVES_COMPOSE, composeHash)
-  }
-  return policy.composeHashes.includes(composeHash)
-    ? pass(id, PROVES_COMPOSE, composeHash)
-    : fail(id, 'compose_not_accepted', PROVES_COMPOSE, composeHash)
 }

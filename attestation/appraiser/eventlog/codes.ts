@@ -7,7 +7,7 @@ export const EVENT_LOG_CODES = {
   },
   event_log_unsupported: {
     family: 'unsupported',
-    meaning: 'an event of a digest version that this version cannot recompute',
+    meaning: 'an event with a digest version or a member that this version does not know',
   },
   event_type_unexpected: {
     family: 'invalid',
@@ -16,6 +16,10 @@ export const EVENT_LOG_CODES = {
   event_digest_mismatch: {
     family: 'invalid',
     meaning: 'the digest of an RTMR3 event is not the digest of its name and payload',
+  },
+  event_preimage_mismatch: {
+    family: 'invalid',
+    meaning: 'the preimage that came with an RTMR3 event is not made of its name and payload',
   },
   rtmr_mismatch: {
     family: 'invalid',
@@ -52,10 +56,43 @@ export const EVENT_LOG_CODES = {
   },
   mr_config_id_mismatch: {
     family: 'invalid',
-    meaning: 'mr_config_id names another compose text than the one that was measured',
+    meaning:
+      'mr_config_id does not recompute from what the guest measured: it was started for something else',
   },
   mr_config_id_unsupported: {
     family: 'unsupported',
     meaning: 'mr_config_id has a form that this version cannot recompute',
+  },
+  app_not_pinned: {
+    family: 'note',
+    meaning: 'no app id was given, so any app is accepted',
+  },
+  app_not_accepted: {
+    family: 'policy',
+    meaning: 'the measured app id is not one of those that the policy names',
+  },
+  key_provider_not_pinned: {
+    family: 'note',
+    meaning: 'no key provider was given, so whoever the guest took its keys from is accepted',
+  },
+  key_provider_not_accepted: {
+    family: 'policy',
+    meaning:
+      'the guest took its keys from a provider that the policy does not name, or does not say from whom',
+  },
+  vm_config_malformed: {
+    family: 'malformed',
+    meaning:
+      'the description of the virtual machine is not a JSON object with an image hash of 32 bytes',
+  },
+  os_image_unmeasured: {
+    family: 'note',
+    meaning:
+      'the image hash is only what host or guest say: no reference values were given to hold it against',
+  },
+  os_image_mismatch: {
+    family: 'invalid',
+    meaning:
+      'the image hash of the virtual machine’s description is not that of the image that was measured',
   },
 } as const satisfies CodeTable

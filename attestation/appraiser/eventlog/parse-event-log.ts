@@ -35,6 +35,8 @@ export interface RuntimeEvent {
   readonly version: 1 | 2
   /** Supplied digest, 48 bytes, or null where the agent left it out (0.5.6 and newer do). */
   readonly digest: Uint8Array | null
+  /** Supplied text that the digest is said to be of; newer agents add it to events of version 2. */
+  readonly preimage: Uint8Array | null
 }
 
 export type LogEvent = BootEvent | RuntimeEvent
@@ -55,12 +57,20 @@ function isDigest(bytes: Uint8Array | null): bytes is Uint8Array {
   return bytes?.length === DIGEST_BYTES
 }
 
-/**
- * Reads one event. Members that are not named here are ignored: newer agents add some, and nothing that is read
- * depends on them.
- */
+function unsupported(detail: string): EventLogResult {
+  return { ok: false, code: 'event_log_unsupported', detail }
+}
+
+/** Those of dstack's `TdxEvent`, on its branch for 0.6. */
+const MEMBERS: ReadonlySet<string> = new Set([
+  ...['imr', 'event_type', 'digest', 'event', 'event_payload', 'version', 'preimage'],
+])
+
+/** Reads one event. A member that is not known could say something about the digest to another reader. */
 function parseEvent(value: JsonValue, index: number): LogEvent | EventLogResult {
   if (!isJsonObject(value)) return malformed(`event ${index} is not an object`)
+  const unknown = Object.keys(value).find((member) => !MEMBERS.has(member))
+  if (unknown !== undefined) return unsupported(`event ${index}: ${unknown.slice(0, 64)}`)
   const imr = value['imr']
   const type = value['event_type']
   const name = value['event']
@@ -74,6 +84,8 @@ function parseEvent(value: JsonValue, index: number): LogEvent | EventLogResult 
   if (typeof name !== 'string') return malformed(`event ${index}: event`)
   if (typeof digestText !== 'string') return malformed(`event ${index}: digest`)
   const digest = fromHex(digestText)
+  const payload = typeof payloadText === 'string' ? fromHex(payloadText) : null
+  if (payload === null) return malformed(`event ${index}: event_payload`)
   if (imr !== 3) {
     // Nothing but the supplied digest can be replayed here, so an empty one is no event at all.
     return isDigest(digest) ? { imr, digest } : malformed(`event ${index}: digest`)
@@ -83,13 +95,14 @@ function parseEvent(value: JsonValue, index: number): LogEvent | EventLogResult 
     return { ok: false, code: 'event_type_unexpected', detail: `event ${index}: type ${type}` }
   }
   if (digestText !== '' && !isDigest(digest)) return malformed(`event ${index}: digest`)
-  const payload = typeof payloadText === 'string' ? fromHex(payloadText) : null
-  if (payload === null) return malformed(`event ${index}: event_payload`)
   const version = value['version'] ?? 1
   if (version !== 1 && version !== 2) {
-    return { ok: false, code: 'event_log_unsupported', detail: `event ${index}: version` }
+    return unsupported(`event ${index}: version`)
   }
-  return { imr, name, payload, version, digest: digestText === '' ? null : digest }
+  const preimageText = value['preimage'] ?? null
+  const preimage = typeof preimageText === 'string' ? fromHex(preimageText) : null
+  if (preimageText !== null && preimage === null) return malformed(`event ${index}: preimage`)
+  return { imr, name, payload, version, digest: digestText === '' ? null : digest, preimage }
 }
 
 /**

@@ -6,26 +6,31 @@
  *
  * @module
  */
+import { fromHex } from '../../protocol/hex.ts'
 import { isJsonObject, parseJson } from '../../protocol/json.ts'
 import type { RuntimeEvent } from './parse-event-log.ts'
 
 const SYSTEM_READY = 'system-ready'
+/** Written at most once before `system-ready` by every release from 0.3 to the branch for 0.6. */
 const UNIQUE_EVENTS: ReadonlySet<string> = new Set([
-  'app-id',
-  'compose-hash',
-  'instance-id',
-  'key-provider',
-  'os-image-hash',
-  'mr-kms',
+  ...['system-preparing', 'app-id', 'compose-hash', 'instance-id', 'boot-mr-done'],
+  ...['key-provider', 'os-image-hash', 'mr-kms', 'rootfs-hash', 'ca-cert-hash', 'storage-fs'],
+  ...['gpu-policy-hash', 'gpu-attestation'],
 ])
+/** One for each script, in the order in which they ran. */
+const INIT_SCRIPT_EVENT = 'init-script-hash'
+/** As many as a guest runs. */
+const MAX_INIT_SCRIPTS = 5
 const APP_ID_BYTES = 20
 const INSTANCE_ID_BYTES = 20
 const SHA256_BYTES = 32
+const MAX_KEY_PROVIDER_BYTES = 4096
+const PROVIDER_NAME = /^[a-z0-9-]{1,32}$/
 
 export interface KeyProvider {
   /** `kms`, `local-sgx`, `tpm` or `none`. */
   readonly name: string
-  /** For a KMS: hex of the SubjectPublicKeyInfo of its root certificate's key. */
+  /** Lower-case hex. Of a KMS: the SubjectPublicKeyInfo of its root certificate's key. Empty where there is none. */
   readonly id: string
 }
 
@@ -39,6 +44,10 @@ export interface SystemIdentity {
   readonly keyProvider: KeyProvider | null
   /** 32 bytes; the guest's own word, worth what the image that runs is worth. */
   readonly osImageHash: Uint8Array | null
+  /** 32 bytes; dstack 0.6 and newer. */
+  readonly gpuPolicyHash: Uint8Array | null
+  /** 32 bytes each, in the order in which the scripts ran. */
+  readonly initScriptHashes: readonly Uint8Array[]
 }
 
 export type SystemEventsResult =
@@ -63,12 +72,19 @@ function refuse(
 
 /** @returns false where the payload is not what the guest writes */
 function parseKeyProvider(payload: Uint8Array): KeyProvider | false {
+  if (payload.length > MAX_KEY_PROVIDER_BYTES) return false
   const parsed = parseJson(payload)
   if (!parsed.ok || !isJsonObject(parsed.value)) return false
-  const name = parsed.value['name']
-  const id = parsed.value['id']
-  if (typeof name !== 'string' || typeof id !== 'string') return false
-  return { name, id }
+  const { name, id, ...rest } = parsed.value
+  if (typeof name !== 'string' || !PROVIDER_NAME.test(name)) return false
+  if (typeof id !== 'string' || fromHex(id) === null) return false
+  return Object.keys(rest).length === 0 ? { name, id } : false
+}
+
+/** The digest in an event that may be absent; false where it is something else. */
+function digestOf(payload: Uint8Array | undefined): Uint8Array | null | false {
+  if (payload === undefined) return null
+  return payload.length === SHA256_BYTES ? payload : false
 }
 
 /**
@@ -80,9 +96,11 @@ export function readSystemEvents(events: readonly RuntimeEvent[]): SystemEventsR
   const ready = events.findIndex(({ name }) => name === SYSTEM_READY)
   if (ready === -1) return refuse('system_ready_missing', '')
   const found = new Map<string, Uint8Array>()
+  const initScriptHashes: Uint8Array[] = []
   for (const { name, payload } of events.slice(0, ready)) {
     // Digest version 1 does not tell "a" ‖ ":b" from "a:b": with such names a system event could be hidden.
     if (name.includes(':')) return refuse('event_name_ambiguous', name.slice(0, 64))
+    if (name === INIT_SCRIPT_EVENT) initScriptHashes.push(payload)
     if (!UNIQUE_EVENTS.has(name)) continue
     if (found.has(name)) return refuse('system_event_duplicate', name)
     found.set(name, payload)
@@ -97,9 +115,15 @@ export function readSystemEvents(events: readonly RuntimeEvent[]): SystemEventsR
   if (instanceId.length !== 0 && instanceId.length !== INSTANCE_ID_BYTES) {
     return refuse('system_event_malformed', 'instance-id')
   }
-  const osImageHash = found.get('os-image-hash') ?? null
-  if (osImageHash !== null && osImageHash.length !== SHA256_BYTES) {
-    return refuse('system_event_malformed', 'os-image-hash')
+  const osImageHash = digestOf(found.get('os-image-hash'))
+  if (osImageHash === false) return refuse('system_event_malformed', 'os-image-hash')
+  const gpuPolicyHash = digestOf(found.get('gpu-policy-hash'))
+  if (gpuPolicyHash === false) return refuse('system_event_malformed', 'gpu-policy-hash')
+  if (
+    initScriptHashes.length > MAX_INIT_SCRIPTS ||
+    initScriptHashes.some(({ length }) => length !== SHA256_BYTES)
+  ) {
+    return refuse('system_event_malformed', INIT_SCRIPT_EVENT)
   }
   const providerPayload = found.get('key-provider')
   const keyProvider = providerPayload === undefined ? null : parseKeyProvider(providerPayload)
@@ -112,6 +136,8 @@ export function readSystemEvents(events: readonly RuntimeEvent[]): SystemEventsR
       instanceId: instanceId.length === 0 ? null : instanceId,
       keyProvider,
       osImageHash,
+      gpuPolicyHash,
+      initScriptHashes,
     },
   }
 }

@@ -13,10 +13,13 @@ import { toHex } from '../../protocol/hex.ts'
 import { toUtf8 } from '../../protocol/utf8.ts'
 import { fail, pass, skip } from '../check.ts'
 import type { Check } from '../check.ts'
+import type { SystemIdentity } from '../eventlog/read-system-events.ts'
 
 const SIGNATURE_BYTES = 65
 const COMPRESSED_KEY_BYTES = 33
 const APP_ID_BYTES = 20
+/** As the event log names it. */
+const KMS_PROVIDER = 'kms'
 const KMS_PREFIX = toUtf8('dstack-kms-issued:')
 
 const PROVES_APP_KEY = 'The key was derived from the app key that the KMS issued to this app id.'
@@ -29,14 +32,17 @@ export interface CustodyEvidence {
   readonly purpose: string
   /** Two signatures of 65 bytes; without a KMS the second is empty. */
   readonly signatureChain: readonly Uint8Array[]
-  /** 20 bytes from the replayed event log, never from the document that is judged; null where that failed. */
-  readonly appId: Uint8Array | null
 }
 
 export interface CustodyOptions {
   readonly crypto: CryptoPort
   /** Accepted roots, secp256k1, compressed, 33 bytes each. Empty: nothing can pass. */
   readonly kmsRoots: readonly Uint8Array[]
+  /**
+   * What the verified event log says of the guest; null where it was not verified. App id and key provider are taken from
+   * here and never from the document that is judged: with its own app id anybody's chain would lead to the root.
+   */
+  readonly system: Pick<SystemIdentity, 'appId' | 'keyProvider'> | null
 }
 
 /** Signer of a digest as a compressed point, or null where the signature belongs to no key. */
@@ -58,23 +64,31 @@ function skipBoth(code: 'not_provided' | 'depends_on_failed', detail: string): C
 }
 
 /**
- * Verifies a GetKey signature chain.
+ * Follows a GetKey signature chain to a pinned KMS root. Never throws.
  *
  * Recovery finds some key for nearly every signature, so the first signature says nothing until the second leads the
  * recovered app key to an accepted root: both checks pass together or not at all.
  *
- * @returns the checks custody.app_key and custody.kms_root; skipped where no KMS signed, no root is pinned, or the app id
- *   is not verified
+ * @returns the checks custody.app_key and custody.kms_root; skipped where no KMS signed, no root is pinned, or the log is
+ *   not verified
  */
-export function verifyCustody(evidence: CustodyEvidence, options: CustodyOptions): Check[] {
-  const { publicKey, purpose, signatureChain, appId } = evidence
-  const { crypto, kmsRoots } = options
+export function appraiseCustody(evidence: CustodyEvidence, options: CustodyOptions): Check[] {
+  const { publicKey, purpose, signatureChain } = evidence
+  const { crypto, kmsRoots, system } = options
   const [appSignature, rootSignature, ...rest] = signatureChain
-  if (appId?.length !== APP_ID_BYTES) {
+  if (system?.appId.length !== APP_ID_BYTES) {
     return skipBoth('depends_on_failed', 'the app id is not verified')
   }
   if (rootSignature === undefined || rootSignature.length === 0) {
     return skipBoth('not_provided', 'no KMS signed the app key')
+  }
+  const provider = system.keyProvider?.name ?? 'none named'
+  // A chain that a KMS once gave this app says nothing about a guest that got its keys elsewhere.
+  if (provider !== KMS_PROVIDER) {
+    return [
+      skip('custody.app_key', 'depends_on_failed', PROVES_APP_KEY),
+      fail('custody.kms_root', 'custody_provider_mismatch', PROVES_ROOT, `measured: ${provider}`),
+    ]
   }
   if (kmsRoots.length === 0) return skipBoth('not_provided', 'no KMS root is pinned')
 
@@ -91,7 +105,7 @@ export function verifyCustody(evidence: CustodyEvidence, options: CustodyOptions
   }
   const issued = new Uint8Array(KMS_PREFIX.length + APP_ID_BYTES + COMPRESSED_KEY_BYTES)
   issued.set(KMS_PREFIX)
-  issued.set(appId, KMS_PREFIX.length)
+  issued.set(system.appId, KMS_PREFIX.length)
   issued.set(appKey, KMS_PREFIX.length + APP_ID_BYTES)
   const root = recover(crypto.keccak256(issued), rootSignature, crypto)
   const trusted = root !== null && kmsRoots.some((accepted) => crypto.equal(accepted, root))

@@ -1,0 +1,25 @@
+/**
+ * A match with registers or report data that nobody signed proves nothing, so it must not read as a pass.
+ *
+ * @module
+ */
+import { skip } from '../check.ts'
+import type { Check } from '../check.ts'
+
+/** Checks without which a quote is only bytes that somebody wrote. */
+const GENUINE = ['quote.pck_chain', 'quote.qe_report', 'quote.qe_binding', 'quote.signature']
+
+/** Whether the checks of a quote say that an accepted root vouches for it, to the bit. */
+export function isGenuine(checks: readonly Check[]): boolean {
+  return GENUINE.every((id) => checks.some((check) => check.id === id && check.status === 'pass'))
+}
+
+/** Turns each pass that stands on a quote into a skip where the quote is not genuine; what failed stays failed. */
+export function onlyIfGenuine(checks: readonly Check[], genuine: boolean): Check[] {
+  if (genuine) return [...checks]
+  return checks.map((check) =>
+    check.status === 'pass'
+      ? skip(check.id, 'depends_on_failed', check.proves, 'the quote is not genuine')
+      : check,
+  )
+}
