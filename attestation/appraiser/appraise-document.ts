@@ -197,7 +197,7 @@ function judge(document: AttestationDocument, options: AppraisalOptions): Apprai
   const log =
     quote === null
       ? { checks: verifySystemPolicy(null, policy), system: null }
-      : appraiseEventLog(document, quote, { crypto, policy, images: null, genuine })
+      : appraiseEventLog(document, quote, { crypto, policy, genuine })
   checks.push(...log.checks)
 
   const statement = verifyStatement(document, quote, config, { crypto, at, asOf, nonce, policy })

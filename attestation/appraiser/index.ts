@@ -31,9 +31,9 @@ export type {
   EventLogAppraisal,
   EventLogEvidence,
   EventLogOptions,
+  EventLogPolicy,
 } from './eventlog/appraise-event-log.ts'
 export type { KeyProvider, SystemIdentity } from './eventlog/read-system-events.ts'
-export type { ReferenceRegisters } from './eventlog/verify-vm-config.ts'
 export type { AppraisalPolicy, PolicyResult } from './policy.ts'
 export type {
   QuoteAppraisal,

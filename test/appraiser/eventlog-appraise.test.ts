@@ -11,6 +11,7 @@ import { verifyVmConfig } from '../../attestation/appraiser/eventlog/verify-vm-c
 import { DEFAULT_POLICY } from '../../attestation/appraiser/policy.ts'
 import { parseQuote } from '../../attestation/appraiser/quote/parse-quote.ts'
 import type { Quote } from '../../attestation/appraiser/quote/parse-quote.ts'
+import type { ImageReference } from '../../attestation/appraiser/quote/tdx-policy.ts'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
 import { toHex } from '../../attestation/protocol/hex.ts'
 import { createSimulatedGuest } from '../../attestation/simulator/dstack/create-simulated-guest.ts'
@@ -34,7 +35,6 @@ const GOOD: EventLogEvidence = {
 const OPTIONS: EventLogOptions = {
   crypto: nodeCrypto,
   policy: DEFAULT_POLICY,
-  images: null,
   genuine: true,
 }
 const IMAGE = {
@@ -44,7 +44,12 @@ const IMAGE = {
   rtmr1: toHex(guest.rtmrs[1]),
   rtmr2: toHex(guest.rtmrs[2]),
 }
+const withImages = (images: readonly ImageReference[]): EventLogOptions['policy'] => ({
+  ...DEFAULT_POLICY,
+  tdx: { images },
+})
 const PINNED = {
+  tdx: { images: [IMAGE] },
   composeHashes: [toHex(guest.composeHash)],
   appIds: [toHex(guest.appId)],
   keyProviderIds: [guest.keyProvider.id],
@@ -66,7 +71,7 @@ function rest({ checks }: EventLogAppraisal): string[] {
 
 describe('a genuine guest', () => {
   test.each(PORTS)('passes every check under a policy that names it (%s)', (_, crypto) => {
-    const appraisal = judge({}, { crypto, policy: PINNED, images: [IMAGE] })
+    const appraisal = judge({}, { crypto, policy: PINNED })
     expect(rest(appraisal)).toEqual([])
     expect(appraisal.checks.map(({ id }) => id)).toEqual([
       ...['structure', 'digests', 'rtmr0', 'rtmr1', 'rtmr2', 'rtmr3', 'system_events'].map(
@@ -90,7 +95,7 @@ describe('a genuine guest', () => {
   })
 
   test('under a quote that nobody vouches for passes nothing and names no system', () => {
-    const appraisal = judge({}, { genuine: false, policy: PINNED, images: [IMAGE] })
+    const appraisal = judge({}, { genuine: false, policy: PINNED })
     expect(appraisal.system).toBeNull()
     expect(appraisal.checks.filter(({ status }) => status !== 'skip')).toEqual([])
     // What is wrong by itself stays wrong.
@@ -149,12 +154,14 @@ describe('description of the virtual machine', () => {
 
   test('is believed only where the registers are those of the image that it names', () => {
     const images = [{ ...IMAGE, osImageHash: '11'.repeat(32) }, IMAGE]
-    expect(rest(judge({}, { images }))).not.toContain('vm_config.os_image fail os_image_mismatch')
-    expect(rest(judge({}, { images: images.slice(0, 1) }))).toContain(
+    expect(rest(judge({}, { policy: withImages(images) }))).not.toContain(
+      'vm_config.os_image fail os_image_mismatch',
+    )
+    expect(rest(judge({}, { policy: withImages(images.slice(0, 1)) }))).toContain(
       'vm_config.os_image fail os_image_mismatch',
     )
     for (const change of [{ mrtd: '' }, { rtmr0: [] }, { rtmr1: '' }, { rtmr2: '' }]) {
-      expect(rest(judge({}, { images: [{ ...IMAGE, ...change }] }))).toContain(
+      expect(rest(judge({}, { policy: withImages([{ ...IMAGE, ...change }]) }))).toContain(
         'vm_config.os_image skip depends_on_failed',
       )
     }
@@ -178,7 +185,7 @@ describe('description of the virtual machine', () => {
   })
 
   test.each([null, ''])('that is absent (%s) leaves what the guest measured', (vmConfig) => {
-    const codes = rest(judge({ vmConfig }, { images: [IMAGE] }))
+    const codes = rest(judge({ vmConfig }, { policy: withImages([IMAGE]) }))
     expect(codes).toContain('vm_config.structure skip not_provided')
     expect(codes).not.toContain('vm_config.os_image skip not_provided')
   })

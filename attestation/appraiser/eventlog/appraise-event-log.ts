@@ -8,6 +8,7 @@ import type { CryptoPort } from '../../crypto/port.ts'
 import { skip } from '../check.ts'
 import type { Check } from '../check.ts'
 import type { Quote } from '../quote/parse-quote.ts'
+import type { TdxPolicy } from '../quote/tdx-policy.ts'
 import { onlyIfGenuine } from '../quote/only-if-genuine.ts'
 import type { SystemIdentity } from './read-system-events.ts'
 import { replayEventLog } from './replay-event-log.ts'
@@ -15,7 +16,6 @@ import { verifyCompose } from './verify-compose.ts'
 import { verifySystemPolicy } from './verify-system-policy.ts'
 import type { SystemPolicy } from './verify-system-policy.ts'
 import { verifyVmConfig } from './verify-vm-config.ts'
-import type { ReferenceRegisters } from './verify-vm-config.ts'
 
 export interface EventLogEvidence {
   /** JSON text exactly as the guest agent gave it. */
@@ -26,11 +26,14 @@ export interface EventLogEvidence {
   readonly vmConfig: string | null
 }
 
+/** An `AppraisalPolicy` will do; where `tdx.images` is null the image hash is only a claim. */
+export interface EventLogPolicy extends SystemPolicy {
+  readonly tdx: Pick<TdxPolicy, 'images'>
+}
+
 export interface EventLogOptions {
   readonly crypto: CryptoPort
-  readonly policy: SystemPolicy
-  /** Registers of accepted images; null: none were given, and the image hash then is only a claim. */
-  readonly images: readonly ReferenceRegisters[] | null
+  readonly policy: EventLogPolicy
   /**
    * Whether the quote's signatures were verified, up to an accepted root. Without that the registers are only what somebody
    * wrote: a log that matches them is skipped, never passed.
@@ -69,7 +72,7 @@ export function appraiseEventLog(
   quote: Quote,
   options: EventLogOptions,
 ): EventLogAppraisal {
-  const { crypto, policy, images, genuine } = options
+  const { crypto, policy, genuine } = options
   const { checks, system: replayed } = replayEventLog(evidence.eventLog, quote.rtmrs, crypto)
   const compose =
     replayed === null
@@ -79,7 +82,7 @@ export function appraiseEventLog(
   const vmConfig =
     system === null
       ? unread(['vm_config.structure', 'vm_config.os_image'])
-      : verifyVmConfig(evidence.vmConfig, system, quote, images)
+      : verifyVmConfig(evidence.vmConfig, system, quote, policy.tdx.images)
   return {
     checks: [
       ...onlyIfGenuine([...checks, ...compose], genuine),

@@ -11,19 +11,11 @@ import { isJsonObject, parseJsonText } from '../../protocol/json.ts'
 import { fail, info, pass, skip } from '../check.ts'
 import type { Check } from '../check.ts'
 import type { Quote } from '../quote/parse-quote.ts'
+import type { ImageReference } from '../quote/tdx-policy.ts'
 import type { SystemIdentity } from './read-system-events.ts'
 
 /** Characters. Real ones have a few hundred; those with a measurement document some thousands. */
 export const MAX_VM_CONFIG_CHARACTERS = 64 * 1024
-
-/** Registers of an image as its maker publishes them, lower-case hex of 48 bytes; `rtmr0` for each shape of the machine. */
-export interface ReferenceRegisters {
-  readonly osImageHash: string
-  readonly mrtd: string
-  readonly rtmr0: readonly string[]
-  readonly rtmr1: string
-  readonly rtmr2: string
-}
 
 const PROVES = {
   structure: 'The description of the virtual machine can be read in one way only.',
@@ -42,7 +34,7 @@ function readImageHash(text: string): ImageHash {
   return isHex32(hash) ? { ok: true, hash } : { ok: false }
 }
 
-function hasRegistersOf(quote: Quote, image: ReferenceRegisters): boolean {
+function hasRegistersOf(quote: Quote, image: ImageReference): boolean {
   const [rtmr0, rtmr1, rtmr2] = quote.rtmrs
   return (
     toHex(quote.mrtd) === image.mrtd &&
@@ -55,7 +47,7 @@ function hasRegistersOf(quote: Quote, image: ReferenceRegisters): boolean {
 function imageCheck(
   claims: readonly string[],
   quote: Quote,
-  images: readonly ReferenceRegisters[] | null,
+  images: readonly ImageReference[] | null,
 ): Check {
   const id = 'vm_config.os_image'
   const [claim] = claims
@@ -85,7 +77,7 @@ export function verifyVmConfig(
   text: string | null,
   system: SystemIdentity,
   quote: Quote,
-  images: readonly ReferenceRegisters[] | null,
+  images: readonly ImageReference[] | null,
 ): Check[] {
   const absent = text === null || text === ''
   const read: ImageHash = absent ? { ok: true, hash: null } : readImageHash(text)
