@@ -184,6 +184,12 @@ export const SERVICE_ERRORS = {
     message: 'The keyset of this boot has expired; the service must be restarted.',
     retryAfter: 60,
   },
+  upstream_unavailable: {
+    status: 503,
+    type: 'server_error',
+    message: 'No server of this model answers at present.',
+    retryAfter: 2,
+  },
   upstream_timeout: {
     status: 504,
     type: 'server_error',

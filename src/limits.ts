@@ -34,8 +34,18 @@ export interface Limits {
   readonly upstreamConnectMs: number
   /** Milliseconds an idle upstream connection is kept: below the 5 s after which uvicorn closes it. */
   readonly upstreamKeepAliveMs: number
-  /** Connections to one upstream. */
+  /** Connections to one address of an upstream. */
   readonly upstreamConnections: number
+  /** Failures in a row that take an address of an upstream out. */
+  readonly upstreamFailures: number
+  /** Milliseconds until an address that went out is tried again; doubled with each try that fails. */
+  readonly upstreamBackoffMs: number
+  /** Milliseconds that the time between two tries grows to. */
+  readonly upstreamBackoffMaxMs: number
+  /** Milliseconds between two questions for an upstream's health. */
+  readonly upstreamHealthMs: number
+  /** Milliseconds for the answer to one. */
+  readonly upstreamHealthTimeoutMs: number
   /** Milliseconds an idle client connection is kept: above the 60 to 90 s of common load balancers. */
   readonly clientKeepAliveMs: number
   /** Milliseconds for a client to send its request headers. */
@@ -60,6 +70,11 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
   upstreamConnectMs: 5_000,
   upstreamKeepAliveMs: 4_000,
   upstreamConnections: 1024,
+  upstreamFailures: 3,
+  upstreamBackoffMs: 1_000,
+  upstreamBackoffMaxMs: 30_000,
+  upstreamHealthMs: 5_000,
+  upstreamHealthTimeoutMs: 5_000,
   clientKeepAliveMs: 95_000,
   clientHeadersMs: 60_000,
   drainMs: 30_000,

@@ -56,7 +56,10 @@ const server = createServer({
   authenticate: createAuthenticator([
     { name: 'bench', relay: false, tokenHash: createHash('sha256').update(token).digest() },
   ]),
-  upstreams: openUpstreams([{ name: 'bench', url: upstreamUrl, models: [] }], DEFAULT_LIMITS),
+  upstreams: openUpstreams(
+    [{ name: 'bench', urls: [upstreamUrl], models: [], health: null }],
+    DEFAULT_LIMITS,
+  ),
   recorder: kind === 'signed' ? signedRecorder() : unsignedRecorder,
   limits: DEFAULT_LIMITS,
   budget: createByteBudget(DEFAULT_LIMITS.requestBytesInFlight),

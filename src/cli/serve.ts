@@ -20,7 +20,6 @@ import { DEFAULT_SECP256K1_BACKEND } from '../../enclave/keys/secp256k1-signer.t
 import { parseConfig } from '../config/config.ts'
 import type { Config } from '../config/config.ts'
 import { readTokens } from '../config/read-tokens.ts'
-import { parseUpstreamUrl } from '../relay/upstreams.ts'
 import type { PrincipalConfig } from '../relay/principals.ts'
 import { deriveAddressKey } from '../service/derive-address-key.ts'
 import { createGate } from '../service/gate.ts'
@@ -71,11 +70,17 @@ function parseListen(text: string): { host: string; port: number } {
   return { host: match[1] ?? (match[2] === '' ? '0.0.0.0' : (match[2] ?? '127.0.0.1')), port }
 }
 
-function parseUpstreamFlag(text: string, index: number): { name: string; url: string } {
-  const match = /^([a-z0-9][a-z0-9._-]{0,63})=(.+)$/.exec(text)
-  return match === null
-    ? { name: index === 0 ? 'upstream' : `upstream-${index + 1}`, url: text }
-    : { name: match[1] ?? '', url: match[2] ?? '' }
+/** Flags of one name are addresses of one upstream; so are all flags without a name. */
+function parseUpstreamFlags(flags: readonly string[]): { name: string; urls: string[] }[] {
+  const byName = new Map<string, string[]>()
+  for (const text of flags) {
+    const match = /^([a-z0-9][a-z0-9._-]{0,63})=(.+)$/.exec(text)
+    const name = match?.[1] ?? 'upstream'
+    const urls = byName.get(name) ?? []
+    urls.push(match?.[2] ?? text)
+    byName.set(name, urls)
+  }
+  return [...byName].map(([name, urls]) => ({ name, urls }))
 }
 
 /** The file's members with the flags on top. */
@@ -85,27 +90,12 @@ export async function loadConfig(options: ServeOptions): Promise<Config> {
   const result = parseConfig({
     ...file,
     ...(options.listen === undefined ? {} : { listen: parseListen(options.listen) }),
-    ...(options.upstream === undefined
-      ? {}
-      : { upstreams: options.upstream.map(parseUpstreamFlag) }),
+    ...(options.upstream === undefined ? {} : { upstreams: parseUpstreamFlags(options.upstream) }),
     ...(options.addressKey === undefined ? {} : { address_key: options.addressKey }),
     ...(options.requireGpu === undefined ? {} : { gpu: { required: Number(options.requireGpu) } }),
     ...(options.allowRemoteUpstream === true ? { allow_remote_upstream: true } : {}),
   })
   if (!result.ok) throw new Refusal(`The configuration is wrong: ${result.problems.join('; ')}.`)
-  for (const { name, url } of result.config.upstreams) {
-    const parsed = parseUpstreamUrl(url)
-    if (parsed === null) {
-      throw new Refusal(`Upstream ${name}: write unix:/path.sock or http://address:port.`)
-    }
-    if (parsed.kind === 'http' && !parsed.local && !result.config.allow_remote_upstream) {
-      throw new Refusal(
-        `Upstream ${name} is not a unix socket or a literal address of this machine's own networks; ` +
-          'a name is resolved by somebody else, and prompts would leave the confidential VM ' +
-          '(--allow-remote-upstream permits it and is attested).',
-      )
-    }
-  }
   return result.config
 }
 

@@ -23,7 +23,12 @@ export function attestedConfig(config: Config, facts: AttestedFacts): JsonObject
   return {
     version: facts.version,
     simulation: facts.simulated,
-    upstreams: config.upstreams.map(({ name, url, models }) => ({ name, url, models })),
+    upstreams: config.upstreams.map(({ name, urls, models, health }) => ({
+      name,
+      urls: [...urls],
+      models: [...models],
+      health,
+    })),
     allow_remote_upstream: config.allow_remote_upstream,
     address_key: { source: facts.addressKeySource, generation: 0 },
     gpu: { required: facts.gpuRequired },

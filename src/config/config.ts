@@ -7,14 +7,22 @@ import { z } from 'zod'
 import { ADDRESS_KEY_SOURCES } from '../../enclave/keys/address-key.ts'
 import { DEFAULT_LIMITS } from '../limits.ts'
 import type { Limits } from '../limits.ts'
+import type { UpstreamConfig } from '../relay/upstreams.ts'
 import { DOORS } from '../routes/attestation.ts'
+import { upstreamProblems } from './upstream-problems.ts'
 
 /** GPUs that one machine can be required to have. */
 export const MAX_GPUS = 16
+/** Addresses of one upstream. */
+export const MAX_URLS = 64
+/** Where vLLM and SGLang say how they are. */
+export const DEFAULT_HEALTH_PATH = '/health'
 /** A limit may be set to anything a timer and a buffer can hold. */
 const MAX_LIMIT = 2 ** 31 - 1
 
 const name = z.string().regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, 'a short lower-case name')
+
+const url = z.string().max(512)
 
 const limitNames = Object.keys(DEFAULT_LIMITS) as (keyof Limits)[]
 const limit = z.number().int().positive().max(MAX_LIMIT)
@@ -28,11 +36,27 @@ const schema = z.strictObject({
     .prefault({}),
   upstreams: z
     .array(
-      z.strictObject({
-        name: name,
-        url: z.string().max(512),
-        models: z.array(z.string().min(1).max(256)).max(256).default([]),
-      }),
+      z
+        .strictObject({
+          name,
+          urls: z.array(url).min(1).max(MAX_URLS).optional(),
+          url: url.optional(),
+          models: z.array(z.string().min(1).max(256)).max(256).default([]),
+          health: z
+            .string()
+            .regex(/^\/[A-Za-z0-9._~/-]{0,127}$/, 'a plain path, or null')
+            .nullable()
+            .default(DEFAULT_HEALTH_PATH),
+        })
+        .refine((upstream) => (upstream.url === undefined) !== (upstream.urls === undefined), {
+          message: 'write url or urls, and not both',
+        })
+        .transform(({ url: one, urls, ...upstream }): UpstreamConfig => ({
+          name: upstream.name,
+          urls: urls ?? (one === undefined ? [] : [one]),
+          models: upstream.models,
+          health: upstream.health,
+        })),
       'name at least one: --upstream http://127.0.0.1:8000',
     )
     .min(1, 'name at least one: --upstream http://127.0.0.1:8000')
@@ -55,7 +79,11 @@ export type ConfigResult =
 /** Checks a configuration; unknown members are refused, with the path of each problem. */
 export function parseConfig(value: unknown): ConfigResult {
   const result = schema.safeParse(value)
-  if (result.success) return { ok: true, config: result.data }
+  if (result.success) {
+    const { upstreams, allow_remote_upstream: allowRemote } = result.data
+    const problems = upstreamProblems(upstreams, allowRemote)
+    return problems.length === 0 ? { ok: true, config: result.data } : { ok: false, problems }
+  }
   return {
     ok: false,
     problems: result.error.issues.map(

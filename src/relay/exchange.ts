@@ -16,7 +16,8 @@ import type { ByteBudget } from './byte-budget.ts'
 import type { Recorder, Recording } from './chat-recorder.ts'
 import { afterSettling, cut, leaveWhenWritten } from './ending.ts'
 import type { Body } from './read-body.ts'
-import type { Upstream, Upstreams } from './upstreams.ts'
+import type { Place } from './balancer.ts'
+import type { Backend, Upstream, Upstreams } from './upstreams.ts'
 
 /**
  * Milliseconds that the upstream gets to end a stream whose `[DONE]` has been read. The terminator is held back that long
@@ -79,7 +80,13 @@ export class Exchange implements Dispatcher.DispatchHandler {
   /** undici began to write the request. */
   #forwarded = false
   readonly #body: Body
-  #leaveUpstream: () => void = () => {}
+  /** The bytes to forward, for as long as they were sent to nobody. */
+  #unsent: Buffer | null = null
+  #place: Place<Backend> | null = null
+  #leaveLine: () => void = () => {}
+  /** Addresses to which no connection could be made. */
+  readonly #tried = new Set<Backend>()
+  #lostOne = false
 
   constructor(
     options: RelayOptions,
@@ -103,24 +110,31 @@ export class Exchange implements Dispatcher.DispatchHandler {
     }
     res.on('close', this.#onClientClose)
     res.on('drain', this.#onDrain)
-    let entered = false
-    this.#leaveUpstream = this.#upstream.slots.take(() => {
-      entered = true
-      if (this.#queued !== null) clearTimeout(this.#queued)
-      this.#dispatch(body)
-    })
-    // What failed at once has left already, before there was anything to leave by.
-    if (this.#settled) this.#leaveUpstream()
-    if (entered) return
-    this.#queued = setTimeout(
-      () => this.#fail('overloaded', 'refused'),
-      this.#options.limits.queueMs,
-    )
+    this.#unsent = body
+    const { balancer } = this.#upstream
+    const place = balancer.take()
+    if (place !== null) {
+      this.#dispatch(place, body)
+      this.#recording.digestRequest()
+    } else if (balancer.usable) {
+      this.#leaveLine = balancer.wait((free) => {
+        if (this.#queued !== null) clearTimeout(this.#queued)
+        this.#dispatch(free, body)
+        this.#recording.digestRequest()
+      })
+      this.#queued = setTimeout(
+        () => this.#fail('overloaded', 'refused'),
+        this.#options.limits.queueMs,
+      )
+    } else {
+      this.#fail('upstream_unavailable', 'upstream_error')
+    }
   }
 
-  #dispatch(body: Buffer): void {
+  #dispatch(place: Place<Backend>, body: Buffer): void {
     const { req, endpoint, query } = this.#request
-    this.#upstream.pool.dispatch(
+    this.#place = place
+    place.target.pool.dispatch(
       {
         path: endpoint + query,
         method: 'POST',
@@ -137,7 +151,23 @@ export class Exchange implements Dispatcher.DispatchHandler {
       },
       this,
     )
-    this.#recording.digestRequest()
+  }
+
+  /** Nothing was sent, so another address may be asked: a model's answer is paid for, and never asked for twice. */
+  #tryAnother(lost: boolean): boolean {
+    const body = this.#unsent
+    const failed = this.#place
+    if (body === null || failed === null) return false
+    // An idle connection that went away under the request says nothing of the next one to the same address.
+    if (lost && !this.#lostOne) this.#lostOne = true
+    else this.#tried.add(failed.target)
+    const { balancer } = this.#upstream
+    const next = balancer.take(this.#tried)
+    if (next === null) return false
+    balancer.give(failed)
+    this.#upstreamDone = false
+    this.#dispatch(next, body)
+    return true
   }
 
   readonly #onClientClose = () => {
@@ -161,6 +191,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller
     this.#forwarded = true
+    this.#unsent = null
+    this.#place?.target.health.connected()
     // The client left while the request waited for a connection.
     if (this.#settled) controller.abort(new Error('settled'))
   }
@@ -172,6 +204,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   ): void {
     this.#controller = controller
     if (this.#settled || status < 200) return
+    this.#judge(status === 502 || status === 503 || status === 504)
     this.#status = status
     this.#contentType = single(headers['content-type'])
     this.#encoding = single(headers['content-encoding']).toLowerCase()
@@ -222,6 +255,12 @@ export class Exchange implements Dispatcher.DispatchHandler {
     const code = 'code' in error ? error.code : undefined
     const timedOut = code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT'
     const answered = this.#status !== 0
+    // What undici would not even begin to send says nothing of the server.
+    if (!answered && code !== 'UND_ERR_INVALID_ARG') {
+      this.#judge(true)
+      const lost = code === 'UND_ERR_SOCKET' || code === 'ECONNRESET' || code === 'EPIPE'
+      if (this.#tryAnother(lost)) return
+    }
     if (this.#streaming && this.#recording.complete) {
       // The answer is whole by its own terminator; only the connection did not end as HTTP wants.
       this.#endStream()
@@ -234,6 +273,14 @@ export class Exchange implements Dispatcher.DispatchHandler {
     } else {
       this.#fail('upstream_unreachable', 'upstream_error')
     }
+  }
+
+  /** What this request says of the address it went to. */
+  #judge(bad: boolean): void {
+    if (this.#place === null) return
+    const { target, probe } = this.#place
+    if (bad) target.health.failed(this.#forwarded ? 'answer' : 'connect', probe)
+    else target.health.answered()
   }
 
   // — endings ——————————————————————————————————————————————————————————————————————————————————————————————————————
@@ -310,7 +357,9 @@ export class Exchange implements Dispatcher.DispatchHandler {
     res.off('close', this.#onClientClose)
     res.off('drain', this.#onDrain)
     if (!this.#upstreamDone) this.#controller?.abort(new Error('settled'))
-    this.#leaveUpstream()
+    this.#leaveLine()
+    if (this.#place !== null) this.#upstream.balancer.give(this.#place)
+    this.#unsent = null
     this.#body.release()
     const settled = this.#recording.settle({
       outcome,

@@ -1,5 +1,7 @@
 /**
- * Relays the list of models: one upstream's answer as it is, several merged.
+ * Relays the list of models. One upstream that takes any model: its answer as it is. Otherwise the lists of those that
+ * answer, merged: an upstream that is down hides its own models and no others, and a model that requests would not be
+ * routed to does not appear.
  *
  * @module
  */
@@ -7,10 +9,12 @@ import type { ServerResponse } from 'node:http'
 import { isJsonObject, parseJson } from '../../attestation/protocol/json.ts'
 import type { ServiceErrorCode } from '../errors.ts'
 import { replyError } from './reply.ts'
-import type { Upstream, Upstreams } from './upstreams.ts'
+import type { Backend, Upstream, Upstreams } from './upstreams.ts'
 
 /** Bytes of one upstream's list. */
 export const MAX_MODELS_BYTES = 1024 * 1024
+/** Models of one upstream's list. */
+export const MAX_MODELS = 1024
 /** Milliseconds for one upstream to answer. */
 export const MODELS_MS = 10_000
 
@@ -25,14 +29,14 @@ class InvalidModels extends Error {
   override readonly name = 'InvalidModels'
 }
 
-async function fetchModels(upstream: Upstream, left: AbortSignal): Promise<ModelsAnswer> {
-  const { statusCode, headers, body } = await upstream.pool.request({
+async function askBackend(backend: Backend, left: AbortSignal): Promise<ModelsAnswer> {
+  const { statusCode, headers, body } = await backend.modelsPool.request({
     path: '/v1/models',
     method: 'GET',
     headers: { accept: 'application/json' },
     headersTimeout: MODELS_MS,
     bodyTimeout: MODELS_MS,
-    signal: AbortSignal.any([left, AbortSignal.timeout(MODELS_MS)]),
+    signal: left,
   })
   const chunks: Buffer[] = []
   let size = 0
@@ -42,6 +46,8 @@ async function fetchModels(upstream: Upstream, left: AbortSignal): Promise<Model
     if (size > MAX_MODELS_BYTES) throw new InvalidModels('too large')
     chunks.push(chunk)
   }
+  // A redirect would move the question to a place that nobody configured.
+  if (statusCode >= 300 && statusCode < 400) throw new InvalidModels('a redirect')
   const type = headers['content-type']
   return {
     status: statusCode,
@@ -50,16 +56,68 @@ async function fetchModels(upstream: Upstream, left: AbortSignal): Promise<Model
   }
 }
 
-function merge(answers: readonly ModelsAnswer[]): Buffer | null {
-  const data: unknown[] = []
-  for (const answer of answers) {
-    const parsed = parseJson(answer.body)
-    if (answer.status !== 200 || !parsed.ok || !isJsonObject(parsed.value)) return null
-    const list = parsed.value['data']
-    if (!Array.isArray(list)) return null
-    data.push(...(list as unknown[]))
+/** The first of its addresses that can be reached; those that may be used first. All within one time. */
+async function askUpstream(upstream: Upstream, left: AbortSignal): Promise<ModelsAnswer> {
+  const signal = AbortSignal.any([left, AbortSignal.timeout(MODELS_MS)])
+  const backends = upstream.backends.toSorted(
+    (a, b) => Number(b.health.usable) - Number(a.health.usable),
+  )
+  let last: unknown = new InvalidModels('no address')
+  for (const backend of backends) {
+    try {
+      return await askBackend(backend, signal)
+    } catch (error) {
+      last = error
+      if (signal.aborted || error instanceof InvalidModels) break
+    }
   }
-  return Buffer.from(JSON.stringify({ object: 'list', data }))
+  throw last
+}
+
+interface Model {
+  readonly id: string
+  readonly entry: object
+}
+
+/** The models of one list that requests are routed to its upstream for. */
+function readModels(upstream: Upstream, answer: ModelsAnswer): readonly Model[] {
+  const parsed = parseJson(answer.body)
+  if (answer.status !== 200 || !parsed.ok || !isJsonObject(parsed.value)) {
+    throw new InvalidModels('no answer that can be read')
+  }
+  const { data } = parsed.value
+  if (!Array.isArray(data) || data.length > MAX_MODELS) throw new InvalidModels('no list')
+  const models: Model[] = []
+  for (const entry of data as readonly unknown[]) {
+    if (typeof entry !== 'object' || entry === null || !('id' in entry)) {
+      throw new InvalidModels('a model without an id')
+    }
+    if (typeof entry.id !== 'string') throw new InvalidModels('a model without an id')
+    models.push({ id: entry.id, entry })
+  }
+  return upstream.models.length === 0
+    ? models
+    : models.filter(({ id }) => upstream.models.includes(id))
+}
+
+async function askAll(upstreams: Upstreams, left: AbortSignal): Promise<ModelsAnswer> {
+  const { all } = upstreams
+  const [only] = all
+  if (all.length === 1 && only?.models.length === 0) return askUpstream(only, left)
+  const lists = await Promise.allSettled(
+    all.map(async (upstream) => readModels(upstream, await askUpstream(upstream, left))),
+  )
+  const failed = lists.filter((list) => list.status === 'rejected')
+  if (failed.length === all.length) throw failed[0]?.reason
+  const byId = new Map<string, object>()
+  for (const [index, list] of lists.entries()) {
+    if (list.status === 'rejected') continue
+    for (const { id, entry } of list.value) {
+      if (upstreams.forModel(id) === all[index]) byId.set(id, entry)
+    }
+  }
+  const body = Buffer.from(JSON.stringify({ object: 'list', data: [...byId.values()] }))
+  return { status: 200, contentType: 'application/json', body }
 }
 
 /** Ours, or undici's for headers or body: whichever fires first. */
@@ -68,6 +126,11 @@ function isTimeout(error: unknown): boolean {
     error instanceof Error &&
     ['TimeoutError', 'HeadersTimeoutError', 'BodyTimeoutError'].includes(error.name)
   )
+}
+
+function codeOf(error: unknown): ServiceErrorCode {
+  if (error instanceof InvalidModels) return 'upstream_invalid'
+  return isTimeout(error) ? 'upstream_timeout' : 'upstream_unreachable'
 }
 
 export interface ModelsOptions {
@@ -79,26 +142,10 @@ export function relayModels(options: ModelsOptions, res: ServerResponse, done: (
   const left = new AbortController()
   const leave = () => left.abort()
   res.once('close', leave)
-  const answer = async (): Promise<ModelsAnswer> => {
-    const answers = await Promise.all(
-      options.upstreams.all.map((upstream) => fetchModels(upstream, left.signal)),
-    )
-    const [only] = answers
-    if (answers.length === 1 && only !== undefined) return only
-    const body = merge(answers)
-    if (body === null) throw new InvalidModels('not a list')
-    return { status: 200, contentType: 'application/json', body }
-  }
-  const fail = (code: ServiceErrorCode) => {
-    if (!res.headersSent) replyError(res, code, options.headers)
-  }
-  answer()
+  askAll(options.upstreams, left.signal)
     .then(
       ({ status, contentType, body }) => {
-        if (status >= 300 && status < 400) {
-          fail('upstream_invalid')
-          return
-        }
+        if (res.headersSent) return
         res.writeHead(status, [
           ...options.headers,
           'Content-Type',
@@ -109,8 +156,7 @@ export function relayModels(options: ModelsOptions, res: ServerResponse, done: (
         res.end(body)
       },
       (error: unknown) => {
-        if (error instanceof InvalidModels) fail('upstream_invalid')
-        else fail(isTimeout(error) ? 'upstream_timeout' : 'upstream_unreachable')
+        if (!res.headersSent) replyError(res, codeOf(error), options.headers)
       },
     )
     .finally(() => {

@@ -29,6 +29,7 @@ import { createChatRecorder } from '../relay/chat-recorder.ts'
 import { createByteBudget } from '../relay/byte-budget.ts'
 import { createAuthenticator } from '../relay/principals.ts'
 import type { PrincipalConfig } from '../relay/principals.ts'
+import { checkUpstreams } from '../relay/check-upstreams.ts'
 import { openUpstreams } from '../relay/upstreams.ts'
 import { createControlPlane } from '../routes/control-plane.ts'
 import { VERSION } from '../version.ts'
@@ -151,6 +152,7 @@ export async function startService(parts: ServiceParts): Promise<Service> {
   const bound = server.address() as AddressInfo | string | null
   const actualPort = typeof bound === 'object' && bound !== null ? bound.port : 0
 
+  const endChecks = checkUpstreams(upstreams, limits)
   const closing = new AbortController()
   const ready = (async () => {
     for (;;) {
@@ -188,6 +190,7 @@ export async function startService(parts: ServiceParts): Promise<Service> {
         await ended
         // What was cut is on record as cut by us before the upstreams are, not as a fault of theirs.
         await state.idle(SETTLE_MS)
+        endChecks()
         await upstreams.close()
       })()),
   }

@@ -47,12 +47,19 @@ describe('countersign serve', () => {
     expect(await refusalOf(() => loadConfig(options))).toContain('--allow-remote-upstream')
   })
 
-  test.each(['http://8.8.8.8:8000', 'http://localhost:8000', 'http://[2001:db8::1]:8000'])(
-    'refuses %s, which is not a literal address of the own networks',
-    async (url) => {
-      expect(await refusalOf(() => loadConfig({ upstream: [url] }))).toContain('literal address')
-    },
-  )
+  test.each([
+    'http://8.8.8.8:8000',
+    'http://localhost:8000',
+    'http://[2001:db8::1]:8000',
+    'http://0.0.0.0:8000',
+    'http://169.254.169.254',
+    'http://[fe80::1]:8000',
+    'http://[::ffff:10.0.0.1]:8000',
+    'http://172.32.0.1:8000',
+    'http://0x8.8.8.8:8000',
+  ])('refuses %s, which is not a literal address of the own networks', async (url) => {
+    expect(await refusalOf(() => loadConfig({ upstream: [url] }))).toContain('literal address')
+  })
 
   test.each([
     'https://127.0.0.1:8000',
@@ -61,6 +68,10 @@ describe('countersign serve', () => {
     'http://127.0.0.1:8000/?x=1',
     'ftp://127.0.0.1',
     'nonsense',
+    'unix:relative.sock',
+    'unix://host/path.sock',
+    'unix:/',
+    `unix:/${'x'.repeat(107)}`,
   ])('refuses %s, which is not a plain origin', async (url) => {
     expect(await refusalOf(() => loadConfig({ upstream: [url] }))).toContain('unix:/path.sock')
   })
@@ -72,7 +83,51 @@ describe('countersign serve', () => {
     'http://[::1]:8000',
   ])('takes %s', async (url) => {
     const config = await loadConfig({ upstream: [`main=${url}`] })
-    expect(config.upstreams).toEqual([{ name: 'main', url, models: [] }])
+    expect(config.upstreams).toEqual([{ name: 'main', urls: [url], models: [], health: '/health' }])
+  })
+
+  test('takes flags of one name, or of none, as addresses of one upstream', async () => {
+    const config = await loadConfig({
+      upstream: ['http://10.0.0.1', 'a=unix:/a', 'http://10.0.0.2', 'a=unix:/b'],
+      config: await configFile('{}'),
+    }).catch((error: unknown) => error)
+    expect(String(config)).toContain('both take any model')
+    const two = await loadConfig({ upstream: ['http://10.0.0.1', 'http://10.0.0.2'] })
+    expect(two.upstreams).toEqual([
+      {
+        name: 'upstream',
+        urls: ['http://10.0.0.1', 'http://10.0.0.2'],
+        models: [],
+        health: '/health',
+      },
+    ])
+  })
+
+  test.each([
+    ['[{"name":"a"}]', 'write url or urls'],
+    ['[{"name":"a","url":"unix:/a","urls":["unix:/b"]}]', 'write url or urls'],
+    ['[{"name":"a","urls":[]}]', 'upstreams.0.urls'],
+    ['[{"name":"a","urls":["unix:/a","unix:/a"]}]', 'an address stands twice'],
+    [
+      '[{"name":"a","urls":["http://10.0.0.1","http://10.0.0.1:80/v1"]}]',
+      'an address stands twice',
+    ],
+    ['[{"name":"a","urls":["unix:/a","http://vllm:8000"]}]', '--allow-remote-upstream'],
+    [
+      '[{"name":"a","url":"unix:/a","models":["m"]},{"name":"a","url":"unix:/b"}]',
+      'two upstreams are called a',
+    ],
+    ['[{"name":"a","url":"unix:/a","models":["m","m"]}]', 'a model is listed twice'],
+    [
+      '[{"name":"a","url":"unix:/a","models":["m"]},{"name":"b","url":"unix:/b","models":["m"]}]',
+      'a model is listed twice',
+    ],
+    ['[{"name":"a","url":"unix:/a"},{"name":"b","url":"unix:/b"}]', 'both take any model'],
+    ['[{"name":"a","url":"unix:/a","health":"//evil/x y"}]', 'upstreams.0.health'],
+    ['[{"name":"a","url":"unix:/a","weight":1}]', 'weight'],
+  ])('refuses the upstreams %s: %s', async (upstreams, problem) => {
+    const config = await configFile(`{"upstreams":${upstreams}}`)
+    expect(await refusalOf(() => loadConfig({ config }))).toContain(problem)
   })
 
   test('takes a name only where it is told to, and shows it in the configuration', async () => {

@@ -43,10 +43,15 @@ export interface LogEntry {
   readonly message: string
 }
 
+export interface TestUpstream extends Partial<UpstreamConfig> {
+  readonly name: string
+  readonly url?: string
+}
+
 export interface TestServiceOptions {
   readonly model?: DemoModelOptions
   /** Instead of the demo model. */
-  readonly upstreams?: readonly Omit<UpstreamConfig, 'models'>[]
+  readonly upstreams?: readonly TestUpstream[]
   readonly limits?: Partial<Limits>
   readonly doors?: readonly Door[]
   /** With these many simulated GPUs in a simulated guest; without it the quotes are 4 zero bytes. */
@@ -113,7 +118,11 @@ export async function startTestService(options: TestServiceOptions = {}): Promis
         })
   const parsed = parseConfig({
     listen: { port: 0 },
-    upstreams: options.upstreams ?? [{ name: 'demo', url: model.url }],
+    // What the doubles see is what the test sent; the health checks have their own tests.
+    upstreams: (options.upstreams ?? [{ name: 'demo', url: model.url }]).map((upstream) => ({
+      health: null,
+      ...upstream,
+    })),
     ...(options.limits === undefined ? {} : { limits: options.limits }),
     ...(options.doors === undefined ? {} : { doors: options.doors }),
   })

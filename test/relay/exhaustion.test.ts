@@ -4,7 +4,6 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { MAX_RECEIPT_BYTES } from '../../attestation/protocol/receipt.ts'
 import { cutMember } from '../../src/relay/cut-member.ts'
 import { createByteBudget } from '../../src/relay/byte-budget.ts'
-import { createSlots } from '../../src/relay/slots.ts'
 import { chatBody, openRaw, rawChat } from '../harness/chat.ts'
 import { MODEL, bearer, startTestService } from '../harness/service.ts'
 import type { TestService } from '../harness/service.ts'
@@ -127,24 +126,10 @@ test('a sender that stops in the middle of its body is let go long before an upl
   raw.socket.destroy()
 })
 
-describe('places', () => {
-  test('are given in order, and whoever leaves the line is not called', () => {
-    const slots = createSlots(1)
-    const called: string[] = []
-    const first = slots.take(() => called.push('first'))
-    const second = slots.take(() => called.push('second'))
-    const third = slots.take(() => called.push('third'))
-    second()
-    expect([called, slots.taken, slots.waiting]).toEqual([['first'], 1, 1])
-    first()
-    first()
-    expect([called, slots.taken, slots.waiting]).toEqual([['first', 'third'], 1, 0])
-    third()
-    expect(slots.taken).toBe(0)
-    const budget = createByteBudget(10)
-    expect([budget.take(8), budget.take(3), budget.taken]).toEqual([true, false, 8])
-    at = { close: () => Promise.resolve() } as TestService
-  })
+test('memory for bodies is given up to its limit', () => {
+  at = { close: () => Promise.resolve() } as TestService
+  const budget = createByteBudget(10)
+  expect([budget.take(8), budget.take(3), budget.taken]).toEqual([true, false, 8])
 })
 
 describe('taking the constraints out of a body', () => {

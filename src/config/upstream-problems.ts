@@ -1,0 +1,55 @@
+/**
+ * What is wrong with a list of upstreams taken together.
+ *
+ * @module
+ */
+import type { UpstreamConfig } from '../relay/upstreams.ts'
+import { parseUpstreamUrl } from './upstream-url.ts'
+
+/** One sentence each, without a stop at the end; none: the list can be used. */
+export function upstreamProblems(
+  upstreams: readonly UpstreamConfig[],
+  allowRemote: boolean,
+): string[] {
+  const problems: string[] = []
+  const names = new Set<string>()
+  const urls = new Set<string>()
+  const models = new Set<string>()
+  let any: string | null = null
+  for (const upstream of upstreams) {
+    const { name } = upstream
+    // A receipt names the upstream that answered: two of one name would be one.
+    if (names.has(name)) problems.push(`two upstreams are called ${name}`)
+    names.add(name)
+    for (const url of upstream.urls) {
+      const parsed = parseUpstreamUrl(url)
+      if (parsed === null) {
+        problems.push(`upstream ${name}: write unix:/path.sock or http://address:port`)
+        continue
+      }
+      if (parsed.kind === 'http' && !parsed.local && !allowRemote) {
+        problems.push(
+          `upstream ${name} is not a unix socket or a literal address of this machine's own networks; ` +
+            'a name is resolved by somebody else, and prompts would leave the confidential VM ' +
+            '(--allow-remote-upstream permits it and is attested)',
+        )
+      }
+      const key = parsed.kind === 'unix' ? parsed.socketPath : parsed.origin
+      // Its open requests would be counted twice over, each time without the others.
+      if (urls.has(key)) problems.push(`upstream ${name}: an address stands twice`)
+      urls.add(key)
+    }
+    for (const model of upstream.models) {
+      if (models.has(model)) problems.push(`upstream ${name}: a model is listed twice`)
+      models.add(model)
+    }
+    if (upstream.models.length > 0) continue
+    if (any === null) any = name
+    else {
+      problems.push(
+        `upstreams ${any} and ${name} both take any model: list the models of one, or give one upstream several urls`,
+      )
+    }
+  }
+  return problems
+}
