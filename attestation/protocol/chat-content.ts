@@ -74,6 +74,18 @@ interface ChoiceState {
   toolCalls: Map<number, ToolCallState>
 }
 
+/** Members of a delta whose texts are concatenated, and where. */
+const TEXT_MEMBERS = {
+  content: 'content',
+  reasoning: 'reasoning',
+  reasoning_content: 'reasoningContent',
+} as const satisfies Record<string, keyof ChoiceState>
+export type TextMember = keyof typeof TEXT_MEMBERS
+
+export function isTextMember(name: string): name is TextMember {
+  return Object.hasOwn(TEXT_MEMBERS, name)
+}
+
 /** Members that say how an answer was made, framed or counted, not what it says. */
 const FRAMING = new Set(['id', 'object', 'created', 'model', 'usage', 'choices', 'logprobs'])
 const CHOICE_FRAMING = new Set(['index', 'message', 'delta', 'finish_reason', 'logprobs'])
@@ -112,6 +124,16 @@ export class ChatAccumulator {
       stated.add(index)
       this.#addChoice(choice)
     }
+  }
+
+  /**
+   * Takes one more text of a member, and nothing else: what {@link add} would do with an event that differs from one it has
+   * taken in that text alone.
+   */
+  append(index: number, member: TextMember, text: string): void {
+    const state = this.#choices.get(index)
+    if (state === undefined) throw new TypeError('an event of this choice was taken before')
+    state[TEXT_MEMBERS[member]] += text
   }
 
   /** Finish reasons by choice index, null where a choice has none yet. */

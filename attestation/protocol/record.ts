@@ -163,10 +163,10 @@ export function recordText(record: ReceiptRecord, runs: RecordRuns = recordRuns(
 const NO_PREFIX = new Uint8Array(0)
 
 /** SHA-256 of the record's JCS text, `purpose` being its domain. */
-export function recordHash(
-  record: ReceiptRecord,
-  crypto: CryptoPort,
-  runs: RecordRuns = recordRuns(record),
-): Sha256Digest {
-  return hexToSha256Digest(crypto.sha256Text(NO_PREFIX, recordText(record, runs)))
+export function recordTextHash(text: string, crypto: CryptoPort): Sha256Digest {
+  return hexToSha256Digest(crypto.sha256Text(NO_PREFIX, text))
+}
+
+export function recordHash(record: ReceiptRecord, crypto: CryptoPort): Sha256Digest {
+  return recordTextHash(recordText(record), crypto)
 }

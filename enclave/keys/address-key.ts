@@ -68,7 +68,10 @@ export function createAddressKey(
           },
     signText: (text: string) => {
       const { signature, recovery } = signer.sign(crypto.keccak256(eip191Message(text)))
-      return `0x${toHex(signature)}${recovery === 0 ? '1b' : '1c'}`
+      const hex = Buffer.from(signature.buffer, signature.byteOffset, signature.length).toString(
+        'hex',
+      )
+      return `0x${hex}${recovery === 0 ? '1b' : '1c'}`
     },
   })
 }

@@ -10,7 +10,7 @@ import { createHmac, randomBytes } from 'node:crypto'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
 import { contentDigest } from '../../attestation/protocol/chat-content.ts'
 import type { ContentSummary } from '../../attestation/protocol/chat-content.ts'
-import { hexToSha256Digest, toHex } from '../../attestation/protocol/hex.ts'
+import { toHex } from '../../attestation/protocol/hex.ts'
 import type { Sha256Digest } from '../../attestation/protocol/hex.ts'
 import { legacyText } from '../../attestation/protocol/legacy-text.ts'
 import { fullReceipt, receiptView } from '../../attestation/protocol/receipt.ts'
@@ -18,14 +18,16 @@ import type { ReceiptText } from '../../attestation/protocol/receipt.ts'
 import {
   RECORD_PURPOSE,
   bodiesCommitment,
-  recordHash,
   recordRuns,
+  recordText,
+  recordTextHash,
 } from '../../attestation/protocol/record.ts'
 import type { Outcome, ReceiptRecord, Usage } from '../../attestation/protocol/record.ts'
 import type { RequestMember } from '../../attestation/protocol/request-members.ts'
 import { SIMULATION_ID_PREFIX } from '../../attestation/protocol/simulation.ts'
 import type { BootKeys } from '../keys/boot-keys.ts'
 import type { Ownership, ReceiptStore, StoredReceipt } from './receipt-store.ts'
+import { encodeReceipt } from './stored-receipt.ts'
 
 /** Random bits of a receipt id, in bytes: the id is a capability for users behind a relay. */
 const RECEIPT_ID_BYTES = 16
@@ -42,14 +44,15 @@ export interface Admission {
   readonly method: string
 }
 
-/** What is known of an exchange when its outcome is. Hashes are raw SHA-256 values. */
+/** What is known of an exchange when its outcome is. */
 export interface Exchange {
   readonly outcome: Outcome
   readonly status: number
   readonly backend: string | null
-  readonly requestHash: Uint8Array
-  readonly forwardedHash: Uint8Array | null
-  readonly responseHash: Uint8Array
+  /** Of the bodies, as {@link BodyHashes}. */
+  readonly requestHash: Sha256Digest
+  readonly forwardedHash: Sha256Digest | null
+  readonly responseHash: Sha256Digest
   readonly responseBytes: number
   /** The upstream's body ended as its framing says and all of it was written out. */
   readonly whole: boolean
@@ -98,10 +101,6 @@ export interface IssuerOptions {
   readonly now: () => number
 }
 
-function digestOf(hash: Uint8Array): Sha256Digest {
-  return hexToSha256Digest(Buffer.from(hash.buffer, hash.byteOffset, hash.length).toString('hex'))
-}
-
 /** Random bytes fetched at once: one call for each receipt would cost as much as hashing its bodies. */
 const RANDOM_POOL_BYTES = 4096
 
@@ -123,7 +122,8 @@ export function createReceiptIssuer(options: IssuerOptions): ReceiptIssuer {
   const saltOf = (receiptId: string): Buffer =>
     createHmac('sha256', keys.storeKey).update(receiptId).digest()
 
-  const sign = (text: ReceiptText): string => toHex(keys.receipt.sign(Buffer.from(text.signed)))
+  const sign = (text: ReceiptText): string =>
+    Buffer.from(keys.receipt.sign(Buffer.from(text.signed))).toString('hex')
 
   return {
     admit(request) {
@@ -138,9 +138,9 @@ export function createReceiptIssuer(options: IssuerOptions): ReceiptIssuer {
       const digest =
         content.content === null ? null : contentDigest(content.content, salt, nodeCrypto)
       const bodies = {
-        forwarded: exchange.forwardedHash === null ? null : digestOf(exchange.forwardedHash),
-        received: digestOf(exchange.requestHash),
-        returned: digestOf(exchange.responseHash),
+        forwarded: exchange.forwardedHash,
+        received: exchange.requestHash,
+        returned: exchange.responseHash,
       }
       const record: ReceiptRecord = {
         backend: exchange.backend,
@@ -170,27 +170,24 @@ export function createReceiptIssuer(options: IssuerOptions): ReceiptIssuer {
         usage: exchange.usage,
       }
       const runs = recordRuns(record)
-      const hash = recordHash(record, nodeCrypto, runs)
-      const receipt = fullReceipt(
-        record,
-        hash,
-        bodies,
-        { whole: exchange.whole },
-        keys.receiptKeyId,
-        runs,
-      )
-      const text =
-        exchange.outcome === 'complete' ? legacyText(bodies.received, bodies.returned) : null
+      const text = recordText(record, runs)
+      const hash = recordTextHash(text, nodeCrypto)
+      const { whole } = exchange
+      const signed = fullReceipt(record, hash, bodies, { whole }, keys.receiptKeyId, runs)
       const stored = store.put({
-        record,
-        recordHash: hash,
-        bodies,
-        whole: exchange.whole,
-        signature: sign(receipt),
-        legacyText: text,
-        eip191: text === null ? null : keys.address.signText(text),
+        receiptId: admission.receiptId,
+        chatId: exchange.chatId,
         ownership: admission.ownership,
-        size: receipt.signed.length,
+        text: encodeReceipt(text, {
+          recordHash: hash,
+          bodies,
+          whole,
+          signature: sign(signed),
+          eip191:
+            exchange.outcome === 'complete'
+              ? keys.address.signText(legacyText(bodies.received, bodies.returned))
+              : null,
+        }),
       })
       return stored instanceof Promise ? stored : null
     },

@@ -6,7 +6,7 @@ import { nodeCrypto } from '../../dist/attestation/crypto/node.js'
 import { createEphemeralAddressKey } from '../../dist/enclave/keys/address-key.js'
 import { createBootKeys } from '../../dist/enclave/keys/boot-keys.js'
 import { createReceiptIssuer } from '../../dist/enclave/receipts/receipt-issuer.js'
-import { createMemoryStore } from '../../dist/enclave/receipts/receipt-store.js'
+import { createMemoryStore } from '../../dist/enclave/receipts/memory-store.js'
 import { DEFAULT_LIMITS } from '../../dist/src/limits.js'
 import { createChatRecorder } from '../../dist/src/relay/chat-recorder.js'
 import { createByteBudget } from '../../dist/src/relay/byte-budget.js'
@@ -41,9 +41,8 @@ const unsignedRecorder = {
     readRequest: (body) => ({ ok: true, facts: { model: null, forward: body } }),
     cutRequest() {},
     digestRequest() {},
-    look() {},
+    pass: () => true,
     sent() {},
-    terminatorInSight: false,
     buffered() {},
     complete: true,
     settle: () => null,

@@ -6,7 +6,10 @@
 import { ChatAccumulator } from '../../attestation/protocol/chat-content.ts'
 import type { ContentSummary } from '../../attestation/protocol/chat-content.ts'
 import { isJsonObject } from '../../attestation/protocol/json.ts'
+import type { JsonObject } from '../../attestation/protocol/json.ts'
 import type { Usage } from '../../attestation/protocol/record.ts'
+import { deltaTemplate, readDelta } from './delta-template.ts'
+import type { DeltaTemplate } from './delta-template.ts'
 import { SseScanner } from './sse-scanner.ts'
 
 /** Length of a completion id, a model name or a finish reason that is taken into the record. */
@@ -55,17 +58,37 @@ export class ChatObserver {
   #error = false
   #unreadable = false
   #streamed = false
+  #template: DeltaTemplate | null = null
+  /** Read by the template and not appended yet. */
+  #texts: string[] = []
 
   /** @param expectedChoices the request's `n`, 1 where it has none */
   constructor(expectedChoices: number, maxLine: number) {
     this.#expectedChoices = expectedChoices
-    this.#scanner = new SseScanner({ onData: (data) => this.#onData(data) }, maxLine)
+    this.#scanner = new SseScanner(
+      {
+        onData: (data) => this.#onData(data),
+        onEvent: (all, bytes, start, end) => this.#onEvent(all, bytes, start, end),
+      },
+      maxLine,
+    )
   }
 
   /** Looks at a piece of a stream. */
   stream(chunk: Buffer): void {
     this.#streamed = true
     this.#scanner.push(chunk)
+  }
+
+  /** Whether a piece of a stream may be looked at later, together with others. */
+  canWait(chunk: Buffer): boolean {
+    return this.#scanner.canWait(chunk)
+  }
+
+  /** Looks at pieces that could wait, end to end; before any other piece. */
+  streamWaiting(bytes: Buffer): void {
+    this.#scanner.readWaiting(bytes)
+    this.#appendTexts()
   }
 
   get terminatorInSight(): boolean {
@@ -80,7 +103,6 @@ export class ChatObserver {
 
   /** `[DONE]` (or the whole buffered body) was seen, no error was, and every choice came to an end. */
   get complete(): boolean {
-    this.#scanner.flush()
     if (!this.#done || this.#error || this.#unreadable || this.#scanner.oversize) return false
     const reasons = this.#accumulator.finishReasons()
     return (
@@ -91,7 +113,6 @@ export class ChatObserver {
   }
 
   facts(): ChatFacts {
-    this.#scanner.flush()
     const content = this.#accumulator.summarize()
     const unknown = this.#unreadable || this.#scanner.oversize
     return {
@@ -111,27 +132,50 @@ export class ChatObserver {
     this.#parse(data)
   }
 
-  #parse(text: string): void {
+  #onEvent(all: string, bytes: Buffer, start: number, end: number): void {
+    if (this.#template !== null && !this.#done) {
+      const text = readDelta(this.#template, all, bytes, start, end)
+      if (text !== null) {
+        this.#texts.push(text)
+        return
+      }
+    }
+    this.#appendTexts()
+    const event = this.#parse(bytes.toString('utf8', start, end))
+    this.#template = deltaTemplate(bytes.toString('latin1', start, end), event)
+  }
+
+  /** Some deltas at once: a string that grew by each of them would be a chain of as many links. */
+  #appendTexts(): void {
+    if (this.#texts.length === 0 || this.#template === null) return
+    const { index, member } = this.#template
+    this.#accumulator.append(index, member, this.#texts.join(''))
+    this.#texts = []
+  }
+
+  /** @returns the event; null where it is not a JSON object */
+  #parse(text: string): JsonObject | null {
     let event: unknown
     try {
       event = JSON.parse(text)
     } catch {
       this.#unreadable = true
-      return
+      return null
     }
     if (!isJsonObject(event)) {
       this.#unreadable = true
-      return
+      return null
     }
     // An error event makes the answer an error whatever follows; `"error": null` is how some servers say "none".
     if (event['error'] !== undefined && event['error'] !== null) this.#error = true
     // Clients stop reading at [DONE]: what a server says after it cannot become part of the answer.
-    if (this.#done && this.#streamed) return
+    if (this.#done && this.#streamed) return event
     this.#chatId ??= label(event['id'])
     this.#model ??= label(event['model'])
     if (event['usage'] !== undefined && event['usage'] !== null) {
       this.#usage = usageOf(event['usage']) ?? this.#usage
     }
     this.#accumulator.add(event)
+    return event
   }
 }

@@ -8,6 +8,8 @@
  */
 import { createHash, hash } from 'node:crypto'
 import type { Hash } from 'node:crypto'
+import { hexToSha256Digest } from '../../attestation/protocol/hex.ts'
+import type { Sha256Digest } from '../../attestation/protocol/hex.ts'
 import { isJsonObject, parseJson } from '../../attestation/protocol/json.ts'
 import type { JsonObject } from '../../attestation/protocol/json.ts'
 import type { Outcome } from '../../attestation/protocol/record.ts'
@@ -52,12 +54,13 @@ export interface Recording {
   digestRequest(): void
   /** The request body did not arrive whole, or was too large: only its hash as far as it came is recorded. */
   cutRequest(body: Buffer): void
-  /** Looks at a piece of a stream. */
-  look(chunk: Buffer): void
-  /** A piece of a stream is being written to the client: it belongs to the bytes under the receipt. */
+  /**
+   * Takes a piece of a stream that came from upstream. True: write it to the client now, it belongs to the bytes under the
+   * receipt. False: it could end the answer in a client's eyes; hold it, and call {@link sent} when it is written.
+   */
+  pass(chunk: Buffer): boolean
+  /** A piece that was held is being written. */
   sent(chunk: Buffer): void
-  /** The next bytes could end the answer in a client's eyes. */
-  readonly terminatorInSight: boolean
   /** The whole buffered answer. `decoded` is it without Content-Encoding; null where that failed. */
   buffered(body: Buffer, decoded: Buffer | null): void
   /** The answer ended as its API says an answer ends. */
@@ -129,24 +132,26 @@ export function createChatRecorder(options: ChatRecorderOptions): Recorder {
   return { admit: (request) => new ChatRecording(options, request) }
 }
 
-/** Pieces of a stream that are hashed in one go. */
-const CHUNKS_AT_ONCE = 32
+/** Pieces of a stream, and bytes of them, that are put aside and then hashed and read in one go. */
+const PIECES_AT_ONCE = 32
+const BYTES_AT_ONCE = 32 * 1024
 
 class ChatRecording implements Recording {
   readonly headers: readonly string[]
   readonly #options: ChatRecorderOptions
   readonly #admission
   /** Running over a stream's bytes, or the final value of a buffered body. */
-  #response: Hash | Buffer | null = null
-  #requestHash: Buffer | null = null
-  #forwardedHash: Buffer | null = null
+  #response: Hash | Sha256Digest | null = null
+  #requestHash: Sha256Digest | null = null
+  #forwardedHash: Sha256Digest | null = null
   /** Until its members are digested; a parsed body can be many times the size of its text. */
   #request: JsonObject | null = null
   #members: readonly RequestMember[] | null = null
   #modelRequested: string | null = null
   #responseBytes = 0
-  /** Sent and not hashed yet: hashing some pieces together costs less than each by itself. */
-  #unhashed: Buffer[] = []
+  /** Sent, and neither hashed nor read yet. */
+  #waiting: Buffer[] = []
+  #waitingBytes = 0
   #observer: ChatObserver | null = null
 
   constructor(options: ChatRecorderOptions, request: AdmittedRequest) {
@@ -164,7 +169,7 @@ class ChatRecording implements Recording {
   }
 
   readRequest(body: Buffer): ReadResult {
-    this.#requestHash = hash('sha256', body, 'buffer')
+    this.#requestHash = sha256(body)
     const parsed = parseJson(body)
     if (!parsed.ok) return { ok: false, code: FAULT_CODES[parsed.fault] }
     if (!isJsonObject(parsed.value)) return { ok: false, code: 'body_not_object' }
@@ -184,7 +189,7 @@ class ChatRecording implements Recording {
     this.#forwardedHash = this.#requestHash
     if (constraints) {
       forward = cutMember(body, 'provider')
-      this.#forwardedHash = hash('sha256', forward, 'buffer')
+      this.#forwardedHash = sha256(forward)
     }
     return { ok: true, facts: { model: this.#modelRequested, forward } }
   }
@@ -196,41 +201,61 @@ class ChatRecording implements Recording {
   }
 
   cutRequest(body: Buffer): void {
-    this.#requestHash = hash('sha256', body, 'buffer')
+    this.#requestHash = sha256(body)
   }
 
-  look(chunk: Buffer): void {
-    this.#observer?.stream(chunk)
+  pass(chunk: Buffer): boolean {
+    const observer = this.#observer
+    if (observer === null) return true
+    if (observer.canWait(chunk)) {
+      this.#waiting.push(chunk)
+      this.#waitingBytes += chunk.length
+      const full = this.#waiting.length >= PIECES_AT_ONCE || this.#waitingBytes >= BYTES_AT_ONCE
+      if (full) this.#readWaiting()
+      return true
+    }
+    this.#readWaiting()
+    observer.stream(chunk)
+    if (observer.terminatorInSight) return false
+    this.#hash(chunk)
+    return true
   }
 
   sent(chunk: Buffer): void {
-    this.#unhashed.push(chunk)
-    this.#responseBytes += chunk.length
-    if (this.#unhashed.length >= CHUNKS_AT_ONCE) this.#hashSent()
+    this.#hash(chunk)
   }
 
-  #hashSent(): void {
-    if (this.#unhashed.length === 0 || Buffer.isBuffer(this.#response)) return
+  #readWaiting(): void {
+    const [first] = this.#waiting
+    if (first === undefined) return
+    const bytes =
+      this.#waiting.length === 1 ? first : Buffer.concat(this.#waiting, this.#waitingBytes)
+    this.#waiting = []
+    this.#waitingBytes = 0
+    this.#hash(bytes)
+    this.#observer?.streamWaiting(bytes)
+  }
+
+  #hash(bytes: Buffer): void {
+    if (typeof this.#response === 'string') return
     this.#response ??= createHash('sha256')
-    this.#response.update(Buffer.concat(this.#unhashed))
-    this.#unhashed = []
-  }
-
-  get terminatorInSight(): boolean {
-    return this.#observer?.terminatorInSight ?? false
+    this.#response.update(bytes)
+    this.#responseBytes += bytes.length
   }
 
   buffered(body: Buffer, decoded: Buffer | null): void {
-    this.#response = hash('sha256', body, 'buffer')
+    this.#response = sha256(body)
     this.#responseBytes = body.length
     if (decoded !== null) this.#observer?.body(decoded)
   }
 
   get complete(): boolean {
+    this.#readWaiting()
     return this.#observer?.complete ?? false
   }
 
   settle(settlement: Settlement): Promise<void> | null {
+    this.#readWaiting()
     const facts = this.#observer?.facts()
     this.digestRequest()
     return this.#options.issuer.settle(this.#admission, {
@@ -252,11 +277,15 @@ class ChatRecording implements Recording {
     })
   }
 
-  #responseHash(): Buffer {
-    this.#hashSent()
+  #responseHash(): Sha256Digest {
     if (this.#response === null) return EMPTY_HASH
-    return Buffer.isBuffer(this.#response) ? this.#response : this.#response.digest()
+    if (typeof this.#response === 'string') return this.#response
+    return hexToSha256Digest(this.#response.digest('hex'))
   }
 }
 
-const EMPTY_HASH = hash('sha256', '', 'buffer')
+function sha256(bytes: Buffer): Sha256Digest {
+  return hexToSha256Digest(hash('sha256', bytes))
+}
+
+const EMPTY_HASH = sha256(Buffer.alloc(0))

@@ -230,13 +230,11 @@ export class Exchange implements Dispatcher.DispatchHandler {
       }
       return
     }
-    this.#recording.look(chunk)
-    if (this.#held.length > 0 || this.#recording.terminatorInSight) {
+    if (!this.#recording.pass(chunk)) {
       this.#held.push(chunk)
       this.#grace ??= setTimeout(() => this.#endGrace(), TERMINATOR_GRACE_MS)
       return
     }
-    this.#recording.sent(chunk)
     if (this.#request.res.write(chunk)) return
     controller.pause()
     this.#stall ??= setTimeout(this.#onStall, this.#options.limits.clientStallMs)

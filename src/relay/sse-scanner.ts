@@ -16,16 +16,18 @@ const SPACE = 0x20
 const DONE = '[DONE]'
 const EMPTY = Buffer.alloc(0)
 
-/**
- * Whole events that are put aside and then read in one go. A stream brings one every twenty milliseconds or so; to parse
- * each by itself, with cold caches, costs several times as much as to parse some together.
- */
-export const EVENTS_AT_ONCE = 32
-
 export interface SseSink {
   /** The data of one dispatched event. */
   onData(data: string): void
+  /**
+   * The same for an event on one line, unread: its data are the bytes `[start, end)`.
+   * @param all one character for each byte (latin1)
+   */
+  onEvent(all: string, bytes: Buffer, start: number, end: number): void
 }
+
+/** How an event that may wait begins: with an object, so that whatever it says, it is not the terminator. */
+const OBJECT = 'data: {'
 
 export class SseScanner {
   readonly #sink: SseSink
@@ -36,7 +38,6 @@ export class SseScanner {
   #lastWasCr = false
   #first = true
   #oversize = false
-  #waiting: Buffer[] = []
   #terminator = false
 
   constructor(sink: SseSink, maxLine: number) {
@@ -57,13 +58,55 @@ export class SseScanner {
     return this.#terminator
   }
 
-  push(chunk: Buffer): void {
-    if (this.#isWholeEvent(chunk)) {
-      this.#waiting.push(chunk)
-      if (this.#waiting.length >= EVENTS_AT_ONCE) this.flush()
-      return
+  /**
+   * Whether a piece may be read later, by {@link readWaiting}, before anything else is: whole events and no terminator. A
+   * stream brings an event every twenty milliseconds or so; to read each by itself, with cold caches, costs several times as
+   * much as to read some together.
+   */
+  canWait(chunk: Buffer): boolean {
+    const end = chunk.length - 2
+    return (
+      end > OBJECT.length &&
+      chunk[end] === LF &&
+      chunk[end + 1] === LF &&
+      chunk[6] === OPEN_BRACE &&
+      chunk[5] === SPACE &&
+      chunk[4] === COLON &&
+      chunk[0] === 0x64 &&
+      chunk[1] === 0x61 &&
+      chunk[2] === 0x74 &&
+      chunk[3] === 0x61 &&
+      this.#partialBytes === 0 &&
+      this.#data === null &&
+      !this.#lastWasCr &&
+      !this.#first &&
+      !this.#terminator &&
+      chunk.indexOf(CR) === -1 &&
+      // Somewhere inside it could be the terminator, or a text that speaks of it.
+      chunk.indexOf(DONE, OBJECT.length, 'latin1') === -1
+    )
+  }
+
+  /** Reads pieces that could wait, end to end. */
+  readWaiting(bytes: Buffer): void {
+    const all = bytes.toString('latin1')
+    let start = 0
+    while (start < all.length) {
+      const end = all.indexOf('\n', start)
+      const whole =
+        all.startsWith(OBJECT, start) &&
+        all.charCodeAt(end + 1) === LF &&
+        end - start <= this.#maxLine
+      if (!whole) {
+        this.push(bytes.subarray(start))
+        return
+      }
+      this.#sink.onEvent(all, bytes, start + OBJECT.length - 1, end)
+      start = end + 2
     }
-    this.flush()
+  }
+
+  push(chunk: Buffer): void {
     let start = 0
     if (this.#lastWasCr && chunk[0] === LF) start = 1
     if (chunk.length > 0) this.#lastWasCr = false
@@ -80,39 +123,6 @@ export class SseScanner {
       }
     }
     if (start < chunk.length) this.#keep(chunk.subarray(start))
-  }
-
-  /** Hands on what was put aside. */
-  flush(): void {
-    if (this.#waiting.length === 0) return
-    const waiting = this.#waiting
-    this.#waiting = []
-    for (const chunk of waiting) this.#sink.onData(chunk.toString('utf8', 6, chunk.length - 2))
-  }
-
-  /** The common case, `data: …` and a blank line in one piece, needs no scan line by line. */
-  #isWholeEvent(chunk: Buffer): boolean {
-    const end = chunk.length - 2
-    return (
-      end > 6 &&
-      end <= this.#maxLine &&
-      chunk[end] === LF &&
-      chunk[5] === SPACE &&
-      chunk[4] === COLON &&
-      // An object: whatever it says, it is not the terminator.
-      chunk[6] === OPEN_BRACE &&
-      chunk[0] === 0x64 &&
-      chunk[1] === 0x61 &&
-      chunk[2] === 0x74 &&
-      chunk[3] === 0x61 &&
-      this.#partialBytes === 0 &&
-      this.#data === null &&
-      !this.#lastWasCr &&
-      !this.#first &&
-      chunk.indexOf(LF) === end &&
-      chunk[end + 1] === LF &&
-      chunk.indexOf(CR) === -1
-    )
   }
 
   #take(rest: Buffer): Buffer {

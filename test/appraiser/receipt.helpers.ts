@@ -1,4 +1,4 @@
-import { toHex } from '../../attestation/protocol/hex.ts'
+import { toHex, toSha256Digest } from '../../attestation/protocol/hex.ts'
 import { requestMembers } from '../../attestation/protocol/request-members.ts'
 import { createHash, randomBytes } from 'node:crypto'
 import { verifyReceipt } from '../../attestation/appraiser/receipt/verify-receipt.ts'
@@ -14,7 +14,7 @@ import { isJsonObject, parseJsonText } from '../../attestation/protocol/json.ts'
 import { canonicalize } from '../../attestation/protocol/jcs.ts'
 import { createReceiptIssuer } from '../../enclave/receipts/receipt-issuer.ts'
 import type { Exchange, LegacySignature } from '../../enclave/receipts/receipt-issuer.ts'
-import { createMemoryStore } from '../../enclave/receipts/receipt-store.ts'
+import { createMemoryStore } from '../../enclave/receipts/memory-store.ts'
 import { NOW } from './document.helpers.ts'
 import type { World } from './document.helpers.ts'
 
@@ -72,9 +72,9 @@ export function issue(world: World, options: IssueOptions = {}): Issued {
     outcome: 'complete',
     status: 200,
     backend: 'vllm',
-    requestHash: sha256(request),
-    forwardedHash: sha256(request),
-    responseHash: sha256(response),
+    requestHash: toSha256Digest(sha256(request)),
+    forwardedHash: toSha256Digest(sha256(request)),
+    responseHash: toSha256Digest(sha256(response)),
     responseBytes: Buffer.byteLength(response),
     whole: true,
     members: requestMembers(parsed(request), admission.salt, nodeCrypto),

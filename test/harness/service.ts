@@ -7,7 +7,8 @@ import type { CpuEvidence, CpuEvidenceSource } from '../../attestation/attester/
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
 import type { AgentFaults } from '../../attestation/simulator/dstack/start-guest-agent.ts'
 import { createEphemeralAddressKey } from '../../enclave/keys/address-key.ts'
-import { createMemoryStore } from '../../enclave/receipts/receipt-store.ts'
+import { createMemoryStore } from '../../enclave/receipts/memory-store.ts'
+import { decodeReceipt } from '../../enclave/receipts/stored-receipt.ts'
 import type { ReceiptStore, StoredReceipt } from '../../enclave/receipts/receipt-store.ts'
 import { parseConfig } from '../../src/config/config.ts'
 import type { UpstreamConfig } from '../../src/relay/upstreams.ts'
@@ -62,6 +63,8 @@ export interface TestServiceOptions {
   readonly quote?: () => Promise<CpuEvidence>
   /** In place of the memory store's `put`; call `keep` to store. */
   readonly put?: (receipt: StoredReceipt, keep: () => void) => void | Promise<void>
+  /** In place of the memory store's `get`. */
+  readonly find?: ReceiptStore['get']
   readonly principals?: readonly PrincipalConfig[]
   readonly nowMs?: () => number
 }
@@ -135,9 +138,11 @@ export async function startTestService(options: TestServiceOptions = {}): Promis
   const memory = createMemoryStore()
   const store: ReceiptStore = {
     ...memory,
-    put(receipt) {
+    ...(options.find === undefined ? {} : { get: options.find }),
+    put(entry) {
+      const receipt = decodeReceipt(entry.text, entry.ownership)
       const keep = () => {
-        void memory.put(receipt)
+        void memory.put(entry)
         receipts.push(receipt)
         for (const look of waiting) look()
       }

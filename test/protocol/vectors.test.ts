@@ -218,11 +218,13 @@ function contentOfStream(stream: string): ContentSummary {
         onData: (data) => {
           if (data !== '[DONE]') accumulator.add(JSON.parse(data))
         },
+        onEvent: () => {
+          throw new Error('no piece is put aside here')
+        },
       },
       65_536,
     )
     for (const part of parts) scanner.push(part)
-    scanner.flush()
     return accumulator.summarize()
   })
   if (whole === undefined) throw new Error('two readings were made')

@@ -4,13 +4,33 @@ import { SseScanner } from '../../src/relay/sse-scanner.ts'
 
 function scan(pieces: readonly (Buffer | string)[], maxLine = 1024) {
   const events: string[] = []
-  const scanner = new SseScanner({ onData: (data) => events.push(data) }, maxLine)
+  const scanner = new SseScanner(
+    {
+      onData: (data) => events.push(data),
+      onEvent: (all, bytes, start, end) => {
+        expect(all).toBe(bytes.toString('latin1'))
+        events.push(bytes.toString('utf8', start, end))
+      },
+    },
+    maxLine,
+  )
   const inSight: boolean[] = []
+  let waiting: Buffer[] = []
+  const readWaiting = () => {
+    if (waiting.length > 0) scanner.readWaiting(Buffer.concat(waiting))
+    waiting = []
+  }
   for (const piece of pieces) {
-    scanner.push(typeof piece === 'string' ? Buffer.from(piece) : piece)
+    const chunk = typeof piece === 'string' ? Buffer.from(piece) : piece
+    if (scanner.canWait(chunk)) {
+      waiting.push(chunk)
+    } else {
+      readWaiting()
+      scanner.push(chunk)
+    }
     inSight.push(scanner.terminatorInSight)
   }
-  scanner.flush()
+  readWaiting()
   return { events, inSight, oversize: scanner.oversize }
 }
 
@@ -62,6 +82,9 @@ describe('the SSE scanner', () => {
     const tokens = [
       'data: x\n\n',
       'data: [DONE]\n\n',
+      'data: {"a":1}\n\n',
+      'data: {é}\n\ndata: {}\n\n',
+      'data: {"a":1}\n\nx\n\n',
       'data: ',
       'data:',
       'data',
