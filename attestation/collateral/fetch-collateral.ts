@@ -6,12 +6,14 @@
  *
  * @module
  */
+import { MAX_CRL_BYTES } from '../protocol/dcap-collateral.ts'
 import type { DcapCollateral } from '../protocol/dcap-collateral.ts'
 import { collateralUrls } from './collateral-service.ts'
 import type { CollateralRequest, CollateralService } from './collateral-service.ts'
-import type { Answer, GetRequest } from './http-get.ts'
-import { MAX_CRL_BYTES, MAX_SIGNED_JSON_BYTES } from './limits.ts'
+import type { Answer } from './http-get.ts'
+import { MAX_SIGNED_JSON_BYTES } from './limits.ts'
 import { readIssuerChain, readRevocationList, readSignedText } from './read-answer.ts'
+import type { Get } from './share-gets.ts'
 
 const JSON_TYPES: ReadonlySet<string> = new Set(['application/json'])
 /**
@@ -32,9 +34,6 @@ const PCK_CRL_CHAIN = ['SGX-PCK-CRL-Issuer-Chain'] as const
 const TCB_INFO_CHAIN = ['TCB-Info-Issuer-Chain', 'SGX-TCB-Info-Issuer-Chain'] as const
 const IDENTITY_CHAIN = ['SGX-Enclave-Identity-Issuer-Chain'] as const
 
-/** How one document is got; see `httpGet`. Rejects with a CollateralError. */
-export type Getter = (request: GetRequest) => Promise<Answer>
-
 /**
  * @param get called once for each of the four documents, all at the same time
  * @throws CollateralError of the first document that cannot be had
@@ -42,20 +41,25 @@ export type Getter = (request: GetRequest) => Promise<Answer>
 export async function fetchCollateral(
   service: CollateralService,
   request: CollateralRequest,
-  get: Getter,
+  get: Get,
 ): Promise<DcapCollateral> {
   const urls = collateralUrls(service, request)
+  const stop = new AbortController()
   const list = (url: string, what: string): Promise<Answer> =>
     // Twice: a PCCS may send hex.
-    get({ url, what, maxBytes: 2 * MAX_CRL_BYTES + 2, contentTypes: CRL_TYPES })
+    get({ url, what, maxBytes: 2 * MAX_CRL_BYTES + 2, contentTypes: CRL_TYPES }, stop.signal)
   const signed = (url: string, what: string): Promise<Answer> =>
-    get({ url, what, maxBytes: MAX_SIGNED_JSON_BYTES, contentTypes: JSON_TYPES })
+    get({ url, what, maxBytes: MAX_SIGNED_JSON_BYTES, contentTypes: JSON_TYPES }, stop.signal)
   const [rootCrl, pckCrl, tcbInfo, qeIdentity] = await Promise.all([
     list(urls.rootCrl, 'root CA CRL'),
     list(urls.pckCrl, 'PCK CRL'),
     signed(urls.tcbInfo, 'TCB info'),
     signed(urls.qeIdentity, 'QE identity'),
-  ])
+  ]).catch((error: unknown) => {
+    // Three of four are worth nothing: the others need not be waited for.
+    stop.abort()
+    throw error
+  })
   const info = readSignedText(tcbInfo, 'TCB info', 'tcbInfo')
   const identity = readSignedText(qeIdentity, 'QE identity', 'enclaveIdentity')
   return {

@@ -114,7 +114,7 @@ async function getOnce(
       httpsAgent: agent,
       maxContentLength: request.maxBytes,
       signal: signal === undefined ? deadline : AbortSignal.any([signal, deadline]),
-      ...proxyOf(transport.proxy ?? 'environment'),
+      ...proxyOf(transport.proxy),
     })
     return judge(request, response)
   } catch (error) {
@@ -147,7 +147,7 @@ const FIXED = {
   transitional: { clarifyTimeoutError: true },
 } as const satisfies AxiosRequestConfig
 
-function proxyOf(proxy: URL | 'environment' | null): AxiosRequestConfig {
+function proxyOf(proxy: Transport['proxy'] = 'environment'): AxiosRequestConfig {
   if (proxy === 'environment') return {}
   if (proxy === null) return { proxy: false }
   const { protocol, hostname, port, username, password } = proxy
@@ -172,7 +172,10 @@ function headerOf(response: AxiosResponse<ArrayBuffer>, name: string): string | 
   return typeof value === 'string' ? value : null
 }
 
-function judge({ what, contentTypes, maxBytes }: GetRequest, response: AxiosResponse<ArrayBuffer>): Attempt {
+function judge(
+  { what, contentTypes, maxBytes }: GetRequest,
+  response: AxiosResponse<ArrayBuffer>,
+): Attempt {
   const { status } = response
   const failed = (code: CollateralError['code'], why: string): Attempt => ({
     failure: {
@@ -182,7 +185,10 @@ function judge({ what, contentTypes, maxBytes }: GetRequest, response: AxiosResp
     },
   })
   if (status >= 300 && status < 400) {
-    return failed('collateral_redirect', `the service redirects (HTTP ${status}), which is not followed`)
+    return failed(
+      'collateral_redirect',
+      `the service redirects (HTTP ${status}), which is not followed`,
+    )
   }
   if (ABSENT_STATUS.has(status)) {
     return failed('collateral_not_found', `the service does not have it (HTTP ${status})`)
@@ -229,10 +235,18 @@ function explain(what: string, error: unknown, late: boolean): Failure {
     return failure('collateral_too_large', 'the answer is too long', false)
   }
   if (code === 'HPE_HEADER_OVERFLOW') {
-    return failure('collateral_too_large', `more than ${MAX_RESPONSE_HEADER_BYTES} bytes of headers`, false)
+    return failure(
+      'collateral_too_large',
+      `more than ${MAX_RESPONSE_HEADER_BYTES} bytes of headers`,
+      false,
+    )
   }
   if (TLS_FAULT.test(code)) {
-    return failure('collateral_untrusted_tls', `the server's certificate is not accepted (${code})`, false)
+    return failure(
+      'collateral_untrusted_tls',
+      `the server's certificate is not accepted (${code})`,
+      false,
+    )
   }
   return failure('collateral_unreachable', `the service cannot be reached (${code})`, true)
 }

@@ -18,8 +18,6 @@ export const MAX_RETRY_AFTER_MS = 20_000
 
 /** Bytes of TCB info or QE identity. Intel's have up to 6 kB. */
 export const MAX_SIGNED_JSON_BYTES = 256 * 1024
-/** Bytes of a revocation list, in DER. Intel's longest has about 4 kB; each revoked platform adds some 40 bytes. */
-export const MAX_CRL_BYTES = 1024 * 1024
 /** Bytes of response headers: two URL-encoded certificates take 2.5 kB. */
 export const MAX_RESPONSE_HEADER_BYTES = 32 * 1024
 /** Characters of one issuer chain, still URL-encoded. */
@@ -41,3 +39,12 @@ export const DEFAULT_TIMING: FetchTiming = Object.freeze({
   firstPauseMs: FIRST_PAUSE_MS,
   maxRetryAfterMs: MAX_RETRY_AFTER_MS,
 })
+
+/** Seconds before the first nextUpdate from which a kept set is fetched anew. Intel reissues daily. */
+export const REFRESH_MARGIN_S = 3600
+/** Platforms, times CA, times channel, that a cache keeps. */
+export const MAX_CACHE_ENTRIES = 256
+/** Bytes of one cache file: two lists in hex, the rest is small. */
+export const MAX_CACHE_FILE_BYTES = 3 * 1024 * 1024
+/** Milliseconds after which a half-written file is taken for left behind. */
+export const ABANDONED_FILE_MS = 3_600_000

@@ -6,12 +6,13 @@
  */
 import { readDer, TAG } from '../appraiser/x509/der.ts'
 import { parsePemChain } from '../appraiser/x509/parse-pem-chain.ts'
+import { MAX_CRL_BYTES } from '../protocol/dcap-collateral.ts'
 import { fromHex, toHex } from '../protocol/hex.ts'
 import { isJsonObject, parseJson } from '../protocol/json.ts'
 import { fromUtf8 } from '../protocol/utf8.ts'
 import { CollateralError } from './collateral-error.ts'
 import type { Answer } from './http-get.ts'
-import { MAX_CHAIN_HEADER_LENGTH, MAX_CRL_BYTES } from './limits.ts'
+import { MAX_CHAIN_HEADER_LENGTH } from './limits.ts'
 import { rawMember } from './raw-member.ts'
 
 const SIGNATURE = /^[0-9a-fA-F]{128}$/

@@ -81,6 +81,8 @@ const REASONS: Readonly<Record<string, string>> = {
     'one list of steps in order of dependence: what a receipt proves is read from the top to the bottom',
   'test/appraiser/document.test.ts':
     'one catalogue of forged documents over one genuine document, which is costly to make',
+  'test/collateral/fetch-collateral.test.ts':
+    'one misbehaving service, every way in which its answers can be wrong',
   'src/relay/exchange.ts':
     'one exchange is one state machine; its endings have to be read together to see that each settles once',
   'attestation/protocol/chat-content.ts':
