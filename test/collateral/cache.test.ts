@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process'
 import { appendFileSync, existsSync } from 'node:fs'
 import {
   mkdir,
@@ -22,7 +21,6 @@ import type { CollateralClient } from '../../attestation/collateral/collateral-c
 import type { CollateralRequest } from '../../attestation/collateral/collateral-service.ts'
 import { MAX_CACHE_ENTRIES, REFRESH_MARGIN_S } from '../../attestation/collateral/limits.ts'
 import { createIntelPki } from '../../attestation/simulator/intel/create-intel-pki.ts'
-import { transpile } from '../harness/transpile.ts'
 import { startIntelServer } from './intel-server.helpers.ts'
 import type { IntelServer } from './intel-server.helpers.ts'
 
@@ -271,48 +269,4 @@ describe('the bound', () => {
     await client.get(REQUEST)
     expect((await readdir(directory)).toSorted()).toEqual([temporary('1'), NAME])
   })
-})
-
-describe('two processes at once', () => {
-  test('each reads whole sets only, while the other replaces them', async () => {
-    const built = await transpile('attestation/collateral/cache/collateral-cache.ts')
-    const entries = [collateral, renewed].map((each) => ({
-      request: REQUEST,
-      collateral: each,
-      fetchedAt: start,
-      service: 'https://pccs.example',
-    }))
-    const script = join(directory, '..', 'process.mjs')
-    await writeFile(
-      script,
-      `import { openCollateralCache } from ${JSON.stringify(built.url)}
-       const entries = ${JSON.stringify(entries)}
-       const cache = openCollateralCache(process.argv[2])
-       let torn = 0
-       let whole = 0
-       for (let round = 0; round < 60; round++) {
-         const failed = await cache.write(entries[round % 2])
-         if (failed !== null) throw new Error(failed)
-         const read = await cache.read(entries[0].request)
-         const text = JSON.stringify(read?.collateral)
-         if (entries.some((entry) => JSON.stringify(entry.collateral) === text)) whole++
-         else torn++
-       }
-       console.log(JSON.stringify({ whole, torn }))`,
-    )
-    const run = (): Promise<string> =>
-      new Promise((resolve, reject) => {
-        const child = spawn(process.execPath, [script, directory], {
-          stdio: ['ignore', 'pipe', 'inherit'],
-        })
-        let out = ''
-        child.stdout.on('data', (chunk) => (out += String(chunk)))
-        child.on('error', reject)
-        child.on('close', () => resolve(out))
-      })
-    const results = await Promise.all([run(), run()])
-    for (const result of results) expect(JSON.parse(result)).toEqual({ whole: 60, torn: 0 })
-    expect(await readdir(directory)).toEqual([NAME])
-    await built.remove()
-  }, 60_000)
 })

@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'vitest'
+import * as COLLATERAL_LIMITS from '../../attestation/collateral/limits.ts'
+import { MAX_CRL_BYTES } from '../../attestation/protocol/dcap-collateral.ts'
 import { DEFAULT_LIMITS } from '../../src/limits.ts'
 import { PACKAGE } from './package-json.ts'
 import { importsOf, packageOf, projectFiles, readText } from './source-tree.ts'
@@ -89,10 +91,13 @@ describe('docs/dependencies.md', () => {
     expect(said.toSorted()).toEqual(unused.toSorted())
   })
 
-  test('gives every limit of the service with the default that is in force', () => {
+  test('gives every limit of the service, and of the collateral client, with the default that is in force', () => {
     const rows = [...limits.matchAll(/^\| `(\w+)` +\| (\d+) /gm)]
-    expect(Object.fromEntries(rows.map(([, name, value]) => [name, Number(value)]))).toEqual(
-      DEFAULT_LIMITS,
-    )
+    const { DEFAULT_TIMING: _, ...collateral } = COLLATERAL_LIMITS
+    expect(Object.fromEntries(rows.map(([, name, value]) => [name, Number(value)]))).toEqual({
+      ...DEFAULT_LIMITS,
+      ...collateral,
+      MAX_CRL_BYTES,
+    })
   })
 })
