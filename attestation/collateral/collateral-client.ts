@@ -5,7 +5,7 @@
  * @module
  */
 import type { DcapCollateral } from '../protocol/dcap-collateral.ts'
-import type { CollateralCache } from './cache/collateral-cache.ts'
+import type { DiskCache } from './cache/disk-cache.ts'
 import { CollateralError } from './collateral-error.ts'
 import { INTEL_PCS } from './collateral-service.ts'
 import type { CollateralRequest, CollateralService } from './collateral-service.ts'
@@ -22,7 +22,7 @@ export interface CollateralClientOptions {
   readonly service?: CollateralService
   readonly transport?: Transport
   /** Null (default): nothing is kept. */
-  readonly cache?: CollateralCache | null
+  readonly cache?: DiskCache | null
   /** Unix seconds; default: the system's clock. Collateral is kept and taken from the cache by this clock. */
   readonly now?: () => number
   readonly signal?: AbortSignal

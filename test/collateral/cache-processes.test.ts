@@ -8,7 +8,7 @@ import { transpile } from '../harness/transpile.ts'
 
 describe('two processes at once', () => {
   test('each reads whole sets only, while the other replaces them', async () => {
-    const built = await transpile('attestation/collateral/cache/collateral-cache.ts')
+    const built = await transpile('attestation/collateral/cache/disk-cache.ts')
     const entries = [1, 2].map((fetchedAt) => ({
       request: { fmspc: '53494d000000', ca: 'platform', channel: 'standard' },
       collateral: createIntelPki({ now: new Date() }).collateral,
@@ -20,9 +20,9 @@ describe('two processes at once', () => {
     const script = join(folder, 'process.mjs')
     await writeFile(
       script,
-      `import { openCollateralCache } from ${JSON.stringify(built.url)}
+      `import { openDiskCache } from ${JSON.stringify(built.url)}
        const entries = ${JSON.stringify(entries)}
-       const cache = openCollateralCache(process.argv[2])
+       const cache = openDiskCache(process.argv[2])
        let torn = 0
        let whole = 0
        for (let round = 0; round < 60; round++) {

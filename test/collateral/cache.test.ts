@@ -14,8 +14,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { renderEntry } from '../../attestation/collateral/cache/cache-entry.ts'
-import { openCollateralCache } from '../../attestation/collateral/cache/collateral-cache.ts'
-import type { CollateralCache } from '../../attestation/collateral/cache/collateral-cache.ts'
+import { openDiskCache } from '../../attestation/collateral/cache/disk-cache.ts'
+import type { DiskCache } from '../../attestation/collateral/cache/disk-cache.ts'
 import { createCollateralClient } from '../../attestation/collateral/collateral-client.ts'
 import type { CollateralClient } from '../../attestation/collateral/collateral-client.ts'
 import type { CollateralRequest } from '../../attestation/collateral/collateral-service.ts'
@@ -51,7 +51,7 @@ const NAME = '53494d000000-platform-standard.json'
 
 let server: IntelServer
 let directory: string
-let cache: CollateralCache
+let cache: DiskCache
 let at = start
 let client: CollateralClient
 
@@ -60,7 +60,7 @@ beforeAll(async () => {
 })
 beforeEach(async () => {
   directory = join(await mkdtemp(join(tmpdir(), 'countersign-cache-')), 'collateral')
-  cache = openCollateralCache(directory)
+  cache = openDiskCache(directory)
   at = start
   client = clientOf(cache)
 })
@@ -73,7 +73,7 @@ afterEach(async () => {
 })
 afterAll(() => server.close())
 
-function clientOf(of: CollateralCache): CollateralClient {
+function clientOf(of: DiskCache): CollateralClient {
   const timing = { attemptMs: 1_000, documentMs: 2_000, firstPauseMs: 5 }
   const transport = { tlsCa: server.tlsCa, proxy: null, timing }
   return createCollateralClient({ service: server.pcs, transport, cache: of, now: () => at })
@@ -95,7 +95,7 @@ describe('what the cache gives', () => {
 
   test('another process finds it', async () => {
     await client.get(REQUEST)
-    expect(await clientOf(openCollateralCache(directory)).get(REQUEST)).toMatchObject({
+    expect(await clientOf(openDiskCache(directory)).get(REQUEST)).toMatchObject({
       from: 'cache',
       collateral,
     })

@@ -15,7 +15,7 @@ import { ABANDONED_FILE_MS, MAX_CACHE_ENTRIES, MAX_CACHE_FILE_BYTES } from '../l
 import { entryName, parseEntry, parseEntryName, renderEntry } from './cache-entry.ts'
 import type { CacheEntry } from './cache-entry.ts'
 
-export interface CollateralCache {
+export interface DiskCache {
   readonly directory: string
   /** @returns null where there is none, or one that is not whole */
   read(request: CollateralRequest): Promise<CacheEntry | null>
@@ -29,7 +29,7 @@ const DIRECTORY_MODE = 0o700
 const FILE_MODE = 0o600
 const TEMPORARY = /^\.[0-9a-f]{12}-[a-z]+-[a-z]+\.json\.[0-9a-f]{16}\.tmp$/
 
-export function openCollateralCache(directory: string): CollateralCache {
+export function openDiskCache(directory: string): DiskCache {
   return {
     directory,
     async read(request) {
