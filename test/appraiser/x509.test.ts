@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { decodeBase64 } from '../../attestation/appraiser/x509/base64.ts'
+import { decodeBase64 } from '../../attestation/protocol/base64.ts'
 import { oidOf, readDer, timeOf, unsignedOf } from '../../attestation/appraiser/x509/der.ts'
 import type { DerNode } from '../../attestation/appraiser/x509/der.ts'
 import {

@@ -23,6 +23,8 @@ import jcs as j  # noqa: E402
 from aci import self_test  # noqa: E402
 from cases import content_cases, members_cases  # noqa: E402
 from content import answer_chunks, chat_content  # noqa: E402
+from kind_cases import kind_cases  # noqa: E402
+from kinds import content_of  # noqa: E402
 
 TARGET = os.path.join(HERE, "protocol.json")
 RECEIPT_SEED = b"\x02" * 32
@@ -146,6 +148,12 @@ def record_vectors():
                      {"text": j.jcs(hashes), "digest": f.bodies_commitment(OPENING, **hashes)})
     for name, given, assumes in content_cases():
         yield content_vector(name, given, assumes)
+    for name, kind, given in kind_cases():
+        events = given["chunks"] if "chunks" in given else [given["body"]]
+        answer = content_of(kind, "chunks" in given, events)
+        yield vector(name, {"opening": OPENING.hex(), "kind": kind, **given}, {
+            **content_expected(answer),
+            "finish_reasons": None if answer["content"] is None else answer["reasons"]})
     for name, body, assumes in members_cases(REQUEST.decode("ascii")):
         data = body.encode("utf-8")
         members = f.request_members(OPENING, data)
@@ -165,13 +173,17 @@ def content_vector(name, given, assumes):
         answer = chat_content(True, given["chunks"])
     else:
         answer = chat_content(*answer_chunks(given["stream"].encode("utf-8")))
+    return vector(name, {"opening": OPENING.hex(), **given}, content_expected(answer), assumes)
+
+
+def content_expected(answer):
     content = answer["content"]
-    return vector(name, {"opening": OPENING.hex(), **given}, {
+    return {
         "text": None if content is None else j.jcs(content),
         "status": answer["status"],
         "uncovered": answer["uncovered"],
         "digest": None if content is None else f.content_digest(OPENING, content),
-    }, assumes)
+    }
 
 
 def body_events(hashes):

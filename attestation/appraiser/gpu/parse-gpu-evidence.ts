@@ -6,7 +6,7 @@
  */
 import { isJsonObject } from '../../protocol/json.ts'
 import { fromUtf8 } from '../../protocol/utf8.ts'
-import { decodeBase64 } from '../x509/base64.ts'
+import { decodeBase64 } from '../../protocol/base64.ts'
 import type { Certificate } from '../x509/parse-certificate.ts'
 import { parsePemChain } from '../x509/parse-pem-chain.ts'
 import { MAX_REPORT_BYTES, parseSpdmReport } from './parse-spdm-report.ts'

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { decodeBase64 } from './base64.ts'
+import { decodeBase64 } from '../../protocol/base64.ts'
 import { MAX_CERTIFICATE_BYTES, parseCertificate } from './parse-certificate.ts'
 import type { Certificate } from './parse-certificate.ts'
 
