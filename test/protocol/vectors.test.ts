@@ -9,12 +9,11 @@ import { nobleCrypto } from '../../attestation/crypto/noble.ts'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
 import {
   ChatAccumulator,
-  contentDigest,
   contentOfChunks,
   contentOfCompletion,
 } from '../../attestation/protocol/chat-content.ts'
 import type { ContentSummary } from '../../attestation/protocol/chat-content.ts'
-import { CONTENT_KINDS } from '../../attestation/protocol/content.ts'
+import { CONTENT_KINDS, contentDigest } from '../../attestation/protocol/content.ts'
 import { createAccumulator } from '../../attestation/protocol/content-kinds.ts'
 import { isHex32, toHex, toSha256Digest } from '../../attestation/protocol/hex.ts'
 import type { Hex32 } from '../../attestation/protocol/hex.ts'

@@ -1,8 +1,9 @@
 /**
  * The built-in demo model: an OpenAI-compatible server that looks to a relay as vLLM does, without a model in it.
  *
- * Routes: `POST /v1/chat/completions`, `GET /v1/models`, `GET /health`. See wire.ts for the format and its sources,
- * read-chat-call.ts for the markers a message may carry, faults.ts for what only the starting process can do.
+ * Routes: `POST /v1/chat/completions`, those of routes/demo-routes.ts, `GET /v1/models`, `GET /health`. See wire.ts for
+ * the format and its sources, read-chat-call.ts for the markers a message may carry, faults.ts for what only the starting
+ * process can do.
  *
  * @module
  */
@@ -10,8 +11,7 @@ import { randomBytes } from 'node:crypto'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { createServer } from 'node:http'
 import { deliver, gzipParts, holdBack } from './deliver.ts'
-import type { DemoError } from './error-body.ts'
-import { errorMembers, GENERATION_ERROR, routeError, UNSUPPORTED_MEDIA_TYPE } from './error-body.ts'
+import { GENERATION_ERROR, routeError, UNSUPPORTED_MEDIA_TYPE } from './error-body.ts'
 import type { DemoFaults } from './faults.ts'
 import { disturbEvents, planDelivery } from './faults.ts'
 import { generateChoices } from './generate-choices.ts'
@@ -21,10 +21,14 @@ import { recordRequest } from './record-request.ts'
 import { renderCompletion } from './render-completion.ts'
 import { renderModels } from './render-models.ts'
 import { contentEvent, renderStream } from './render-stream.ts'
+import type { Reply } from './reply.ts'
+import { errorReply, jsonReply, streamReply } from './reply.ts'
+import type { ResponsesQuirks } from './routes/answer-response.ts'
+import type { RouteEntry } from './routes/demo-routes.ts'
+import { demoRoutes } from './routes/demo-routes.ts'
 import type { FixedStream } from './serve-fixed.ts'
 import { serveFixed } from './serve-fixed.ts'
 import type { AnswerIdentity, ReasoningField } from './wire.ts'
-import { EVENT_STREAM } from './wire.ts'
 
 export const DEFAULT_DEMO_MODEL = 'demo/countersign-words'
 /** uvicorn's default, which vLLM keeps: an idle connection is closed after five seconds. */
@@ -42,6 +46,7 @@ export interface DemoModelOptions {
   readonly models?: readonly string[]
   readonly faults?: DemoFaults
   readonly reasoningField?: ReasoningField
+  readonly responsesQuirks?: ResponsesQuirks
   /** Pause between the events of a stream, milliseconds. */
   readonly chunkDelayMs?: number
   /** Compress for clients that accept gzip; vLLM does not. */
@@ -68,19 +73,12 @@ export interface DemoModel {
   readonly close: () => Promise<void>
 }
 
-interface Reply {
-  readonly status: number
-  readonly contentType: string | null
-  /** The events of a stream, or one part. */
-  readonly parts: readonly Buffer[]
-  readonly isStream: boolean
-}
-
 /** Starts a demo model and resolves when it listens. */
 export async function startDemoModel(options: DemoModelOptions = {}): Promise<DemoModel> {
   const { host = '127.0.0.1', port = 0, socketPath, fixedBody, fixedStream } = options
   const faults: DemoFaults = { ...options.faults }
   const requests: RecordedRequest[] = []
+  const routes = demoRoutes(options.responsesQuirks ?? {})
   const fixed = { body: fixedBody?.toString('latin1'), stream: fixedStream }
   const isFixed = fixedBody !== undefined || fixedStream !== undefined
   const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS, noDelay: true }, (req, res) => {
@@ -89,7 +87,7 @@ export async function startDemoModel(options: DemoModelOptions = {}): Promise<De
       return
     }
     const open = recordRequest(req, res, requests)
-    answer(req, res, open, options, faults).catch((error: unknown) => {
+    answer(req, res, open, routes, options, faults).catch((error: unknown) => {
       // Our own bug: as loud as one connection can be, and the process stays up for the other tests.
       res.destroy()
       process.emitWarning(error instanceof Error ? error : String(error))
@@ -112,20 +110,58 @@ async function answer(
   request: IncomingMessage,
   response: ServerResponse,
   open: OpenRecord,
+  routes: ReadonlyMap<string, RouteEntry>,
   options: DemoModelOptions,
   current: DemoFaults,
 ): Promise<void> {
   const body = await open.read()
   if (body === null) return
   const path = (request.url ?? '').split('?', 1)[0] ?? ''
-  const isChat = path === CHAT_ROUTE && request.method === 'POST'
+  const isPost = request.method === 'POST'
+  const isChat = path === CHAT_ROUTE && isPost
+  const route = isPost ? routes.get(path) : undefined
   // Read once, so that a test may prepare the next request while this one runs.
-  const faults: DemoFaults = isChat ? { ...current } : {}
+  const faults: DemoFaults = isChat || route !== undefined ? { ...current } : {}
   const reply = isChat
     ? chatReply(request, body, options, faults)
-    : otherReply(request.method ?? '', path, options)
+    : route !== undefined
+      ? await routeReply(request, body, route, options, faults)
+      : otherReply(request.method ?? '', path, routes, options)
   if (!(await holdBack(faults.delayMs ?? 0, faults.holdUntil, open.gone))) return
   await send(request, response, open, reply, options, faults)
+}
+
+/** `X-Request-Id`, else random. */
+function requestIdOf(request: IncomingMessage): string {
+  const given = request.headers['x-request-id']
+  return typeof given === 'string' ? given : randomBytes(8).toString('hex')
+}
+
+async function routeReply(
+  request: IncomingMessage,
+  body: Buffer,
+  route: RouteEntry,
+  options: DemoModelOptions,
+  faults: DemoFaults,
+): Promise<Reply> {
+  if (faults.status !== undefined) return jsonReply(faults.status.status, faults.status.body)
+  const contentType = request.headers['content-type'] ?? ''
+  const mediaType = contentType.toLowerCase().split(';', 1)[0]
+  const expected = route.multipart ? 'multipart/form-data' : 'application/json'
+  if (mediaType !== expected) return errorReply(UNSUPPORTED_MEDIA_TYPE)
+  const models = options.models ?? [DEFAULT_DEMO_MODEL]
+  const reply = await route.answer(body, {
+    models,
+    model: models[0] ?? DEFAULT_DEMO_MODEL,
+    created: unixTime(options),
+    requestId: requestIdOf(request),
+    contentType,
+  })
+  if (!reply.isStream) return reply
+  const parts = disturbEvents(reply.parts, faults, (bytes) =>
+    Buffer.from(`: ${'x'.repeat(bytes)}\n\n`),
+  )
+  return { ...reply, parts }
 }
 
 function chatReply(
@@ -143,9 +179,8 @@ function chatReply(
   const result = readChatCall(body, models)
   if (!result.ok) return errorReply(result.error)
   const { call } = result
-  const requestId = request.headers['x-request-id']
   const identity: AnswerIdentity = {
-    id: `chatcmpl-${typeof requestId === 'string' ? requestId : randomBytes(8).toString('hex')}`,
+    id: `chatcmpl-${requestIdOf(request)}`,
     created: unixTime(options),
     model: models[0] ?? DEFAULT_DEMO_MODEL,
     reasoningField: options.reasoningField ?? 'reasoning',
@@ -156,16 +191,22 @@ function chatReply(
     const parts = disturbEvents(events, faults, (bytes) =>
       contentEvent(identity, 'x'.repeat(bytes)),
     )
-    return { status: 200, contentType: EVENT_STREAM, parts, isStream: true }
+    return streamReply(parts)
   }
   if (call.markers.error) return errorReply(GENERATION_ERROR)
   return jsonReply(200, renderCompletion(call, choices, identity))
 }
 
-function otherReply(method: string, path: string, options: DemoModelOptions): Reply {
-  const isKnown = path === CHAT_ROUTE || path === '/v1/models' || path === '/health'
+function otherReply(
+  method: string,
+  path: string,
+  routes: ReadonlyMap<string, RouteEntry>,
+  options: DemoModelOptions,
+): Reply {
+  const isPosted = path === CHAT_ROUTE || routes.has(path)
+  const isKnown = isPosted || path === '/v1/models' || path === '/health'
   if (!isKnown) return errorReply(routeError(404))
-  if (method !== 'GET' || path === CHAT_ROUTE) return errorReply(routeError(405))
+  if (method !== 'GET' || isPosted) return errorReply(routeError(405))
   if (path === '/health') {
     return { status: 200, contentType: null, parts: [Buffer.alloc(0)], isStream: false }
   }
@@ -193,15 +234,6 @@ async function send(
   if (isGzip) response.setHeader('content-encoding', 'gzip')
   const plan = planDelivery(parts, faults, reply.isStream ? (options.chunkDelayMs ?? 0) : 0)
   await deliver(response, plan, open.gone, open.endByFault)
-}
-
-function jsonReply(status: number, body: string | Buffer): Reply {
-  const bytes = typeof body === 'string' ? Buffer.from(body) : body
-  return { status, contentType: 'application/json', parts: [bytes], isStream: false }
-}
-
-function errorReply(error: DemoError): Reply {
-  return jsonReply(error.status, JSON.stringify(errorMembers(error)))
 }
 
 function unixTime(options: DemoModelOptions): number {
