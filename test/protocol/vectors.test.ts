@@ -65,10 +65,10 @@ function recordOf(value: unknown): ReceiptRecord {
 function kindOfContent({ opening, kind, body, chunks }: Json): unknown {
   const known = CONTENT_KINDS.find((each) => each === kind)
   if (known === undefined) throw new Error(`no kind ${String(kind)}`)
+  const events = body === undefined ? (chunks as readonly unknown[]) : [body]
   const [first, other] = PORTS.map((crypto) => {
     const accumulator = createAccumulator(known, crypto)
-    const events = body === undefined ? (chunks as readonly unknown[]) : [body]
-    for (const event of events) accumulator.add(event)
+    events.forEach((event) => accumulator.add(event))
     const { content, status, uncovered } = accumulator.summarize()
     return {
       text: content === null ? null : canonicalize(content),
@@ -146,10 +146,8 @@ const FAMILIES: Readonly<Record<string, (input: Json, expected: Json) => unknown
     }
   },
 
-  text: kindOfContent,
-  messages: kindOfContent,
-  responses: kindOfContent,
-  embeddings: kindOfContent,
+  ...{ text: kindOfContent, messages: kindOfContent },
+  ...{ responses: kindOfContent, embeddings: kindOfContent },
 
   members: ({ opening, body }) => {
     const parsed = parseJsonText(String(body))
