@@ -13,8 +13,7 @@ import {
   contentOfCompletion,
 } from '../../attestation/protocol/chat-content.ts'
 import type { ContentSummary } from '../../attestation/protocol/chat-content.ts'
-import { CONTENT_KINDS, contentDigest } from '../../attestation/protocol/content.ts'
-import { createAccumulator } from '../../attestation/protocol/content-kinds.ts'
+import { contentDigest } from '../../attestation/protocol/content.ts'
 import { isHex32, toHex, toSha256Digest } from '../../attestation/protocol/hex.ts'
 import type { Hex32 } from '../../attestation/protocol/hex.ts'
 import { canonicalize } from '../../attestation/protocol/jcs.ts'
@@ -39,6 +38,7 @@ import { fromUtf8, toUtf8 } from '../../attestation/protocol/utf8.ts'
 import { createEd25519Signer } from '../../enclave/keys/ed25519-signer.ts'
 import { createSecp256k1Signer } from '../../enclave/keys/secp256k1-signer.ts'
 import { SseScanner } from '../../src/relay/sse-scanner.ts'
+import { kindOfContent } from './kind-of-content.helpers.ts'
 
 type Json = Readonly<Record<string, unknown>>
 interface Vector {
@@ -59,27 +59,6 @@ function bytesOf(value: unknown): Uint8Array {
 /** A record as the enclave makes them: members of `usage` in canonical order, which {@link recordText} relies on. */
 function recordOf(value: unknown): ReceiptRecord {
   return JSON.parse(canonicalize(value)) as ReceiptRecord
-}
-
-/** A kind of content beside `chat/v1`. */
-function kindOfContent({ opening, kind, body, chunks }: Json): unknown {
-  const known = CONTENT_KINDS.find((each) => each === kind)
-  if (known === undefined) throw new Error(`no kind ${String(kind)}`)
-  const events = body === undefined ? (chunks as readonly unknown[]) : [body]
-  const [first, other] = PORTS.map((crypto) => {
-    const accumulator = createAccumulator(known, crypto)
-    events.forEach((event) => accumulator.add(event))
-    const { content, status, uncovered } = accumulator.summarize()
-    return {
-      text: content === null ? null : canonicalize(content),
-      status,
-      uncovered,
-      digest: content === null ? null : contentDigest(content, bytesOf(opening), crypto),
-      finish_reasons: content === null ? null : accumulator.finishReasons(),
-    }
-  })
-  expect(other).toEqual(first)
-  return first
 }
 
 /** The protocol's functions on one vector, in the vector's own terms. */
