@@ -91,6 +91,27 @@ export const SERVICE_ERRORS = {
     type: invalid,
     message: 'The request is not well-formed HTTP.',
   },
+  ambiguous_framing: {
+    status: 400,
+    type: invalid,
+    message: 'The request states the end of its body in more than one way, or in none that counts.',
+  },
+  duplicate_header: {
+    status: 400,
+    type: invalid,
+    message:
+      'A header that may stand once stands twice; readers would disagree on which one counts.',
+  },
+  invalid_host: {
+    status: 400,
+    type: invalid,
+    message: 'An HTTP/1.1 request names exactly one host.',
+  },
+  invalid_target: {
+    status: 400,
+    type: invalid,
+    message: 'The request target is not one plain absolute path.',
+  },
   headers_too_large: {
     status: 431,
     type: invalid,

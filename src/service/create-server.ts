@@ -3,8 +3,13 @@
  *
  * @module
  */
-import { STATUS_CODES, createServer as createHttpServer } from 'node:http'
-import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http'
+import {
+  IncomingMessage,
+  STATUS_CODES,
+  ServerResponse,
+  createServer as createHttpServer,
+} from 'node:http'
+import type { RequestListener, Server } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { errorBody, errorSpec } from '../errors.ts'
 import type { ServiceErrorCode } from '../errors.ts'
@@ -16,10 +21,13 @@ import { relayChat } from '../relay/relay-chat.ts'
 import { relayModels } from '../relay/relay-models.ts'
 import { bodyPending, discardRest, replyError } from '../relay/reply.ts'
 import type { Upstreams } from '../relay/upstreams.ts'
+import { requestFault } from './request-fault.ts'
 import type { ServiceState } from './state.ts'
 
 /** Bytes of all request headers together. */
 export const MAX_REQUEST_HEADER_BYTES = 16 * 1024
+/** Milliseconds between two looks for connections whose request is late: so much later may a time-out come. */
+export const LATE_CHECK_MS = 5_000
 
 export interface ServerOptions {
   readonly authenticate: Authenticator
@@ -57,7 +65,8 @@ export function createServer(options: ServerOptions): Server {
     more: readonly string[] = [],
   ) => {
     const early = bodyPending(req)
-    replyError(res, code, [...headers, ...more, ...(early ? ['Connection', 'close'] : [])])
+    const close = early && !more.includes('Connection') ? ['Connection', 'close'] : []
+    replyError(res, code, [...headers, ...more, ...close])
     if (early) discardRest(req)
   }
 
@@ -67,10 +76,32 @@ export function createServer(options: ServerOptions): Server {
       headersTimeout: limits.clientHeadersMs,
       // The whole request: bounded by readBody for what is relayed, and never below what a slow upload may take.
       requestTimeout: limits.clientHeadersMs + limits.requestBodyMs,
+      connectionsCheckingInterval: LATE_CHECK_MS,
       maxHeaderSize: MAX_REQUEST_HEADER_BYTES,
+      // llhttp without its lenient flags: no bare LF, no folded lines, no space before a colon, one length.
+      insecureHTTPParser: false,
+      // Checked by requestFault, which answers in the one error shape.
+      requireHostHeader: false,
+      joinDuplicateHeaders: false,
       noDelay: true,
     },
     (req, res) => {
+      // The answer before said that this connection closes: what was sent behind it is nobody's request.
+      if (!req.socket.writable) {
+        req.socket.destroy()
+        return
+      }
+      const fault = requestFault(req)
+      if (fault !== null) {
+        refuse(req, res, fault, ['Connection', 'close'])
+        return
+      }
+      // An answer that waits behind another one of its connection has no socket yet. A client could queue any number of
+      // requests on one connection and read none of their answers.
+      if (res.socket === null) {
+        refuse(req, res, 'pipelining_unsupported', ['Connection', 'close'])
+        return
+      }
       const url = req.url ?? '/'
       const mark = url.indexOf('?')
       const path = mark === -1 ? url : url.slice(0, mark)
@@ -82,12 +113,6 @@ export function createServer(options: ServerOptions): Server {
       const method = route.kind === 'chat' ? 'POST' : 'GET'
       if (req.method !== method) {
         refuse(req, res, 'method_not_allowed', ['Allow', method])
-        return
-      }
-      // An answer that waits behind another one of its connection has no socket yet. A client could queue any number of
-      // requests on one connection and read none of their answers.
-      if (res.socket === null) {
-        refuse(req, res, 'pipelining_unsupported', ['Connection', 'close'])
         return
       }
       const principal: Principal | null = options.authenticate(req.headers.authorization)
@@ -109,6 +134,15 @@ export function createServer(options: ServerOptions): Server {
       relayChat(options, { req, res, principal, endpoint: route.endpoint, query, done })
     },
   )
+  // All lines are read, so that requestFault can count them: by default node:http drops those beyond 2,000 unseen.
+  server.maxHeadersCount = 0
+  // Never between two pieces of an answer: silence is bounded where it is known whose it is.
+  server.timeout = 0
+  server.maxRequestsPerSocket = 0
+  server.on('connect', (_req, socket) => {
+    socket.on('error', () => socket.destroy())
+    socket.end(rawError('invalid_target', headers))
+  })
   server.on('upgrade', (_req, socket) => {
     socket.on('error', () => socket.destroy())
     socket.end(rawError('upgrade_unsupported', headers))
@@ -128,13 +162,24 @@ export function createServer(options: ServerOptions): Server {
 /** What node:http's parser reports, by its code. */
 const CLIENT_ERRORS: Readonly<Record<string, ServiceErrorCode>> = {
   HPE_HEADER_OVERFLOW: 'headers_too_large',
+  HPE_INVALID_CONTENT_LENGTH: 'ambiguous_framing',
+  HPE_INVALID_TRANSFER_ENCODING: 'ambiguous_framing',
+  HPE_UNEXPECTED_CONTENT_LENGTH: 'ambiguous_framing',
+  HPE_INVALID_URL: 'invalid_target',
   ERR_HTTP_REQUEST_TIMEOUT: 'headers_timeout',
 }
 
-/** No answer of this connection is being written: an error in its middle would pass for part of it. */
+/**
+ * Nothing of an answer went out on this connection, and none is being made: the request whose body breaks off here has
+ * been forwarded to nobody. An error in the middle of an answer would pass for part of it; one beside a request that a
+ * model works on would be told to the client and not to the receipt.
+ */
 function isUnanswered(socket: Duplex): boolean {
   const message: unknown = Reflect.get(socket, '_httpMessage')
-  return message === null || message === undefined
+  if (message === null || message === undefined) return true
+  if (!(message instanceof ServerResponse) || message.headersSent) return false
+  const req: unknown = message.req
+  return req instanceof IncomingMessage && !req.complete
 }
 
 /** For a connection without a ServerResponse, so that the answer is written byte by byte. */

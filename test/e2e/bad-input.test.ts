@@ -213,7 +213,7 @@ describe('a request that is not admitted', () => {
     ['GET', `/v1/aci/attestation?nonce=${WORD}`, '', 400, 'invalid_nonce'],
     ['GET', `/v1/attestation/report?nonce=${WORD}`, '', 400, 'invalid_nonce'],
     ['GET', `/v1/attestation/document?nonce=${WORD}`, '', 400, 'invalid_nonce'],
-    ['GET', '/%', '', 404, 'not_found'],
+    ['GET', '/%', '', 400, 'invalid_target'],
     ['GET', '/v1/models', '', 401, 'unauthorized'],
     ['POST', CHAT, '', 401, 'unauthorized'],
   ]
