@@ -9,6 +9,7 @@ import { fromHex } from '../protocol/hex.ts'
 import type { Hex32, Sha256Digest } from '../protocol/hex.ts'
 import type { JsonObject } from '../protocol/json.ts'
 import type { Keyset } from '../protocol/keyset.ts'
+import { acceptedRoots } from './accepted-roots.ts'
 import { fail, info, pass } from './check.ts'
 import type { Check } from './check.ts'
 import { parseDocument } from './document/parse-document.ts'
@@ -31,7 +32,6 @@ import type { Quote } from './quote/parse-quote.ts'
 import { verifyQuote } from './quote/verify-quote.ts'
 import { decideVerdict } from './verdict.ts'
 import type { Verdict } from './verdict.ts'
-import { isSimulatedRoot } from './x509/verify-chain.ts'
 
 export interface AppraisalOptions {
   readonly crypto: CryptoPort
@@ -126,18 +126,6 @@ function quoteOf(document: AttestationDocument): { check: Check; quote: Quote | 
     : { check: fail(id, parsed.code, PROVES.quote, parsed.detail), quote: null }
 }
 
-function rootsOf(
-  listed: readonly string[],
-  chains: EvidenceChains['gpu'],
-  options: AppraisalOptions,
-): Uint8Array[] {
-  const { policy, crypto } = options
-  const roots = listed.map((root) => fromHex(root)).filter((root) => root !== null)
-  if (!policy.allowSimulated || policy.simulatedRoots !== 'any') return roots
-  const own = chains.flatMap((chain) => chain.filter(isSimulatedRoot))
-  return [...roots, ...own.map(({ der }) => crypto.sha256(der))]
-}
-
 function gpuChecks(
   document: AttestationDocument,
   config: ReadConfig | null,
@@ -154,7 +142,7 @@ function gpuChecks(
     at,
     expectedNonce: nonce,
     expectedCount: required === 0 ? null : required,
-    rootSha256: rootsOf(policy.nvidiaRoots, chains.gpu, options),
+    rootSha256: acceptedRoots(policy.nvidiaRoots, chains.gpu, policy, crypto),
     allowSimulated: policy.allowSimulated,
   })
   const rung = gpuRung({
@@ -188,7 +176,7 @@ function judge(document: AttestationDocument, options: AppraisalOptions): Apprai
       ...verifyQuote(quote, {
         crypto,
         at,
-        rootSha256: rootsOf(policy.sgxRoots, [chains.cpu], options),
+        rootSha256: acceptedRoots(policy.sgxRoots, [chains.cpu], policy, crypto),
         allowSimulated: policy.allowSimulated,
       }),
     )

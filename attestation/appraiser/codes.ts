@@ -9,6 +9,7 @@ import { EVENT_LOG_CODES } from './eventlog/codes.ts'
 import { GPU_CODES } from './gpu/codes.ts'
 import { QUOTE_CODES } from './quote/codes.ts'
 import { RECEIPT_CODES } from './receipt/codes.ts'
+import { REPORT_CODES } from './report/codes.ts'
 import { DOCUMENT_CODES } from './document/codes.ts'
 
 /**
@@ -42,6 +43,7 @@ export const CHECK_CODES = {
   ...CUSTODY_CODES,
   ...GPU_CODES,
   ...RECEIPT_CODES,
+  ...REPORT_CODES,
 } as const
 
 export type CheckCode = keyof typeof CHECK_CODES

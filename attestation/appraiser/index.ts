@@ -17,6 +17,8 @@ export { DEFAULT_TDX_POLICY } from './quote/tdx-policy.ts'
 export { parseCollateral, readCollateral } from '../protocol/dcap-collateral.ts'
 export { verifyLegacySignature } from './receipt/verify-legacy.ts'
 export { RECEIPT_LEVELS, verifyReceipt } from './receipt/verify-receipt.ts'
+export { appraiseReport } from './report/appraise-report.ts'
+export { REPORT_LAYOUTS } from './report/parse-report.ts'
 export { VERDICT_EXIT_CODES } from './verdict.ts'
 
 export type { CryptoPort } from '../crypto/port.ts'
@@ -57,4 +59,7 @@ export type {
   ReceiptOptions,
   ReceiptVerdict,
 } from './receipt/verify-receipt.ts'
+export type { AppraiseReportOptions, ReportAppraisal } from './report/appraise-report.ts'
+export type { ReportLayout } from './report/parse-report.ts'
+export type { SigningIdentity } from './report/read-vllm-proxy-report.ts'
 export type { Verdict, VerdictName } from './verdict.ts'

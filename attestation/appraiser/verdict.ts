@@ -33,7 +33,11 @@ export interface VerdictOptions {
   readonly simulated: boolean
   /** Checks not made yet that are done without; see the policy's member of that name. */
   readonly acceptUnchecked: readonly string[]
+  /** What acceptance means, as the end of the sentence; default: that of an attestation document. */
+  readonly meaning?: string
 }
+
+const DOCUMENT_MEANING = 'the keys belong to the measured service that the evidence describes'
 
 /** `*` in a pattern stands for exactly one part of a dotted id. */
 export function matchesCheckId(pattern: string, id: string): boolean {
@@ -100,7 +104,7 @@ export function decideVerdict(checks: readonly Check[], options: VerdictOptions)
   const when = options.asOf ? ' as of the time given' : ''
   const sentence = options.simulated
     ? `Accepted${when} as a SIMULATION: no hardware vouches for any of it.`
-    : `Accepted${when}${withoutGaps(gaps)}: the keys belong to the measured service that the evidence describes.`
+    : `Accepted${when}${withoutGaps(gaps)}: ${options.meaning ?? DOCUMENT_MEANING}.`
   return { verdict, checks, sentence }
 }
 

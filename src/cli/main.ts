@@ -50,12 +50,16 @@ program
   .description('appraise a service or a saved document, and optionally one receipt')
   .argument(
     '<url|file>',
-    'base URL of the service (or of a broker’s /v1/proxy), or a saved document',
+    'base URL of the service (or of a broker’s /v1/proxy), or a saved document or report',
   )
   .option('--nonce <hex>', '64 hex digits; a live service gets a random one')
   .option('--at <time>', 'judge as of this time (unix seconds or ISO)')
   .option('--policy <file>', 'appraisal policy (JSON)')
   .option('--roots <file>', 'roots of a simulation')
+  .option('--layout <name>', 'what the file is: countersign, dstack, vllm-proxy or aci')
+  .option('--collateral <file>', 'for a report: what Intel says of the platform (JSON)')
+  .option('--compose <file>', 'for a report that holds none: the raw app-compose.json')
+  .option('--report-data <hex>', 'for a dstack report: the bytes that you had quoted')
   .option('--allow-simulated', 'accept simulated evidence')
   .option('--accept-unchecked', 'do without the checks that this version does not make yet')
   .option('--require <check>', 'a check that must pass; may be repeated', collect)

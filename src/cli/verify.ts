@@ -1,5 +1,5 @@
 /**
- * `countersign verify <url | file>`: appraises a live service's attestation, or a saved document.
+ * `countersign verify <url | file>`: appraises a live service's attestation, a saved document, or a report of another kind.
  *
  * @module
  */
@@ -10,6 +10,7 @@ import { DEFAULT_POLICY, parsePolicy } from '../../attestation/appraiser/policy.
 import { CHECK_CODES } from '../../attestation/appraiser/codes.ts'
 import { unwrapDocument } from '../../attestation/appraiser/document/parse-document.ts'
 import type { AppraisalPolicy } from '../../attestation/appraiser/policy.ts'
+import type { SigningIdentity } from '../../attestation/appraiser/report/read-vllm-proxy-report.ts'
 import type { ReceiptVerdict } from '../../attestation/appraiser/receipt/verify-receipt.ts'
 import { VERDICT_EXIT_CODES, matchesCheckId } from '../../attestation/appraiser/verdict.ts'
 import type { Verdict } from '../../attestation/appraiser/verdict.ts'
@@ -18,6 +19,8 @@ import { isHex32, toHex32 } from '../../attestation/protocol/hex.ts'
 import type { Hex32 } from '../../attestation/protocol/hex.ts'
 import { isJsonObject, parseJson } from '../../attestation/protocol/json.ts'
 import type { JsonObject } from '../../attestation/protocol/json.ts'
+import { appraiseReportFile, layoutOf } from './appraise-report-file.ts'
+import type { FileLayout, ReportFileOptions } from './appraise-report-file.ts'
 import { checkReceipt, readReceiptFiles } from './check-receipt.ts'
 import type { ReceiptOptions } from './check-receipt.ts'
 import { EXIT } from './exit-codes.ts'
@@ -28,7 +31,7 @@ import { Refusal } from './refusal.ts'
 /** Milliseconds for an answer: a round of attestation takes seconds on hardware. */
 export const FETCH_MS = 60_000
 
-export interface VerifyOptions extends ReceiptOptions {
+export interface VerifyOptions extends ReceiptOptions, ReportFileOptions {
   readonly nonce?: string
   readonly at?: string
   readonly policy?: string
@@ -122,6 +125,10 @@ function timeOf(text: string | undefined): number {
 
 interface Report extends Verdict {
   readonly receipt: ReceiptVerdict | null
+  /** Of a report made for other clients. */
+  readonly layout?: FileLayout
+  /** Whose signatures may be believed, where the report is over a single key. */
+  readonly signer?: SigningIdentity | null
 }
 
 /** One verdict and one sentence over the document and the receipt together. */
@@ -143,6 +150,52 @@ function conclude(verdict: Verdict, receipt: ReceiptVerdict | null): Report {
   }
 }
 
+/** A misspelt id would reject everything for a reason that nobody finds. */
+function refuseUnknownChecks(options: VerifyOptions, verdict: Verdict): void {
+  const unknown = options.require?.find(
+    (pattern) => !verdict.checks.some(({ id }) => matchesCheckId(pattern, id)),
+  )
+  if (unknown !== undefined && verdict.sentence.includes(unknown)) {
+    throw new Refusal(`--require ${unknown}: there is no such check.`)
+  }
+}
+
+/** An option that would be ignored may have been meant as a condition. */
+function refuseReportOptions(options: VerifyOptions): void {
+  const needless = (['collateral', 'compose', 'reportData'] as const).find(
+    (name) => options[name] !== undefined,
+  )
+  if (options.layout !== undefined && options.layout !== 'countersign') {
+    throw new Refusal(
+      '--layout is for saved files; a service is asked for its attestation document.',
+    )
+  }
+  if (needless === undefined) return
+  const flag = needless === 'reportData' ? 'report-data' : needless
+  throw new Refusal(
+    `--${flag} is for reports of other kinds; an attestation document holds its own.`,
+  )
+}
+
+/** @returns the exit code */
+function printReport(report: Report, options: VerifyOptions, receiptUnjudged = false): number {
+  const { receipt } = report
+  if (options.json === true) {
+    process.stdout.write(`${JSON.stringify(report, null, 2)}\n`)
+    return VERDICT_EXIT_CODES[report.verdict]
+  }
+  process.stdout.write(`${formatChecks(report.checks)}\n`)
+  if (receipt !== null) {
+    process.stdout.write(
+      `\nreceipt, level reached: ${receipt.level}\n${formatChecks(receipt.checks)}\n`,
+    )
+  } else if (receiptUnjudged) {
+    process.stdout.write('\nThe receipt was not judged: there is no keyset to judge it by.\n')
+  }
+  process.stdout.write(`\n${printable(report.sentence)}\n`)
+  return VERDICT_EXIT_CODES[report.verdict]
+}
+
 /** @returns the exit code */
 export async function verify(target: string, options: VerifyOptions): Promise<number> {
   const live = /^https?:\/\//.test(target)
@@ -160,35 +213,26 @@ export async function verify(target: string, options: VerifyOptions): Promise<nu
   }
   const at = timeOf(options.at)
   const files = await readReceiptFiles(options)
-  const { verdict, trusted } = appraiseDocument(bytes, {
+  const appraisal = {
     crypto: nodeCrypto,
     at,
     nonce,
     policy,
     ...(options.at === undefined ? {} : { asOf: true }),
-  })
+  }
+  const layout = live ? 'countersign' : layoutOf(bytes, options)
+  if (layout === 'countersign') {
+    refuseReportOptions(options)
+  } else {
+    if (files !== null) throw new Refusal('A receipt is judged under an attestation document.')
+    const { verdict, signer } = await appraiseReportFile(bytes, layout, appraisal, options)
+    refuseUnknownChecks(options, verdict)
+    return printReport({ ...verdict, receipt: null, layout, signer }, options)
+  }
+  const { verdict, trusted } = appraiseDocument(bytes, appraisal)
   const receipt =
     files === null || trusted === null ? null : checkReceipt(options, files, trusted, at, policy)
-  // A misspelt id would reject everything for a reason that nobody finds.
-  const unknown = options.require?.find(
-    (pattern) => !verdict.checks.some(({ id }) => matchesCheckId(pattern, id)),
-  )
-  if (unknown !== undefined && trusted === null && verdict.sentence.includes(unknown)) {
-    throw new Refusal(`--require ${unknown}: there is no such check.`)
-  }
+  if (trusted === null) refuseUnknownChecks(options, verdict)
   const report = conclude(verdict, receipt)
-  if (options.json === true) {
-    process.stdout.write(`${JSON.stringify(report, null, 2)}\n`)
-  } else {
-    process.stdout.write(`${formatChecks(report.checks)}\n`)
-    if (receipt !== null) {
-      process.stdout.write(
-        `\nreceipt, level reached: ${receipt.level}\n${formatChecks(receipt.checks)}\n`,
-      )
-    } else if (files !== null) {
-      process.stdout.write('\nThe receipt was not judged: there is no keyset to judge it by.\n')
-    }
-    process.stdout.write(`\n${printable(report.sentence)}\n`)
-  }
-  return VERDICT_EXIT_CODES[report.verdict]
+  return printReport(report, options, files !== null)
 }

@@ -1,6 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import { parseCertificate } from '../../attestation/appraiser/x509/parse-certificate.ts'
 import type { Certificate } from '../../attestation/appraiser/x509/parse-certificate.ts'
 import { nobleCrypto } from '../../attestation/crypto/noble.ts'
@@ -21,6 +22,10 @@ export function haveFixtures(folder: string): boolean {
   if (!found)
     console.warn(`SKIPPED: no recorded evidence in ${folder}, see the fixtures MANIFEST.md`)
   return found
+}
+
+export function fixturePath(path: string): string {
+  return fileURLToPath(new URL(path, FIXTURES))
 }
 
 export function fixtureBytes(path: string): Uint8Array {

@@ -79,6 +79,8 @@ const LONG = 300
 const REASONS: Readonly<Record<string, string>> = {
   'attestation/appraiser/receipt/verify-receipt.ts':
     'one list of steps in order of dependence: what a receipt proves is read from the top to the bottom',
+  'test/appraiser/report.test.ts':
+    'one catalogue of forged reports, in which each kind is also shown as each other kind',
   'test/appraiser/document.test.ts':
     'one catalogue of forged documents over one genuine document, which is costly to make',
   'test/collateral/fetch-collateral.test.ts':

@@ -5,7 +5,6 @@
  *
  * @module
  */
-import { isHex32 } from '../../protocol/hex.ts'
 import type { Hex32 } from '../../protocol/hex.ts'
 import { isJsonObject, parseJson } from '../../protocol/json.ts'
 import type { JsonObject, JsonValue } from '../../protocol/json.ts'
@@ -15,6 +14,9 @@ import { MAX_NONCE_PATH } from '../../protocol/nonce-tree.ts'
 import type { NonceProof } from '../../protocol/nonce-tree.ts'
 import type { LogHead } from '../../protocol/statement.ts'
 import { toUtf8 } from '../../protocol/utf8.ts'
+import { hex32Of, integerOf, listOf, objectOf, textOf, Unreadable } from '../read-members.ts'
+import { readKeyCustody } from '../custody/read-key-custody.ts'
+import type { KeyCustodyEvidence } from '../custody/read-key-custody.ts'
 
 export const DOCUMENT_VERSION = 'countersign/1'
 /** Length of a document in bytes; quote, event log, compose text and sixteen GPUs have room in half of it. */
@@ -22,18 +24,6 @@ export const MAX_DOCUMENT_BYTES = 4 * 1024 * 1024
 /** Elements of a list of evidence, collateral or warnings. */
 export const MAX_DOCUMENT_LIST = 64
 const MAX_LOG_ORIGIN = 256
-const MAX_CUSTODY_TEXT = 256
-const MAX_CUSTODY_LINKS = 4
-
-export interface KeyCustodyEvidence {
-  readonly path: string
-  readonly purpose: string
-  readonly algorithm: string
-  /** Hex. */
-  readonly public_key: string
-  /** Hex, each. */
-  readonly signature_chain: readonly string[]
-}
 
 export interface AttestationDocument {
   readonly bootId: Hex32
@@ -66,45 +56,8 @@ export type DocumentResult =
       readonly detail: string
     }
 
-/** Thrown inside this file only, so that each member is read in one line. */
-class Unreadable extends Error {
-  readonly code: 'document_malformed' | 'document_unsupported'
-  constructor(detail: string, code: Unreadable['code'] = 'document_malformed') {
-    super(detail)
-    this.code = code
-  }
-}
-
-function objectOf(value: unknown, what: string, members: readonly string[]): JsonObject {
-  if (!isJsonObject(value)) throw new Unreadable(`${what} is not an object`)
-  const names = Object.keys(value)
-  const odd =
-    members.find((name) => !names.includes(name)) ?? names.find((name) => !members.includes(name))
-  if (odd !== undefined) throw new Unreadable(`${what} lacks or must not have ${odd.slice(0, 64)}`)
-  return value
-}
-
-function textOf(value: unknown, what: string, limit = MAX_DOCUMENT_BYTES): string {
-  if (typeof value !== 'string' || value.length > limit) throw new Unreadable(`${what} is no text`)
-  return value
-}
-
-function integerOf(value: unknown, what: string): number {
-  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) {
-    throw new Unreadable(`${what} is no whole number`)
-  }
-  return value
-}
-
-function hex32Of(value: unknown, what: string): Hex32 {
-  if (!isHex32(value)) throw new Unreadable(`${what} is not 64 hex digits`)
-  return value
-}
-
-function listOf(value: unknown, what: string, limit: number): readonly JsonValue[] {
-  if (!Array.isArray(value) || value.length > limit) throw new Unreadable(`${what} is no list`)
-  return value as readonly JsonValue[]
-}
+const evidenceText = (value: unknown, what: string): string =>
+  textOf(value, what, MAX_DOCUMENT_BYTES)
 
 function readNonce(value: unknown): AttestationDocument['nonce'] {
   if (value === null) return null
@@ -129,22 +82,6 @@ function readLog(value: unknown): LogHead | null {
   }
 }
 
-function readCustody(value: unknown): KeyCustodyEvidence | null {
-  if (value === null) return null
-  const what = 'evidence.key_custody'
-  const members = ['path', 'purpose', 'algorithm', 'public_key', 'signature_chain']
-  const custody = objectOf(value, what, members)
-  return {
-    path: textOf(custody['path'], `${what}.path`, MAX_CUSTODY_TEXT),
-    purpose: textOf(custody['purpose'], `${what}.purpose`, MAX_CUSTODY_TEXT),
-    algorithm: textOf(custody['algorithm'], `${what}.algorithm`, MAX_CUSTODY_TEXT),
-    public_key: textOf(custody['public_key'], `${what}.public_key`, MAX_CUSTODY_TEXT),
-    signature_chain: listOf(custody['signature_chain'], what, MAX_CUSTODY_LINKS).map((link) =>
-      textOf(link, `${what}.signature_chain`, MAX_CUSTODY_TEXT),
-    ),
-  }
-}
-
 const DOCUMENT_MEMBERS = [
   ...['api_version', 'boot_id', 'round', 'issued_at', 'keyset', 'config', 'log', 'nonce'],
   ...['evidence', 'warnings'],
@@ -157,13 +94,13 @@ const EVIDENCE_MEMBERS = [
 function readDocument(value: JsonValue): AttestationDocument {
   if (isJsonObject(value) && value['api_version'] !== DOCUMENT_VERSION) {
     throw typeof value['api_version'] === 'string'
-      ? new Unreadable(`version ${value['api_version'].slice(0, 64)}`, 'document_unsupported')
+      ? new Unreadable(`version ${value['api_version'].slice(0, 64)}`, 'unsupported')
       : new Unreadable('the document has no version')
   }
   const document = objectOf(value, 'the document', DOCUMENT_MEMBERS)
   const evidence = objectOf(document['evidence'], 'evidence', EVIDENCE_MEMBERS)
   const teeType = textOf(evidence['tee_type'], 'evidence.tee_type', 32)
-  if (teeType !== 'tdx') throw new Unreadable(`enclave type ${teeType}`, 'document_unsupported')
+  if (teeType !== 'tdx') throw new Unreadable(`enclave type ${teeType}`, 'unsupported')
   const keyset = parseKeyset(document['keyset'])
   if (!keyset.ok) throw new Unreadable(keyset.detail)
   const config = document['config']
@@ -178,14 +115,14 @@ function readDocument(value: JsonValue): AttestationDocument {
     config,
     log: readLog(document['log']),
     nonce: readNonce(document['nonce']),
-    quote: textOf(evidence['quote'], 'evidence.quote'),
-    eventLog: textOf(evidence['event_log'], 'evidence.event_log'),
-    appCompose: textOf(evidence['app_compose'], 'evidence.app_compose'),
-    vmConfig: textOf(evidence['vm_config'], 'evidence.vm_config'),
+    quote: evidenceText(evidence['quote'], 'evidence.quote'),
+    eventLog: evidenceText(evidence['event_log'], 'evidence.event_log'),
+    appCompose: evidenceText(evidence['app_compose'], 'evidence.app_compose'),
+    vmConfig: evidenceText(evidence['vm_config'], 'evidence.vm_config'),
     gpu: gpu === null ? null : listOf(gpu, 'evidence.gpu', MAX_DOCUMENT_LIST),
     collateral:
       collateral === null ? null : listOf(collateral, 'evidence.collateral', MAX_DOCUMENT_LIST),
-    keyCustody: readCustody(evidence['key_custody']),
+    keyCustody: readKeyCustody(evidence['key_custody']),
     warnings: listOf(document['warnings'], 'warnings', MAX_DOCUMENT_LIST).map((item) => {
       const warning = objectOf(item, 'a warning', ['code', 'detail'])
       return {
@@ -210,7 +147,7 @@ export function parseDocument(bytes: Uint8Array): DocumentResult {
     return { ok: true, document: readDocument(parsed.value) }
   } catch (error) {
     if (!(error instanceof Unreadable)) throw error
-    return { ok: false, code: error.code, detail: error.message }
+    return { ok: false, code: `document_${error.kind}`, detail: error.message }
   }
 }
 

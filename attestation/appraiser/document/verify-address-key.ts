@@ -20,7 +20,7 @@ const PROVES = 'The address key was derived for this app and this purpose.'
 
 /** @param system from the verified event log; null where that failed */
 export function verifyAddressKey(
-  document: AttestationDocument,
+  document: Pick<AttestationDocument, 'keyset' | 'keyCustody'>,
   system: SystemIdentity | null,
   options: { readonly crypto: CryptoPort; readonly policy: AppraisalPolicy },
 ): Check[] {

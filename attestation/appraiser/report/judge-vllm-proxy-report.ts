@@ -1,0 +1,223 @@
+/**
+ * A report of the vllm-proxy family: report data are the signing key, padded with zeros to 32 bytes (or the SHA-256 of it
+ * and a TLS key), and the client's nonce; GPUs answer the same nonce.
+ *
+ * @module
+ */
+import type { CryptoPort } from '../../crypto/port.ts'
+import { fromHex, hex32Bytes, toHex } from '../../protocol/hex.ts'
+import type { Hex32 } from '../../protocol/hex.ts'
+import { isJsonObject, parseJsonText } from '../../protocol/json.ts'
+import { addressOf } from '../../protocol/legacy-text.ts'
+import { acceptedRoots } from '../accepted-roots.ts'
+import { fail, info, pass, skip } from '../check.ts'
+import type { Check } from '../check.ts'
+import type { SystemIdentity } from '../eventlog/read-system-events.ts'
+import { GPU_RUNGS, gpuRung, readGpuFacts } from '../gpu/gpu-ladder.ts'
+import { parseGpuEvidence } from '../gpu/parse-gpu-evidence.ts'
+import { verifyGpuEvidence } from '../gpu/verify-gpu-evidence.ts'
+import { isSimulatedRoot } from '../x509/verify-chain.ts'
+import { appraiseTdxEvidence } from './appraise-tdx-evidence.ts'
+import type { ReportOptions, TdxEvidenceAppraisal } from './appraise-tdx-evidence.ts'
+import type { ReportFindings } from './appraise-report.ts'
+import type { SigningIdentity, VllmProxyReport } from './read-vllm-proxy-report.ts'
+import { slotOf, verifyReportData } from './verify-report-data.ts'
+
+const PROVES = {
+  binding: 'The enclave put forward this signing key, for this nonce.',
+  nonce: 'The report was made after the nonce was chosen.',
+  key: 'The public key is that of the signing address.',
+  claims: 'What the report says of its software is what was measured.',
+  payload: 'The GPU evidence can be read in one way only.',
+  others: 'Which attestations of the report were judged.',
+} as const
+
+/** Layouts of others end in eight zero bytes; with such a nonce a quote of theirs would read as one of this layout. */
+const AMBIGUOUS_ENDING = '0'.repeat(16)
+/** An address is padded with these to the length of an Ed25519 key. */
+const ADDRESS_PADDING = '00'.repeat(12)
+const NONCE_OFFSET = 32
+const POINT_BYTES = 64
+const GPU_CHECKS = [
+  ...['gpu.unique', 'gpu.uniform', 'gpu.*.structure', 'gpu.*.nonce', 'gpu.*.chain', 'gpu.*.arch'],
+  ...['gpu.*.device_key', 'gpu.*.fwid', 'gpu.*.signature'],
+]
+
+function identityBytes(signer: SigningIdentity): Uint8Array {
+  const text = signer.algo === 'ecdsa' ? signer.address.slice(2) : signer.publicKey
+  return fromHex(text) ?? new Uint8Array(0)
+}
+
+function expectedReportData(report: VllmProxyReport, crypto: CryptoPort): Uint8Array {
+  const identity = identityBytes(report.signer)
+  const fingerprint = report.tlsFingerprint === null ? null : fromHex(report.tlsFingerprint)
+  const slot = slotOf(
+    fingerprint === null ? identity : crypto.sha256(Uint8Array.of(...identity, ...fingerprint)),
+  )
+  slot.set(hex32Bytes(report.nonce), NONCE_OFFSET)
+  return slot
+}
+
+function bindingChecks(
+  report: VllmProxyReport,
+  evidence: TdxEvidenceAppraisal,
+  crypto: CryptoPort,
+): Check[] {
+  if (report.nonce.endsWith(AMBIGUOUS_ENDING)) {
+    return [fail('report.binding', 'report_nonce_ambiguous', PROVES.binding)]
+  }
+  // Chance gives no key this ending: it is somebody's address, shown as a key that signs under another algorithm.
+  if (report.signer.algo === 'ed25519' && report.signer.publicKey.endsWith(ADDRESS_PADDING)) {
+    return [fail('report.binding', 'report_key_ambiguous', PROVES.binding)]
+  }
+  return verifyReportData(expectedReportData(report, crypto), evidence, PROVES.binding, crypto)
+}
+
+function nonceCheck(report: VllmProxyReport, nonce: Hex32 | null, crypto: CryptoPort): Check {
+  const id = 'report.nonce'
+  if (nonce === null) return skip(id, 'not_provided', PROVES.nonce, 'no nonce was given')
+  return crypto.equal(hex32Bytes(nonce), hex32Bytes(report.nonce))
+    ? pass(id, PROVES.nonce)
+    : fail(id, 'nonce_mismatch', PROVES.nonce)
+}
+
+function keyCheck({ signer, publicKey }: VllmProxyReport, crypto: CryptoPort): Check {
+  const id = 'report.signing_key'
+  if (publicKey === null) return skip(id, 'not_provided', PROVES.key, 'the report states none')
+  const bytes = fromHex(publicKey) ?? new Uint8Array(0)
+  const point = bytes.length === POINT_BYTES + 1 && bytes[0] === 4 ? bytes.subarray(1) : bytes
+  const matches =
+    signer.algo === 'ed25519'
+      ? publicKey === signer.publicKey
+      : point.length === POINT_BYTES && addressOf(point, crypto) === signer.address
+  return matches ? pass(id, PROVES.key) : fail(id, 'signing_key_mismatch', PROVES.key)
+}
+
+/** What verified evidence has to say to each claim; a claim that it says nothing to is left alone. */
+function measuredFacts(
+  { quote }: TdxEvidenceAppraisal,
+  system: SystemIdentity,
+): ReadonlyMap<string, Uint8Array | null> {
+  return new Map([
+    ['app_id', system.appId],
+    ['instance_id', system.instanceId],
+    ['compose_hash', system.composeHash],
+    ['os_image_hash', system.osImageHash],
+    ['mrtd', quote?.mrtd ?? null],
+    ['rtmr0', quote?.rtmrs[0] ?? null],
+    ['rtmr1', quote?.rtmrs[1] ?? null],
+    ['rtmr2', quote?.rtmrs[2] ?? null],
+    ['rtmr3', quote?.rtmrs[3] ?? null],
+  ])
+}
+
+function claimsCheck(report: VllmProxyReport, evidence: TdxEvidenceAppraisal): Check {
+  const id = 'report.claims'
+  const { system } = evidence
+  if (system === null) return skip(id, 'depends_on_failed', PROVES.claims)
+  const facts = measuredFacts(evidence, system)
+  for (const [name, claim] of report.claims) {
+    const fact = facts.get(name.slice(name.lastIndexOf('.') + 1)) ?? null
+    // People and older clients read these members in place of the evidence.
+    if (fact !== null && claim !== toHex(fact)) {
+      return fail(id, 'report_contradicts_evidence', PROVES.claims, name)
+    }
+  }
+  return pass(id, PROVES.claims, `${report.claims.size} claims`)
+}
+
+interface GpuFindings {
+  readonly checks: Check[]
+  readonly simulated: boolean
+}
+
+function gpuFindings(report: VllmProxyReport, options: ReportOptions): GpuFindings {
+  const id = 'report.gpu_payload'
+  if (report.nvidiaPayload === null || report.nvidiaPayload === '') {
+    const check = skip(id, 'not_provided', PROVES.payload, 'the report has no GPU evidence')
+    return { checks: [check], simulated: false }
+  }
+  const malformed = (detail: string): GpuFindings => ({
+    checks: [fail(id, 'gpu_payload_malformed', PROVES.payload, detail)],
+    simulated: false,
+  })
+  const parsed = parseJsonText(report.nvidiaPayload)
+  if (!parsed.ok || !isJsonObject(parsed.value)) return malformed('not an object')
+  const { nonce, evidence_list: list, arch, ...rest } = parsed.value
+  if (Object.keys(rest).length !== 0 || typeof arch !== 'string' || !Array.isArray(list)) {
+    return malformed('the members must be exactly nonce, evidence_list, arch')
+  }
+  // The devices are held against the report's nonce in any case; another one here would be what NVIDIA's service is told.
+  if (nonce !== report.nonce) return malformed('another nonce than the report’s')
+  const { crypto, at, policy } = options
+  const chains = (list as readonly unknown[]).map((item) => {
+    const device = parseGpuEvidence(item)
+    return device.ok ? device.evidence.chain : []
+  })
+  const checks = verifyGpuEvidence(list, {
+    crypto,
+    at,
+    expectedNonce: hex32Bytes(report.nonce),
+    expectedCount: null,
+    rootSha256: acceptedRoots(policy.nvidiaRoots, chains, policy, crypto),
+    allowSimulated: policy.allowSimulated,
+  })
+  const rung = gpuRung({
+    ...readGpuFacts(checks),
+    // The nonce is the client's own: unlike Countersign's it commits to no key, so anybody's GPUs can have answered it.
+    freshForRound: false,
+    digestInQuote: false,
+    checkedByMeasuredGuest: false,
+  })
+  return {
+    checks: [
+      pass(id, PROVES.payload, `${list.length} devices`),
+      ...checks,
+      info('gpu.rung', 'gpu_rung_reached', GPU_RUNGS[rung].proves, rung),
+    ],
+    simulated: chains.some((chain) => chain.some(isSimulatedRoot)),
+  }
+}
+
+/**
+ * @param appCompose raw text that the caller has, for a report without one
+ * @param nonce that the caller chose; null: it has none, and the report may be old
+ */
+export function judgeVllmProxyReport(
+  report: VllmProxyReport,
+  appCompose: string | null,
+  nonce: Hex32 | null,
+  options: ReportOptions,
+): ReportFindings {
+  const { crypto } = options
+  const evidence = appraiseTdxEvidence(
+    { ...report, appCompose: report.appCompose ?? appCompose },
+    options,
+  )
+  const gpu = gpuFindings(report, options)
+  const checks = [
+    ...evidence.checks,
+    ...bindingChecks(report, evidence, crypto),
+    nonceCheck(report, nonce, crypto),
+    keyCheck(report, crypto),
+    claimsCheck(report, evidence),
+    ...gpu.checks,
+  ]
+  if (report.others > 0) {
+    const detail = `${report.others} beside the one judged`
+    checks.push(info('report.others', 'report_others_unjudged', PROVES.others, detail))
+  }
+  const required = ['report.binding', 'report.claims']
+  if (nonce !== null) required.push('report.nonce')
+  if (report.nvidiaPayload !== null) required.push('report.gpu_payload', ...GPU_CHECKS)
+  if (report.publicKey !== null) required.push('report.signing_key')
+  return {
+    checks,
+    required,
+    simulated: evidence.simulated || gpu.simulated,
+    signer: report.signer,
+    meaning: `the signing key was put forward by the measured software that the evidence describes${
+      nonce === null ? '; nothing shows when' : ''
+    }`,
+  }
+}

@@ -1,0 +1,95 @@
+/**
+ * The part of `countersign verify` that judges reports which were made for other clients.
+ *
+ * @module
+ */
+import { appraiseReport } from '../../attestation/appraiser/report/appraise-report.ts'
+import type {
+  AppraiseReportOptions,
+  ReportAppraisal,
+} from '../../attestation/appraiser/report/appraise-report.ts'
+import { REPORT_LAYOUTS, recogniseLayout } from '../../attestation/appraiser/report/parse-report.ts'
+import type { ReportLayout } from '../../attestation/appraiser/report/parse-report.ts'
+import { parseCollateral } from '../../attestation/protocol/dcap-collateral.ts'
+import { fromHex } from '../../attestation/protocol/hex.ts'
+import { isJsonObject, parseJson } from '../../attestation/protocol/json.ts'
+import { fromUtf8 } from '../../attestation/protocol/utf8.ts'
+import { readBounded } from './read-bounded.ts'
+import { Refusal } from './refusal.ts'
+
+const REPORT_DATA_BYTES = 64
+/** What no attestation document has at its top. */
+const REPORT_MEMBERS = ['quote', 'intel_quote', 'signing_address'] as const
+
+export interface ReportFileOptions {
+  readonly layout?: string
+  readonly collateral?: string
+  readonly compose?: string
+  readonly reportData?: string
+}
+
+/** What a file is: a layout that was told or that it names itself; `unclear` where it names none, or several. */
+export type FileLayout = ReportLayout | 'unclear'
+
+/**
+ * A file that cannot be read, or names an unknown version, counts as an attestation document: that is what this command
+ * is mostly given, and its parser says best what is wrong.
+ *
+ * @param bytes unwrapped
+ * @throws Refusal for a layout that does not exist
+ */
+export function layoutOf(bytes: Uint8Array, options: ReportFileOptions): FileLayout {
+  if (options.layout !== undefined) {
+    const told = REPORT_LAYOUTS.find((layout) => layout === options.layout)
+    if (told === undefined) throw new Refusal(`--layout takes ${REPORT_LAYOUTS.join(', ')}.`)
+    return told
+  }
+  const parsed = parseJson(bytes)
+  if (!parsed.ok || !isJsonObject(parsed.value)) return 'countersign'
+  const named = recogniseLayout(parsed.value)
+  if (named !== null) return named
+  const report = parsed.value
+  return REPORT_MEMBERS.some((name) => Object.hasOwn(report, name)) ? 'unclear' : 'countersign'
+}
+
+async function readCompose(path: string): Promise<string> {
+  const text = fromUtf8(await readBounded(path))
+  if (text === null) throw new Refusal(`${path} is not UTF-8.`)
+  return text
+}
+
+async function readCollateralFile(
+  path: string,
+): Promise<NonNullable<AppraiseReportOptions['collateral']>> {
+  const result = parseCollateral(await readBounded(path))
+  if (!result.ok) throw new Refusal(`${path}: ${result.detail}.`)
+  return result.collateral
+}
+
+function reportDataOf(hex: string): Uint8Array {
+  const bytes = fromHex(hex)
+  if (bytes === null || bytes.length === 0 || bytes.length > REPORT_DATA_BYTES) {
+    throw new Refusal('--report-data takes 2 to 128 lower-case hex digits.')
+  }
+  return bytes
+}
+
+/** @param layout anything but an attestation document */
+export async function appraiseReportFile(
+  bytes: Uint8Array,
+  layout: FileLayout,
+  appraisal: Omit<AppraiseReportOptions, 'collateral' | 'layout' | 'appCompose' | 'reportData'>,
+  options: ReportFileOptions,
+): Promise<ReportAppraisal> {
+  const { collateral, compose, reportData } = options
+  if (reportData !== undefined && layout !== 'dstack') {
+    throw new Refusal('--report-data is for dstack reports; this layout says what is quoted.')
+  }
+  return appraiseReport(bytes, {
+    ...appraisal,
+    layout: options.layout === undefined || layout === 'unclear' ? null : layout,
+    collateral: collateral === undefined ? null : await readCollateralFile(collateral),
+    appCompose: compose === undefined ? null : await readCompose(compose),
+    reportData: reportData === undefined ? null : reportDataOf(reportData),
+  })
+}

@@ -1,0 +1,153 @@
+/** `countersign verify report.json`: what a file is taken for, what its verdict rests on, how the command ends. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { toHex } from '../../attestation/protocol/hex.ts'
+import { Refusal } from '../../src/cli/refusal.ts'
+import { verify } from '../../src/cli/verify.ts'
+import type { VerifyOptions } from '../../src/cli/verify.ts'
+import { aci, dstackReport, NONCE, vllmReport, world } from '../appraiser/report.helpers.ts'
+import { fixturePath, haveFixtures, hex } from '../appraiser/x509.helpers.ts'
+import { NOW } from '../appraiser/document.helpers.ts'
+
+describe('countersign verify report.json', () => {
+  let folder: string
+  let simulated: VerifyOptions
+  const save = async (name: string, content: unknown): Promise<string> => {
+    const path = join(folder, name)
+    await writeFile(path, typeof content === 'string' ? content : JSON.stringify(content))
+    return path
+  }
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'countersign-test-'))
+    const roots = await save('roots.json', {
+      sgx: toHex(world.guest.pki.rootSha256),
+      nvidia: toHex(world.nvidia.rootSha256),
+      kms: null,
+    })
+    simulated = { allowSimulated: true, roots, at: String(NOW), nonce: NONCE }
+  })
+  afterAll(() => rm(folder, { recursive: true, force: true }))
+
+  async function run(path: string, options: VerifyOptions): Promise<{ code: number; out: string }> {
+    let out = ''
+    const stdout = vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
+      out += String(text)
+      return true
+    })
+    try {
+      return { code: await verify(path, options), out }
+    } finally {
+      stdout.mockRestore()
+    }
+  }
+  const lastLine = (out: string): string => out.trimEnd().split('\n').at(-1) ?? ''
+
+  test('takes each kind for what its members say, and ends with one sentence', async () => {
+    const kinds = {
+      dstack: dstackReport(hex(NONCE)),
+      'vllm-proxy': await vllmReport('ecdsa'),
+      aci: await aci(),
+    }
+    for (const [name, report] of Object.entries(kinds)) {
+      const { code, out } = await run(await save(`${name}.json`, report), simulated)
+      expect(out).toContain(`${name}, by its members`)
+      expect(lastLine(out)).toMatch(/^Accepted as of the time given as a SIMULATION/)
+      expect(code).toBe(0)
+    }
+    const document = await world.attestor.document(NONCE)
+    expect((await run(await save('document.json', document), simulated)).code).toBe(0)
+  })
+
+  test('says whose signatures may be believed', async () => {
+    const path = await save('vllm.json', await vllmReport('ecdsa'))
+    const { out } = await run(path, { ...simulated, json: true })
+    const { signer, layout } = JSON.parse(out) as { signer: unknown; layout: unknown }
+    expect(layout).toBe('vllm-proxy')
+    expect(signer).toEqual({ algo: 'ecdsa', address: world.keys.address.address.toLowerCase() })
+  })
+
+  test('is told a layout, and reads nothing under another', async () => {
+    const path = await save('report.json', dstackReport(hex(NONCE)))
+    const told = await run(path, { ...simulated, layout: 'dstack' })
+    expect(told.out).toContain('dstack, as told')
+    expect(told.code).toBe(0)
+    for (const layout of ['aci', 'vllm-proxy', 'countersign']) {
+      expect((await run(path, { ...simulated, layout })).code, layout).not.toBe(0)
+    }
+    await expect(verify(path, { layout: 'tdx' })).rejects.toThrow('--layout takes countersign')
+  })
+
+  test('refuses with exit 30 a file that could be two things', async () => {
+    const path = await save('two.json', { ...dstackReport(hex(NONCE)), tcb_info: '{}' })
+    const { code, out } = await run(path, simulated)
+    expect(lastLine(out)).toContain('--layout')
+    expect(code).toBe(30)
+  })
+
+  test('rejects with exit 10 for another nonce, another compose text and an unnamed simulation', async () => {
+    const path = await save('report.json', dstackReport(hex(NONCE)))
+    expect((await run(path, { ...simulated, nonce: '00'.repeat(32) })).code).toBe(10)
+    const compose = await save('compose.json', `${world.guest.composeText}\n`)
+    const other = await run(path, { ...simulated, compose })
+    expect(other.out).toContain('compose_hash_mismatch')
+    expect(other.code).toBe(10)
+    const { allowSimulated: _, ...unnamed } = simulated
+    expect((await run(path, unnamed)).code).toBe(10)
+    const exact = await save('exact.json', world.guest.composeText)
+    const require = ['compose.hash', 'report.nonce']
+    expect((await run(path, { ...simulated, compose: exact, require })).code).toBe(0)
+  })
+
+  test('compares the bytes that a caller of dstack had quoted', async () => {
+    const quoted = 'ab'.repeat(64)
+    const path = await save('report.json', dstackReport(hex(quoted)))
+    const { nonce: _, ...options } = simulated
+    expect((await run(path, { ...options, reportData: quoted })).code).toBe(0)
+    expect((await run(path, { ...options, reportData: 'ab' })).code).toBe(10)
+    await expect(verify(path, { ...options, reportData: 'AB' })).rejects.toThrow('lower-case hex')
+    const proxy = await save('vllm.json', await vllmReport('ecdsa'))
+    await expect(verify(proxy, { reportData: 'ab' })).rejects.toThrow('for dstack reports')
+  })
+
+  test('refuses options that it would have to ignore', async () => {
+    const document = await save('document.json', await world.attestor.document(NONCE))
+    await expect(verify(document, { ...simulated, reportData: 'ab' })).rejects.toThrow(Refusal)
+    await expect(verify(document, { ...simulated, compose: document })).rejects.toThrow(Refusal)
+    const report = await save('report.json', dstackReport(hex(NONCE)))
+    const receipt = await save('receipt.json', '{}')
+    await expect(verify(report, { ...simulated, receipt })).rejects.toThrow('attestation document')
+    await expect(verify(report, { ...simulated, collateral: receipt })).rejects.toThrow('lacks')
+    await expect(verify('http://127.0.0.1:1', { layout: 'aci' })).rejects.toThrow(Refusal)
+    await expect(verify(report, { ...simulated, require: ['report.nonze'] })).rejects.toThrow(
+      'no such check',
+    )
+  })
+
+  test('answers broken files with exit 30', async () => {
+    expect((await run(await save('broken.json', '{"quote":'), {})).code).toBe(30)
+    expect((await run(await save('quote.json', { quote: 1, vm_config: 1 }), {})).code).toBe(30)
+  })
+
+  describe.runIf(haveFixtures('tdx'))('recorded on hardware', () => {
+    const at = '1772600000'
+    const collateral = (): string => fixturePath('tdx/v5-td15-outdated.collateral.json')
+
+    test('a dstack report is accepted as of its time', async () => {
+      const path = fixturePath('tdx/dstack-quote-report.json')
+      const { code, out } = await run(path, { at, collateral: collateral(), acceptUnchecked: true })
+      expect(lastLine(out)).toMatch(/^Accepted as of the time given/)
+      expect(code).toBe(0)
+    })
+
+    test.runIf(haveFixtures('0g'))('a vllm-proxy report is accepted for its nonce', async () => {
+      const path = fixturePath('0g/llm_attestation_report.json')
+      const nonce = '034b9c390f073a9c8f8a1b50e537342fff3952bf2f32f145174e8d87588ed2da'
+      const options = { at, collateral: collateral(), acceptUnchecked: true }
+      expect((await run(path, { ...options, nonce })).code).toBe(0)
+      expect((await run(path, { ...options, nonce: NONCE })).code).toBe(10)
+    })
+  })
+})
