@@ -243,6 +243,10 @@ describe('an ACI report', () => {
     const appraisal = judge(await aci())
     expect(failures(appraisal)).toEqual([])
     expect(appraisal.layout).toBe('aci')
+    const told = appraisal.verdict.checks.filter(({ status }) => status === 'info')
+    expect(told.map(({ code }) => code)).toEqual(
+      expect.arrayContaining(['report_layout_told', 'aci_provenance_absent']),
+    )
     const passed = appraisal.verdict.checks.filter(({ status }) => status === 'pass')
     expect(passed.map(({ id }) => id)).toEqual(
       expect.arrayContaining([
