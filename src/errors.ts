@@ -193,6 +193,12 @@ export const SERVICE_ERRORS = {
     message: 'The service is shutting down.',
     retryAfter: 5,
   },
+  store_unavailable: {
+    status: 503,
+    type: 'server_error',
+    message: 'Receipts cannot be stored.',
+    retryAfter: 5,
+  },
   attestation_unavailable: {
     status: 503,
     type: 'server_error',

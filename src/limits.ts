@@ -50,7 +50,9 @@ export interface Limits {
   readonly clientKeepAliveMs: number
   /** Milliseconds for a client to send its request headers. */
   readonly clientHeadersMs: number
-  /** Milliseconds that open requests get to finish after SIGTERM. */
+  /** Milliseconds after SIGTERM for which requests are still taken while readiness says that the service leaves. */
+  readonly drainNoticeMs: number
+  /** Milliseconds that open requests get to finish after that. */
   readonly drainMs: number
 }
 
@@ -77,5 +79,6 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
   upstreamHealthTimeoutMs: 5_000,
   clientKeepAliveMs: 95_000,
   clientHeadersMs: 60_000,
+  drainNoticeMs: 5_000,
   drainMs: 30_000,
 })

@@ -80,6 +80,8 @@ export interface AttestorOptions {
   /** Null only where the configuration requires no GPU. */
   readonly gpu: GpuEvidenceSource | null
   readonly nowMs: () => number
+  /** Told of each round, and of each quote of its own, when it is over. */
+  readonly onRound?: (kind: 'nonces' | 'cached' | 'single', ok: boolean, seconds: number) => void
 }
 
 interface Round {
@@ -102,6 +104,22 @@ export function createAttestor(options: AttestorOptions): Attestor {
   let scheduled = false
   let cached: Round | null = null
   let refreshing: Promise<Round> | null = null
+
+  /** Times the work alone, not the wait for its turn. */
+  async function timed<T>(
+    kind: 'nonces' | 'cached' | 'single',
+    work: () => Promise<T>,
+  ): Promise<T> {
+    const began = performance.now()
+    let ok = false
+    try {
+      const done = await work()
+      ok = true
+      return done
+    } finally {
+      options.onRound?.(kind, ok, (performance.now() - began) / 1000)
+    }
+  }
 
   async function makeRound(nonces: readonly Hex32[]): Promise<Round> {
     const unique = [...new Set(nonces)]
@@ -160,7 +178,7 @@ export function createAttestor(options: AttestorOptions): Attestor {
     const batch = waiting.slice(0, MAX_NONCES_PER_ROUND)
     waiting = waiting.slice(MAX_NONCES_PER_ROUND)
     try {
-      const round = await makeRound(batch.map((waiter) => waiter.nonce))
+      const round = await timed('nonces', () => makeRound(batch.map((waiter) => waiter.nonce)))
       for (const waiter of batch) waiter.resolve(round)
     } catch (error) {
       for (const waiter of batch) waiter.reject(error)
@@ -188,7 +206,7 @@ export function createAttestor(options: AttestorOptions): Attestor {
       return Promise.resolve(cached)
     }
     refreshing ??= queue
-      .run('round', () => makeRound([]))
+      .run('round', () => timed('cached', () => makeRound([])))
       .then((round) => (cached = round))
       .finally(() => (refreshing = null))
     return refreshing
@@ -207,10 +225,11 @@ export function createAttestor(options: AttestorOptions): Attestor {
   ): Promise<Evidence> {
     if (queue.waiting('single') >= MAX_WAITING_QUOTES)
       throw new AttestationError('attestation_busy')
-    const collect = async () => ({
-      gpu: gpu === null || nonce === null ? null : await gpu.collect(nonce),
-      cpu: await cpu.quote(data),
-    })
+    const collect = () =>
+      timed('single', async () => ({
+        gpu: gpu === null || nonce === null ? null : await gpu.collect(nonce),
+        cpu: await cpu.quote(data),
+      }))
     try {
       return await queue.run('single', collect, abandoned)
     } catch (error) {

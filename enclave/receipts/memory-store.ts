@@ -85,6 +85,7 @@ export function createMemoryStore(
       while (byId.size > maxReceipts || (bytes > maxBytes && byId.size > 1)) dropOldest()
     },
     get,
+    usage: () => ({ receipts: byId.size, bytes }),
     findByChatId(principal, chatId) {
       const id = byChat.get(`${principal}\0${chatId}`)
       return id === undefined ? null : get(id)

@@ -45,4 +45,11 @@ export interface ReceiptStore {
   get(receiptId: string): StoredReceipt | null
   /** The first receipt of that principal with that completion id: a later one cannot shadow it. */
   findByChatId(principal: string, chatId: string): StoredReceipt | null
+  usage(): StoreUsage
+}
+
+export interface StoreUsage {
+  readonly receipts: number
+  /** Length of the receipts' texts together. */
+  readonly bytes: number
 }

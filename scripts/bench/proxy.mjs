@@ -8,6 +8,7 @@ import { createBootKeys } from '../../dist/enclave/keys/boot-keys.js'
 import { createReceiptIssuer } from '../../dist/enclave/receipts/receipt-issuer.js'
 import { createMemoryStore } from '../../dist/enclave/receipts/memory-store.js'
 import { DEFAULT_LIMITS } from '../../dist/src/limits.js'
+import { createMetrics } from '../../dist/src/operations/metrics.js'
 import { createChatRecorder } from '../../dist/src/relay/chat-recorder.js'
 import { createByteBudget } from '../../dist/src/relay/byte-budget.js'
 import { createAuthenticator } from '../../dist/src/relay/principals.js'
@@ -37,6 +38,8 @@ function signedRecorder() {
 
 const unsignedRecorder = {
   admit: () => ({
+    receiptId: '',
+    responseBytes: 0,
     headers: [],
     readRequest: (body) => ({ ok: true, facts: { model: null, forward: body } }),
     cutRequest() {},
@@ -49,6 +52,20 @@ const unsignedRecorder = {
   }),
 }
 
+// As `serve` has it by default: every request counted, none logged.
+const metrics = createMetrics({
+  version: '',
+  bootId: '',
+  configDigest: '',
+  keysetDigest: '',
+  openRequests: () => 0,
+  requestBytesHeld: () => 0,
+  upstreams: () => [],
+  store: () => ({ receipts: 0, bytes: 0 }),
+  storeFailures: () => 0,
+  readiness: () => ({}),
+  logLinesDropped: () => 0,
+})
 const state = createServiceState({ maxOpen: 100_000, keysetNotAfter: Infinity, now })
 state.attested()
 const server = createServer({
@@ -63,6 +80,8 @@ const server = createServer({
   limits: DEFAULT_LIMITS,
   budget: createByteBudget(DEFAULT_LIMITS.requestBytesInFlight),
   state,
+  account: (summary) => metrics.request(summary),
+  onRefused: (code) => metrics.refused(code),
   headers: ['X-ACI-Version', 'aci/1', 'X-ACI-Keyset-Digest', `sha256:${'00'.repeat(32)}`],
   controlPlane: (_req, res) => res.writeHead(404).end(),
 })
@@ -88,12 +107,7 @@ process.on('message', (message) => {
     return
   }
   if (message === 'reset') delay.reset()
-  if (message === 'gc') globalThis.gc?.()
   const { user, system } = process.cpuUsage()
-  process.send({
-    cpuUs: user + system,
-    loopDelayP99Ms: delay.percentile(99) / 1e6,
-    rss: process.memoryUsage.rss(),
-  })
+  process.send({ cpuUs: user + system, loopDelayP99Ms: delay.percentile(99) / 1e6 })
 })
 server.listen({ host: '127.0.0.1', port: 0 }, () => process.send({ port: server.address().port }))

@@ -37,6 +37,12 @@ program
   .option('--require-gpu <n>', 'GPUs the machine must have and attest')
   .option('--address-key <source>', 'derived or ephemeral')
   .option('--allow-remote-upstream', 'permit upstreams outside this machine (attested)')
+  .option('--metrics <host:port>', 'where health and metrics are served (default 127.0.0.1:9464)')
+  .option('--no-metrics', 'do not serve them')
+  .option(
+    '--print-config',
+    'print the configuration as it would be attested, with its digest, and exit',
+  )
   .option('--simulate', 'run without a confidential VM; proves nothing')
   .option('--compose <file>', 'with --simulate: the compose text that the simulated guest runs')
   .action(async (options: ServeOptions) => {

@@ -6,7 +6,7 @@
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { pino } from 'pino'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { findGuestAgent } from '../../attestation/attester/dstack/find-guest-agent.ts'
 import { connectGuestAgent } from '../../attestation/attester/dstack/guest-agent.ts'
 import { GuestAgentError } from '../../attestation/attester/dstack/guest-agent-error.ts'
@@ -17,16 +17,19 @@ import { isJsonObject, parseJson } from '../../attestation/protocol/json.ts'
 import { createEphemeralAddressKey } from '../../enclave/keys/address-key.ts'
 import type { AddressKey, AddressKeySource } from '../../enclave/keys/address-key.ts'
 import { DEFAULT_SECP256K1_BACKEND } from '../../enclave/keys/secp256k1-signer.ts'
-import { parseConfig } from '../config/config.ts'
+import { limitsOf, parseConfig } from '../config/config.ts'
 import type { Config } from '../config/config.ts'
-import { readTokens } from '../config/read-tokens.ts'
-import type { PrincipalConfig } from '../relay/principals.ts'
+import { openLog } from '../operations/open-log.ts'
 import { deriveAddressKey } from '../service/derive-address-key.ts'
 import { createGate } from '../service/gate.ts'
 import { openSimulation } from '../service/open-simulation.ts'
 import type { SimulatedRoots } from '../service/open-simulation.ts'
 import { startService } from '../service/start-service.ts'
 import type { Service, ServiceParts } from '../service/start-service.ts'
+import { VERSION } from '../version.ts'
+import { awaitStop } from './await-stop.ts'
+import { printConfig, statedFacts } from './print-config.ts'
+import { checkEnvironment, loadTokens } from './read-environment.ts'
 import { Refusal } from './refusal.ts'
 
 export interface ServeOptions {
@@ -36,6 +39,9 @@ export interface ServeOptions {
   readonly addressKey?: string
   readonly requireGpu?: string
   readonly allowRemoteUpstream?: boolean
+  /** False for `--no-metrics`. */
+  readonly metrics?: string | false
+  readonly printConfig?: boolean
   readonly simulate?: boolean
   readonly compose?: string
 }
@@ -61,11 +67,11 @@ async function readJsonFile(path: string): Promise<unknown> {
   return parsed.value
 }
 
-function parseListen(text: string): { host: string; port: number } {
+function parseListen(text: string, flag = '--listen'): { host: string; port: number } {
   const match = /^(?:\[([0-9a-fA-F:]+)\]|([^:]*)):(\d{1,5})$/.exec(text)
   const port = Number(match?.[3])
   if (match === null || port > 65_535) {
-    throw new Refusal(`--listen takes host:port, for example 127.0.0.1:8080; got ${text}.`)
+    throw new Refusal(`${flag} takes host:port, for example 127.0.0.1:8080; got ${text}.`)
   }
   return { host: match[1] ?? (match[2] === '' ? '0.0.0.0' : (match[2] ?? '127.0.0.1')), port }
 }
@@ -93,19 +99,15 @@ export async function loadConfig(options: ServeOptions): Promise<Config> {
     ...(options.upstream === undefined ? {} : { upstreams: parseUpstreamFlags(options.upstream) }),
     ...(options.addressKey === undefined ? {} : { address_key: options.addressKey }),
     ...(options.requireGpu === undefined ? {} : { gpu: { required: Number(options.requireGpu) } }),
+    ...(options.metrics === undefined
+      ? {}
+      : {
+          metrics: options.metrics === false ? null : parseListen(options.metrics, '--metrics'),
+        }),
     ...(options.allowRemoteUpstream === true ? { allow_remote_upstream: true } : {}),
   })
   if (!result.ok) throw new Refusal(`The configuration is wrong: ${result.problems.join('; ')}.`)
   return result.config
-}
-
-export function loadTokens(environment: NodeJS.ProcessEnv): readonly PrincipalConfig[] {
-  const result = readTokens(environment['COUNTERSIGN_TOKENS'] ?? '')
-  if (!result.ok) throw new Refusal(`COUNTERSIGN_TOKENS: ${result.problem}.`)
-  if (result.principals.length === 0) {
-    throw new Refusal('No bearer token is set: put name:token into COUNTERSIGN_TOKENS.')
-  }
-  return result.principals
 }
 
 interface Machine {
@@ -186,10 +188,16 @@ async function realMachine(config: Config, socket: string): Promise<Machine> {
 /** Runs until SIGTERM or SIGINT. */
 export async function serve(options: ServeOptions): Promise<void> {
   // Before anything is opened that has to be closed again.
-  const stopped = new Promise<void>((resolve) => {
-    process.once('SIGTERM', () => resolve())
-    process.once('SIGINT', () => resolve())
-  })
+  const { stopped, hurried } = awaitStop()
+  checkEnvironment(process.env)
+  if (options.printConfig === true && options.simulate !== true) {
+    const config = await loadConfig(options)
+    const facts = statedFacts(config, loadTokens(process.env))
+    if (facts !== null) {
+      process.stdout.write(printConfig(config, facts))
+      return
+    }
+  }
   // First of all: without something to attest with, nothing else in the configuration matters.
   const socket = options.simulate === true ? null : requireGuestAgent()
   const config = await loadConfig(options)
@@ -204,15 +212,35 @@ export async function serve(options: ServeOptions): Promise<void> {
     }
     throw error
   }
+  if (options.printConfig === true) {
+    const { simulated, gpuRequired, address: key } = machine.parts
+    const facts = {
+      version: VERSION,
+      simulated,
+      addressKeySource: key.source,
+      gpuRequired,
+      principals,
+    }
+    process.stdout.write(printConfig(config, facts))
+    await machine.close()
+    return
+  }
   // Standard output is for logs; nothing in them is content, and tokens are never known here but as hashes.
-  const log = pino({ name: 'countersign' })
+  const { log, dropped, flush } = openLog()
   let service: Service
   try {
-    service = await startService({ config, principals, ...machine.parts, log })
+    service = await startService({
+      config,
+      principals,
+      ...machine.parts,
+      log,
+      logLinesDropped: dropped,
+    })
   } catch (error) {
     await machine.close()
     const code = error instanceof Error && 'code' in error ? error.code : undefined
-    if (code === 'EADDRINUSE') throw new Refusal('The address to listen on is in use.')
+    if (code === 'EADDRINUSE')
+      throw new Refusal('An address to listen on is in use (--listen, --metrics).')
     throw error
   }
   const { address } = machine.parts
@@ -226,6 +254,7 @@ export async function serve(options: ServeOptions): Promise<void> {
   log.info(
     {
       url: service.url,
+      operations: service.operations?.url ?? null,
       address: address.address,
       addressKey: address.source,
       secp256k1: DEFAULT_SECP256K1_BACKEND,
@@ -233,8 +262,14 @@ export async function serve(options: ServeOptions): Promise<void> {
     'listening',
   )
   await stopped
-  log.info({}, 'draining')
+  const { drainNoticeMs } = limitsOf(config)
+  log.info({ noticeMs: drainNoticeMs }, 'leaving: readiness says so, requests are still taken')
+  service.leave()
+  await sleep(drainNoticeMs, undefined, { signal: hurried }).catch(() => {})
+  log.info({}, 'draining: new requests are refused')
   await service.close()
+  log.info({}, 'drained')
+  flush()
   await machine.close()
   await rm(rootsFile, { force: true })
 }

@@ -38,7 +38,8 @@ export function attestedConfig(config: Config, facts: AttestedFacts): JsonObject
     legacy_text: 'two-part',
     // The only change ever made to a request: ACI's constraints are taken out. The receipt shows both hashes.
     rewrites: ['aci_constraints'],
-    logging: { content: false },
+    logging: { content: false, requests: config.logging.requests },
+    metrics: config.metrics === null ? null : { ...config.metrics },
     limits: { ...limitsOf(config) },
   }
 }

@@ -8,6 +8,7 @@ import { ADDRESS_KEY_SOURCES } from '../../enclave/keys/address-key.ts'
 import { DEFAULT_LIMITS } from '../limits.ts'
 import type { Limits } from '../limits.ts'
 import type { UpstreamConfig } from '../relay/upstreams.ts'
+import { REQUEST_LOGGING } from '../operations/request-log.ts'
 import { DOORS } from '../routes/attestation.ts'
 import { upstreamProblems } from './upstream-problems.ts'
 
@@ -23,6 +24,9 @@ const MAX_LIMIT = 2 ** 31 - 1
 const name = z.string().regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, 'a short lower-case name')
 
 const url = z.string().max(512)
+
+/** Where metrics are served unless the configuration says otherwise: reachable from inside the machine alone. */
+export const DEFAULT_METRICS = { host: '127.0.0.1', port: 9464 } as const
 
 const limitNames = Object.keys(DEFAULT_LIMITS) as (keyof Limits)[]
 const limit = z.number().int().positive().max(MAX_LIMIT)
@@ -67,6 +71,16 @@ const schema = z.strictObject({
     .optional(),
   doors: z.array(z.enum(DOORS)).default([...DOORS]),
   allow_remote_upstream: z.boolean().default(false),
+  metrics: z
+    .union([
+      z.null(),
+      z.strictObject({
+        host: z.string().min(1).max(255).default(DEFAULT_METRICS.host),
+        port: z.number().int().min(0).max(65_535).default(DEFAULT_METRICS.port),
+      }),
+    ])
+    .prefault({}),
+  logging: z.strictObject({ requests: z.enum(REQUEST_LOGGING).default('errors') }).prefault({}),
   limits: z.partialRecord(z.enum(limitNames), limit).default({}),
 })
 

@@ -133,7 +133,7 @@ export async function driveDemo(stage: DemoStage): Promise<DemoReport> {
       setTimeout(resolve, DROPPED_VERDICT_MS).unref()
     })
     const stream = await brokered.chat.completions.create({
-      ...ask('Tell me a long story. [[tokens=200]]'),
+      ...ask('Tell me a long story. [[tokens=60]]'),
       stream: true,
     })
     let chunks = 0

@@ -13,7 +13,8 @@ import { parseConfig } from '../config/config.ts'
 import { readTokens } from '../config/read-tokens.ts'
 import { createGate } from '../service/gate.ts'
 import { openSimulation } from '../service/open-simulation.ts'
-import { SILENT_LOG, startService } from '../service/start-service.ts'
+import { SILENT_LOG } from '../operations/open-log.ts'
+import { startService } from '../service/start-service.ts'
 import { startBroker } from './broker/start-broker.ts'
 import { driveDemo } from './drive-demo.ts'
 import type { DemoStage } from './drive-demo.ts'
@@ -50,6 +51,7 @@ export async function runDemo(options: DemoOptions): Promise<number> {
     listen: { host: '127.0.0.1', port },
     upstreams: [{ name: 'demo-model', url: model.url }],
     gpu: { required: 1 },
+    metrics: null,
   })
   if (!config.ok || !tokens.ok) throw new TypeError('the demo configures itself')
   const simulation = await openSimulation({ composeText: COMPOSE, gpus: 1, addressKey: 'derived' })

@@ -25,6 +25,7 @@ import type { ReceiptIssuer } from '../../enclave/receipts/receipt-issuer.ts'
 import type { ServiceErrorCode } from '../errors.ts'
 import { ChatObserver, MAX_LABEL } from './chat-observer.ts'
 import { cutMember } from './cut-member.ts'
+import { readConstraints } from './read-constraints.ts'
 
 export interface RequestFacts {
   readonly model: string | null
@@ -47,6 +48,9 @@ export interface Settlement {
 
 /** One admitted request. */
 export interface Recording {
+  readonly receiptId: string
+  /** Bytes of the response body so far. */
+  readonly responseBytes: number
   /** Names and values in turn, for `writeHead`. */
   readonly headers: readonly string[]
   readRequest(body: Buffer): ReadResult
@@ -78,23 +82,6 @@ export interface AdmittedRequest {
 
 export interface Recorder {
   admit(request: AdmittedRequest): Recording
-}
-
-/**
- * ACI's constraints in the request body: consumed here, never forwarded.
- *
- * @returns whether the `provider` member is to be taken out, or the error
- */
-function readConstraints(body: JsonObject): boolean | ServiceErrorCode {
-  const provider = body['provider']
-  if (!isJsonObject(provider)) return false
-  const names = Object.keys(provider)
-  if (!names.some((name) => name.startsWith('aci_'))) return false
-  if (names.includes('aci_session_ids')) return 'session_not_accepted'
-  // `aci_verified: true` asks for verified inference, which is all there is here. Anything beside it is for somebody else,
-  // and could only be passed on by writing the member anew.
-  const known = names.length === 1 && typeof provider['aci_verified'] === 'boolean'
-  return known ? true : 'invalid_constraint'
 }
 
 /**
@@ -241,6 +228,14 @@ class ChatRecording implements Recording {
     this.#response ??= createHash('sha256')
     this.#response.update(bytes)
     this.#responseBytes += bytes.length
+  }
+
+  get receiptId(): string {
+    return this.#admission.receiptId
+  }
+
+  get responseBytes(): number {
+    return this.#responseBytes
   }
 
   buffered(body: Buffer, decoded: Buffer | null): void {

@@ -12,6 +12,7 @@ import type { Outcome } from '../../attestation/protocol/record.ts'
 import { errorBody, errorSpec } from '../errors.ts'
 import type { ServiceErrorCode } from '../errors.ts'
 import type { Limits } from '../limits.ts'
+import type { Account, AccountSink } from './account.ts'
 import type { ByteBudget } from './byte-budget.ts'
 import type { Recorder, Recording } from './chat-recorder.ts'
 import { afterSettling, cut, leaveWhenWritten } from './ending.ts'
@@ -37,6 +38,8 @@ export interface RelayOptions {
   readonly limits: Limits
   /** Memory that all request bodies share. */
   readonly budget: ByteBudget
+  /** Told of each admitted request when it is over. */
+  readonly account: AccountSink
   /** Sent with every answer, names and values in turn. */
   readonly headers: readonly string[]
 }
@@ -58,6 +61,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   readonly #options: RelayOptions
   readonly #request: ChatRequest
   readonly #recording: Recording
+  readonly #account: Account
   readonly #upstream: Upstream
   #controller: Dispatcher.DispatchController | null = null
   #settled = false
@@ -92,12 +96,14 @@ export class Exchange implements Dispatcher.DispatchHandler {
     options: RelayOptions,
     request: ChatRequest,
     recording: Recording,
+    account: Account,
     upstream: Upstream,
     body: Body,
   ) {
     this.#options = options
     this.#request = request
     this.#recording = recording
+    this.#account = account
     this.#upstream = upstream
     this.#body = body
   }
@@ -122,6 +128,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
         this.#dispatch(free, body)
         this.#recording.digestRequest()
       })
+      this.#account.queued()
       this.#queued = setTimeout(
         () => this.#fail('overloaded', 'refused'),
         this.#options.limits.queueMs,
@@ -133,6 +140,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   #dispatch(place: Place<Backend>, body: Buffer): void {
     const { req, endpoint, query } = this.#request
+    this.#account.dispatched()
     this.#place = place
     place.target.pool.dispatch(
       {
@@ -214,6 +222,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
       return
     }
     this.#streaming = this.#contentType.toLowerCase().startsWith('text/event-stream')
+    this.#account.answered(this.#streaming)
     if (!this.#streaming) return
     const { res } = this.#request
     res.writeHead(status, this.#headers())
@@ -242,6 +251,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   onResponseEnd(): void {
     this.#upstreamDone = true
+    this.#account.ended()
     if (this.#settled) return
     if (this.#streaming) this.#endStream()
     else void this.#endBuffered()
@@ -332,6 +342,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   /** Answers with an error of our own; only before anything was written. */
   #fail(code: ServiceErrorCode, outcome: Outcome): void {
+    this.#account.failed(code)
     const body = Buffer.from(errorBody(code))
     this.#held = [body]
     this.#streaming = false
@@ -359,24 +370,31 @@ export class Exchange implements Dispatcher.DispatchHandler {
     if (this.#place !== null) this.#upstream.balancer.give(this.#place)
     this.#unsent = null
     this.#body.release()
+    const status = outcome === 'downstream_closed' ? this.#status || 499 : this.#status
+    const backend = this.#forwarded ? this.#upstream.name : null
+    this.#account.settling()
     const settled = this.#recording.settle({
       outcome,
-      status: outcome === 'downstream_closed' ? this.#status || 499 : this.#status,
-      backend: this.#forwarded ? this.#upstream.name : null,
+      status,
+      backend,
       forwarded: this.#forwarded,
       whole,
     })
+    const { receiptId, responseBytes } = this.#recording
+    const facts = { receiptId, outcome, status, upstream: backend, responseBytes }
     void afterSettling(
       settled,
-      () => {
-        if (whole) this.#writeLast()
-        else cut(res)
-        leaveWhenWritten(res, this.#options.limits, done)
-      },
-      () => {
-        res.destroy()
-        done()
-      },
+      () =>
+        this.#account.settled(facts, true, () => {
+          if (whole) this.#writeLast()
+          else cut(res)
+          leaveWhenWritten(res, this.#options.limits, done)
+        }),
+      () =>
+        this.#account.settled(facts, false, () => {
+          res.destroy()
+          done()
+        }),
     )
   }
 

@@ -9,6 +9,7 @@
 import { errorBody, errorSpec } from '../errors.ts'
 import type { ServiceErrorCode } from '../errors.ts'
 import type { Outcome } from '../../attestation/protocol/record.ts'
+import { Account } from './account.ts'
 import type { AdmittedRequest } from './chat-recorder.ts'
 import { afterSettling, leaveWhenWritten } from './ending.ts'
 import { Exchange } from './exchange.ts'
@@ -65,26 +66,37 @@ export function relayChat(options: RelayOptions, request: ChatRequest): void {
   const { limits } = options
   const { admitted, code } = admission(request)
   const recording = options.recorder.admit(admitted)
+  const account = new Account(request.endpoint, options.account)
+
+  /** Settles what never went upstream; `written` sends what there is to send. */
+  const settle = (outcome: Outcome, status: number, whole: boolean, written: () => void) => {
+    account.settling()
+    const settled = recording.settle({ outcome, status, backend: null, forwarded: false, whole })
+    const { receiptId, responseBytes } = recording
+    const facts = { receiptId, outcome, status, upstream: null, responseBytes }
+    void afterSettling(
+      settled,
+      () => account.settled(facts, true, written),
+      () =>
+        account.settled(facts, false, () => {
+          res.destroy()
+          request.done()
+        }),
+    )
+  }
 
   /** Records a refusal and answers it; the refusal's own bytes are under the receipt. */
   const refuse = (refusal: ServiceErrorCode, outcome: Outcome = 'refused') => {
     const body = errorBody(refusal)
     recording.buffered(Buffer.from(body), null)
-    const { status } = errorSpec(refusal)
-    void afterSettling(
-      recording.settle({ outcome, status, backend: null, forwarded: false, whole: true }),
-      () => {
-        const early = bodyPending(req)
-        const close = early ? ['Connection', 'close'] : []
-        replyError(res, refusal, [...options.headers, ...recording.headers, ...close], body)
-        if (early) discardRest(req)
-        leaveWhenWritten(res, limits, request.done)
-      },
-      () => {
-        res.destroy()
-        request.done()
-      },
-    )
+    account.failed(refusal)
+    settle(outcome, errorSpec(refusal).status, true, () => {
+      const early = bodyPending(req)
+      const close = early ? ['Connection', 'close'] : []
+      replyError(res, refusal, [...options.headers, ...recording.headers, ...close], body)
+      if (early) discardRest(req)
+      leaveWhenWritten(res, limits, request.done)
+    })
   }
 
   if (code !== null) {
@@ -93,22 +105,14 @@ export function relayChat(options: RelayOptions, request: ChatRequest): void {
     return
   }
   const body = readBody(req, limits, options.budget, (result) => {
+    account.read(result.ok ? result.body.length : result.read.length)
     if (!result.ok) {
       recording.cutRequest(result.read)
       body.release()
       if (result.why === 'too_large') refuse('body_too_large')
       else if (result.why === 'no_room') refuse('overloaded')
       else if (result.why === 'timeout') refuse('body_timeout', 'timeout')
-      else {
-        const settled = recording.settle({
-          outcome: 'downstream_closed',
-          status: 499,
-          backend: null,
-          forwarded: false,
-          whole: false,
-        })
-        void afterSettling(settled, request.done, request.done)
-      }
+      else settle('downstream_closed', 499, false, request.done)
       return
     }
     const read = recording.readRequest(result.body)
@@ -118,6 +122,6 @@ export function relayChat(options: RelayOptions, request: ChatRequest): void {
       refuse(read.ok ? 'model_not_found' : read.code)
       return
     }
-    new Exchange(options, request, recording, upstream, body).start(read.facts.forward)
+    new Exchange(options, request, recording, account, upstream, body).start(read.facts.forward)
   })
 }

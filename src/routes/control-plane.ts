@@ -5,15 +5,16 @@
  */
 import express from 'express'
 import type { ErrorRequestHandler, Express, Request, Response } from 'express'
-import type { ServiceState } from '../service/state.ts'
+import type { Readiness } from '../operations/readiness.ts'
 import { attestationRoutes } from './attestation.ts'
 import type { AttestationRoutesOptions } from './attestation.ts'
+import { healthRoutes } from './health.ts'
 import { receiptRoutes } from './receipts.ts'
 import type { ReceiptRoutesOptions } from './receipts.ts'
 import { sendError, sendText } from './reply.ts'
 
 export interface ControlPlaneOptions extends AttestationRoutesOptions, ReceiptRoutesOptions {
-  readonly state: ServiceState
+  readonly readiness: () => Readiness
   readonly version: string
   /** Sent with every answer, names and values in turn. */
   readonly headers: readonly string[]
@@ -22,7 +23,7 @@ export interface ControlPlaneOptions extends AttestationRoutesOptions, ReceiptRo
 }
 
 export function createControlPlane(options: ControlPlaneOptions): Express {
-  const { state, version, headers } = options
+  const { version, headers } = options
   const app = express()
   app.disable('x-powered-by')
   app.disable('etag')
@@ -35,13 +36,7 @@ export function createControlPlane(options: ControlPlaneOptions): Express {
     }
     next()
   })
-  app.get('/health', (_req: Request, res: Response) => sendText(res, 200, '{"status":"live"}'))
-  app.get('/health/ready', (_req: Request, res: Response) => {
-    // Being full is load, not unreadiness: a balancer must not take the node out for it.
-    const { refusal } = state
-    if (refusal === null || refusal === 'overloaded') sendText(res, 200, '{"status":"ready"}')
-    else sendError(res, refusal)
-  })
+  app.use(healthRoutes(options.readiness))
   app.get('/version', (_req: Request, res: Response) =>
     sendText(res, 200, JSON.stringify({ name: 'countersign', version })),
   )

@@ -44,6 +44,16 @@ export function sendText(res: Response, status: number, json: string): void {
   res.end(res.req.method === 'HEAD' ? undefined : body)
 }
 
+/** Sends what is not JSON, whole. */
+export function sendBytes(res: Response, contentType: string, body: Buffer): void {
+  res.writeHead(200, {
+    'Content-Type': contentType,
+    'Content-Length': body.length,
+    'Cache-Control': 'no-store',
+  })
+  res.end(res.req.method === 'HEAD' ? undefined : body)
+}
+
 /** An intermediary that re-serialises JSON cannot change what is inside a string. */
 export function wrapDocument(document: string, more: object = {}): string {
   return JSON.stringify({ document, ...more })

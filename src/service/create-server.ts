@@ -17,6 +17,7 @@ import type { Limits } from '../limits.ts'
 import type { ByteBudget } from '../relay/byte-budget.ts'
 import type { Authenticator, Principal } from '../relay/principals.ts'
 import type { Recorder } from '../relay/chat-recorder.ts'
+import type { AccountSink } from '../relay/account.ts'
 import { relayChat } from '../relay/relay-chat.ts'
 import { relayModels } from '../relay/relay-models.ts'
 import { bodyPending, discardRest, replyError } from '../relay/reply.ts'
@@ -36,6 +37,10 @@ export interface ServerOptions {
   readonly limits: Limits
   readonly budget: ByteBudget
   readonly state: ServiceState
+  /** Told of each admitted request when it is over. */
+  readonly account: AccountSink
+  /** Told of the error that a request of a hot route got instead of being admitted. */
+  readonly onRefused: (code: ServiceErrorCode) => void
   /** Sent with every answer, names and values in turn. */
   readonly headers: readonly string[]
   /** Everything that is not a hot route. */
@@ -56,7 +61,7 @@ const HOT_ROUTES: ReadonlyMap<string, HotRoute> = new Map(
 )
 
 export function createServer(options: ServerOptions): Server {
-  const { limits, state, headers, controlPlane } = options
+  const { limits, state, headers, controlPlane, onRefused } = options
 
   const refuse = (
     req: IncomingMessage,
@@ -64,6 +69,7 @@ export function createServer(options: ServerOptions): Server {
     code: ServiceErrorCode,
     more: readonly string[] = [],
   ) => {
+    onRefused(code)
     const early = bodyPending(req)
     const close = early && !more.includes('Connection') ? ['Connection', 'close'] : []
     replyError(res, code, [...headers, ...more, ...close])
@@ -120,7 +126,9 @@ export function createServer(options: ServerOptions): Server {
         refuse(req, res, 'unauthorized')
         return
       }
-      const { refusal } = state
+      const { refusal, leaving } = state
+      // Whoever keeps connections open is to take its next request elsewhere.
+      if (leaving) res.shouldKeepAlive = false
       if (refusal !== null) {
         refuse(req, res, refusal)
         return
@@ -144,6 +152,7 @@ export function createServer(options: ServerOptions): Server {
     socket.end(rawError('invalid_target', headers))
   })
   server.on('upgrade', (_req, socket) => {
+    onRefused('upgrade_unsupported')
     socket.on('error', () => socket.destroy())
     socket.end(rawError('upgrade_unsupported', headers))
   })
@@ -153,8 +162,10 @@ export function createServer(options: ServerOptions): Server {
       socket.destroy()
       return
     }
+    const code = CLIENT_ERRORS[String(error.code)] ?? 'malformed_http'
+    onRefused(code)
     socket.on('error', () => socket.destroy())
-    socket.end(rawError(CLIENT_ERRORS[String(error.code)] ?? 'malformed_http', headers))
+    socket.end(rawError(code, headers))
   })
   return server
 }

@@ -3,8 +3,6 @@
  *
  * @module
  */
-import { unlink } from 'node:fs/promises'
-import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
 import type {
@@ -30,24 +28,26 @@ import { createByteBudget } from '../relay/byte-budget.ts'
 import { createAuthenticator } from '../relay/principals.ts'
 import type { PrincipalConfig } from '../relay/principals.ts'
 import { checkUpstreams } from '../relay/check-upstreams.ts'
+import { createMetrics } from '../operations/metrics.ts'
+import type { Metrics } from '../operations/metrics.ts'
+import type { ServiceLog } from '../operations/open-log.ts'
+import { readReadiness } from '../operations/readiness.ts'
+import { createRequestLog } from '../operations/request-log.ts'
+import { watchStore } from '../operations/watch-store.ts'
 import { openUpstreams } from '../relay/upstreams.ts'
+import type { Upstream } from '../relay/upstreams.ts'
 import { createControlPlane } from '../routes/control-plane.ts'
 import { VERSION } from '../version.ts'
+import { createOperationsServer } from './create-operations-server.ts'
 import { createServer } from './create-server.ts'
+import { listen } from './listen.ts'
+import type { Bound } from './listen.ts'
 import { createServiceState } from './state.ts'
 
 /** Milliseconds between two attempts to pass the gate at start. */
 export const GATE_RETRY_MS = 2_000
 /** Milliseconds for the requests that a shutdown cut to be settled. */
 export const SETTLE_MS = 2_000
-
-export interface ServiceLog {
-  info(fields: Readonly<Record<string, unknown>>, message: string): void
-  warn(fields: Readonly<Record<string, unknown>>, message: string): void
-  error(fields: Readonly<Record<string, unknown>>, message: string): void
-}
-
-export const SILENT_LOG: ServiceLog = { info: () => {}, warn: () => {}, error: () => {} }
 
 export interface ServiceParts {
   readonly config: Config
@@ -58,6 +58,8 @@ export interface ServiceParts {
   readonly address: AddressKey
   readonly simulated: boolean
   readonly log: ServiceLog
+  /** Lines that the log threw away; for the metrics. */
+  readonly logLinesDropped?: () => number
   /**
    * Judges the service's own document before it serves.
    * @returns null where it may serve, else the code of the hard cause
@@ -75,8 +77,12 @@ export interface Service {
   readonly port: number
   readonly keys: BootKeys
   readonly config: JsonObject
+  /** Where health and metrics are served; null where the configuration says nowhere. */
+  readonly operations: Bound | null
   /** Resolves when the gate was passed; stays open while it is not. */
   readonly ready: Promise<void>
+  /** Says in readiness that the service leaves, and goes on serving: the time for balancers to notice. */
+  leave(): void
   /** Stops taking requests, lets open ones finish within their time, closes. */
   close(): Promise<void>
 }
@@ -101,7 +107,9 @@ export async function startService(parts: ServiceParts): Promise<Service> {
     address,
     crypto: nodeCrypto,
   })
+  let metrics: Metrics | null = null
   const attestor = createAttestor({
+    onRound: (kind, ok, seconds) => metrics?.round(kind, ok, seconds),
     keys,
     config: document,
     configDigest,
@@ -109,7 +117,7 @@ export async function startService(parts: ServiceParts): Promise<Service> {
     gpu: parts.gpu,
     nowMs,
   })
-  const store = parts.store ?? createMemoryStore(limits.receipts)
+  const { store, ...stored } = watchStore(parts.store ?? createMemoryStore(limits.receipts), nowMs)
   const issuer = createReceiptIssuer({ keys, configDigest, store, now })
   const state = createServiceState({
     maxOpen: limits.openRequests,
@@ -118,6 +126,38 @@ export async function startService(parts: ServiceParts): Promise<Service> {
   })
   const upstreams = openUpstreams(config.upstreams, limits)
   const authenticate = createAuthenticator(principals)
+  const budget = createByteBudget(limits.requestBytesInFlight)
+  const readiness = () =>
+    readReadiness({
+      state,
+      upstreams: () => ({
+        all: upstreams.all.length,
+        down: upstreams.all.filter(isDown).map(({ name }) => name),
+      }),
+      storeFailing: stored.failing,
+    })
+  metrics = createMetrics({
+    version: VERSION,
+    bootId: keys.bootId,
+    configDigest,
+    keysetDigest: keys.keysetDigest,
+    openRequests: () => state.open,
+    requestBytesHeld: () => budget.taken,
+    upstreams: () =>
+      upstreams.status().map(({ name, waiting, urls }) => ({
+        name,
+        waiting,
+        up: urls.filter(({ state }) => state === 'up').length,
+        down: urls.filter(({ state }) => state !== 'up').length,
+        open: urls.reduce((sum, { open }) => sum + open, 0),
+      })),
+    store: () => store.usage(),
+    storeFailures: stored.failures,
+    readiness,
+    logLinesDropped: parts.logLinesDropped ?? (() => 0),
+  })
+  const { request: countRequest, refused } = metrics
+  const logRequest = createRequestLog(log, config.logging.requests)
   const headers = ['X-ACI-Version', ACI_VERSION, 'X-ACI-Keyset-Digest', keys.keysetDigest]
   const controlPlane = createControlPlane({
     attestor,
@@ -127,7 +167,7 @@ export async function startService(parts: ServiceParts): Promise<Service> {
     store,
     issuer,
     authenticate,
-    state,
+    readiness,
     version: VERSION,
     headers,
     onFault: (error) => log.error({ fault: faultName(error) }, 'a control-plane request failed'),
@@ -137,20 +177,38 @@ export async function startService(parts: ServiceParts): Promise<Service> {
     upstreams,
     recorder: createChatRecorder({ issuer, sseLineBytes: limits.sseLineBytes }),
     limits,
-    budget: createByteBudget(limits.requestBytesInFlight),
+    budget,
     state,
+    account(summary) {
+      countRequest(summary)
+      logRequest(summary)
+    },
+    onRefused: refused,
     headers,
     controlPlane,
   })
-  const { host, port } = config.listen
-  const socketPath = host.startsWith('unix:') ? host.slice('unix:'.length) : null
-  if (socketPath !== null) await unlink(socketPath).catch(() => {})
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(socketPath === null ? { host, port } : { path: socketPath }, resolve)
-  })
-  const bound = server.address() as AddressInfo | string | null
-  const actualPort = typeof bound === 'object' && bound !== null ? bound.port : 0
+  const operationsServer =
+    config.metrics === null
+      ? null
+      : createOperationsServer({
+          metrics,
+          upstreams,
+          readiness,
+          onFault: (error) =>
+            log.error({ fault: faultName(error) }, 'an operations request failed'),
+        })
+  let bound: Bound
+  let operations: Bound | null = null
+  try {
+    if (operationsServer !== null && config.metrics !== null) {
+      operations = await listen(operationsServer, config.metrics.host, config.metrics.port)
+    }
+    bound = await listen(server, config.listen.host, config.listen.port)
+  } catch (error) {
+    operationsServer?.close()
+    await upstreams.close()
+    throw error
+  }
 
   const endChecks = checkUpstreams(upstreams, limits)
   const closing = new AbortController()
@@ -164,8 +222,10 @@ export async function startService(parts: ServiceParts): Promise<Service> {
           log.info({ keyset: keys.keysetDigest }, 'attested to itself; serving')
           return
         }
+        state.notAttested(cause)
         log.error({ cause }, 'refuses to serve: its own evidence does not pass')
       } catch (error) {
+        state.notAttested('attestation_unavailable')
         log.warn({ cause: faultName(error) }, 'no evidence yet; will try again')
       }
       await sleep(GATE_RETRY_MS, undefined, { signal: closing.signal }).catch(() => {})
@@ -174,12 +234,12 @@ export async function startService(parts: ServiceParts): Promise<Service> {
 
   let closed: Promise<void> | null = null
   return {
-    url: `http://${host.includes(':') ? `[${host}]` : host}:${actualPort}`,
-    host,
-    port: actualPort,
+    ...bound,
+    operations,
     keys,
     config: document,
     ready,
+    leave: () => state.leave(),
     close: () =>
       (closed ??= (async () => {
         closing.abort()
@@ -192,8 +252,21 @@ export async function startService(parts: ServiceParts): Promise<Service> {
         await state.idle(SETTLE_MS)
         endChecks()
         await upstreams.close()
+        if (operationsServer === null) return
+        const gone = new Promise<void>((resolve) => operationsServer.close(() => resolve()))
+        operationsServer.closeAllConnections()
+        await gone
       })()),
   }
+}
+
+/**
+ * None of its addresses is given requests. Where no health check brings one back, one that may be tried again counts as
+ * up: without traffic it would never be tried.
+ */
+function isDown({ backends, balancer, health }: Upstream): boolean {
+  if (backends.some((backend) => backend.health.state === 'up')) return false
+  return health !== null || !balancer.usable
 }
 
 /** What of an error may be logged: its class and code, never its message, which may hold what was sent. */

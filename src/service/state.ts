@@ -8,8 +8,18 @@ import type { ServiceErrorCode } from '../errors.ts'
 export interface ServiceState {
   /** Null while requests are taken. */
   readonly refusal: ServiceErrorCode | null
+  /** The part of it that is about the evidence, with the stable code of the check that failed where one did. */
+  readonly attestation: {
+    readonly refusal: 'not_attested' | 'keyset_expired' | null
+    readonly cause: string | null
+  }
   readonly open: number
+  /** A shutdown has been announced; requests are still taken until it begins. */
+  readonly leaving: boolean
   attested(): void
+  /** The service's own evidence does not pass, or cannot be had. */
+  notAttested(cause: string): void
+  leave(): void
   drain(): void
   /** A request begins; call the result when it is over. */
   enter(): () => void
@@ -26,22 +36,37 @@ export interface StateOptions {
 
 export function createServiceState(options: StateOptions): ServiceState {
   let attested = false
+  let cause: string | null = null
+  let leaving = false
   let draining = false
   let open = 0
   const waiting = new Set<() => void>()
+  const attestation = (): 'not_attested' | 'keyset_expired' | null => {
+    if (!attested) return 'not_attested'
+    // Past it, every verifier refuses the receipts: better no answer than one that nobody can check.
+    return options.now() >= options.keysetNotAfter ? 'keyset_expired' : null
+  }
   return {
     get refusal() {
       if (draining) return 'draining'
-      if (!attested) return 'not_attested'
-      // Past it, every verifier refuses the receipts: better no answer than one that nobody can check.
-      if (options.now() >= options.keysetNotAfter) return 'keyset_expired'
-      return open >= options.maxOpen ? 'overloaded' : null
+      return attestation() ?? (open >= options.maxOpen ? 'overloaded' : null)
+    },
+    get attestation() {
+      return { refusal: attestation(), cause: attested ? null : cause }
     },
     get open() {
       return open
     },
+    get leaving() {
+      return leaving
+    },
     attested: () => (attested = true),
-    drain: () => (draining = true),
+    notAttested: (why) => (cause = why),
+    leave: () => (leaving = true),
+    drain() {
+      leaving = true
+      draining = true
+    },
     enter() {
       open++
       let left = false

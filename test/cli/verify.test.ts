@@ -13,7 +13,8 @@ import type { DemoModel } from '../../src/demo/model/start-demo-model.ts'
 import { createGate } from '../../src/service/gate.ts'
 import { openSimulation } from '../../src/service/open-simulation.ts'
 import type { Simulation } from '../../src/service/open-simulation.ts'
-import { SILENT_LOG, startService } from '../../src/service/start-service.ts'
+import { SILENT_LOG } from '../../src/operations/open-log.ts'
+import { startService } from '../../src/service/start-service.ts'
 import type { Service } from '../../src/service/start-service.ts'
 
 const TOKEN = '0123456789abcdef'
@@ -36,6 +37,7 @@ describe('countersign verify', () => {
     const config = parseConfig({
       listen: { port: 0 },
       upstreams: [{ name: 'demo', url: model.url }],
+      metrics: null,
     })
     const tokens = readTokens(`alice:${TOKEN}`)
     if (!config.ok || !tokens.ok) throw new Error('the test configures itself')

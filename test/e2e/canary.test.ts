@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { startDemoModel } from '../../src/demo/model/start-demo-model.ts'
 import { canary, sightings } from '../harness/canary.ts'
 import type { Canary } from '../harness/canary.ts'
-import { chat, chatBody, get, header, openRaw, rawChat } from '../harness/chat.ts'
+import { chat, chatBody, get, getOperations, header, openRaw, rawChat } from '../harness/chat.ts'
 import { TOKENS, bearer, startTestService } from '../harness/service.ts'
 import type { TestService } from '../harness/service.ts'
 
@@ -21,7 +21,12 @@ beforeAll(async () => {
     })
   }
   process.on('warning', (warning) => output.push(String(warning.stack)))
-  at = await startTestService({ gpus: 1, limits: { requestBodyBytes: 8192, upstreamIdleMs: 300 } })
+  at = await startTestService({
+    gpus: 1,
+    operations: true,
+    requestLog: 'all',
+    limits: { requestBodyBytes: 8192, upstreamIdleMs: 300 },
+  })
 })
 afterAll(async () => {
   vi.restoreAllMocks()
@@ -93,6 +98,8 @@ test('nothing secret is logged, echoed in an error, or shown in a public documen
     get(at, '/v1/quote'),
     get(at, '/version'),
     get(at, '/health/ready'),
+    getOperations(at, '/metrics'),
+    getOperations(at, '/health/ready'),
     get(at, `/v1/aci/receipts/${id}`, { who: 'bob' }),
     get(at, `/v1/aci/receipts/${id}`),
     get(at, `/v1/aci/receipts/${header(relayed, 'zg-res-key')}`),
@@ -102,6 +109,9 @@ test('nothing secret is logged, echoed in an error, or shown in a public documen
   expect(sightings(text, secrets)).toEqual([])
 
   const log = at.log.map((entry) => JSON.stringify(entry)).join('\n')
+  expect(at.log.filter(({ message }) => message === 'request')).toHaveLength(at.receipts.length)
+  // Whoever reads the log must not be able to fetch a receipt with what stands in it.
+  secrets.push(canary('receipt id', id))
   expect(log).toContain('attested to itself')
   expect(sightings(log, secrets)).toEqual([])
   expect(sightings(output.join(''), secrets)).toEqual([])

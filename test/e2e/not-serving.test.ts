@@ -24,6 +24,14 @@ function expectRefusal(at: TestService, reply: Reply, status: number, code: stri
   expect(reply.headers['x-receipt-id']).toBeUndefined()
 }
 
+async function expectNotReady(at: TestService, status: string, attested: unknown) {
+  const reply = await get(at, '/health/ready')
+  expect(reply.status).toBe(503)
+  expect(Number(header(reply, 'retry-after'))).toBeGreaterThan(0)
+  const ready = { ready: true, code: null, cause: null }
+  expect(jsonObject(reply.body)).toEqual({ status, attested, upstream: ready, store: ready })
+}
+
 describe('a service whose own evidence does not pass', () => {
   test('answers 503 with Retry-After, asks no model, and is alive but not ready', async () => {
     const at = await startTestService({ gate: () => 'QUOTE_SIGNATURE_INVALID' })
@@ -31,7 +39,11 @@ describe('a service whose own evidence does not pass', () => {
     expectRefusal(at, await get(at, '/v1/models', { who: 'alice' }), 503, 'not_attested')
     expect((await get(at, '/v1/models')).status).toBe(401)
     expect((await get(at, '/health')).status).toBe(200)
-    expectRefusal(at, await get(at, '/health/ready'), 503, 'not_attested')
+    await expectNotReady(at, 'not_ready', {
+      ready: false,
+      code: 'not_attested',
+      cause: 'QUOTE_SIGNATURE_INVALID',
+    })
     expect((await get(at, '/attestation')).status).toBe(200)
     expect(at.model.requests).toHaveLength(0)
     expect(at.receipts).toHaveLength(0)
@@ -62,7 +74,7 @@ describe('a service whose keyset has expired', () => {
     expect((await chat(at, chatBody('x'))).status).toBe(200)
     now += 31 * 86_400_000
     expectRefusal(at, await chat(at, chatBody('x')), 503, 'keyset_expired')
-    expectRefusal(at, await get(at, '/health/ready'), 503, 'keyset_expired')
+    await expectNotReady(at, 'not_ready', { ready: false, code: 'keyset_expired', cause: null })
     await at.close()
   })
 })
@@ -76,7 +88,7 @@ describe('a service that shuts down', () => {
     while (at.model.requests.length === 0) await new Promise((done) => setImmediate(done))
     const closing = at.service.close()
     expectRefusal(at, await chat(at, chatBody('y')), 503, 'draining')
-    expectRefusal(at, await get(at, '/health/ready'), 503, 'draining')
+    await expectNotReady(at, 'draining', { ready: true, code: null, cause: null })
     go()
     const reply = await open
     expect(reply.text).toContain('data: [DONE]')

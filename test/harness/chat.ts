@@ -35,6 +35,13 @@ export function get(at: TestService, path: string, how: ChatHow = {}): Promise<R
   })
 }
 
+/** Asks the listener for health and metrics. */
+export function getOperations(at: TestService, path: string): Promise<Reply> {
+  const { operations } = at.service
+  if (operations === null) throw new Error('started without { operations: true }')
+  return ask(`${operations.url}${path}`)
+}
+
 export function header(reply: Reply, name: string): string {
   const value = reply.headers[name]
   if (typeof value !== 'string') throw new Error(`no ${name}`)

@@ -11,16 +11,22 @@ import { createMemoryStore } from '../../enclave/receipts/memory-store.ts'
 import { decodeReceipt } from '../../enclave/receipts/stored-receipt.ts'
 import type { ReceiptStore, StoredReceipt } from '../../enclave/receipts/receipt-store.ts'
 import { parseConfig } from '../../src/config/config.ts'
+import type { ServiceLog } from '../../src/operations/open-log.ts'
+import type { RequestLogging } from '../../src/operations/request-log.ts'
 import type { UpstreamConfig } from '../../src/relay/upstreams.ts'
 import { startDemoModel } from '../../src/demo/model/start-demo-model.ts'
 import type { DemoModel, DemoModelOptions } from '../../src/demo/model/start-demo-model.ts'
 import type { Limits } from '../../src/limits.ts'
 import type { PrincipalConfig } from '../../src/relay/principals.ts'
 import type { Door } from '../../src/routes/attestation.ts'
+import { canary } from './canary.ts'
+import type { Canary } from './canary.ts'
+import { unfitLogLines } from './logged-fields.ts'
+import type { LogEntry } from './logged-fields.ts'
 import { openSimulation } from '../../src/service/open-simulation.ts'
 import type { Simulation } from '../../src/service/open-simulation.ts'
 import { startService } from '../../src/service/start-service.ts'
-import type { Service, ServiceLog } from '../../src/service/start-service.ts'
+import type { Service } from '../../src/service/start-service.ts'
 
 export const MODEL = 'demo/words'
 export const TOKENS = {
@@ -37,12 +43,6 @@ const PRINCIPALS: readonly PrincipalConfig[] = Object.entries(TOKENS).map(([name
   relay: name === 'broker',
   tokenHash: createHash('sha256').update(token).digest(),
 }))
-
-export interface LogEntry {
-  readonly level: 'info' | 'warn' | 'error'
-  readonly fields: Readonly<Record<string, unknown>>
-  readonly message: string
-}
 
 export interface TestUpstream extends Partial<UpstreamConfig> {
   readonly name: string
@@ -67,6 +67,9 @@ export interface TestServiceOptions {
   readonly find?: ReceiptStore['get']
   readonly principals?: readonly PrincipalConfig[]
   readonly nowMs?: () => number
+  /** With a listener for health and metrics, on a free port. */
+  readonly operations?: boolean
+  readonly requestLog?: RequestLogging
 }
 
 export interface TestService {
@@ -86,6 +89,13 @@ export interface TestService {
   settled(count: number): Promise<void>
   readonly log: readonly LogEntry[]
   close(): Promise<void>
+}
+
+/** What was asked, as far as it is long enough to be found for a reason. */
+function prompts(body: Buffer): Canary[] {
+  return [...body.toString('utf8').matchAll(/"content":"([^"\\]{12,})"/g)].map(([, text = '']) =>
+    canary('a prompt', text),
+  )
 }
 
 function inertSource(): CpuEvidenceSource {
@@ -127,6 +137,8 @@ export async function startTestService(options: TestServiceOptions = {}): Promis
       ...upstream,
     })),
     ...(options.limits === undefined ? {} : { limits: options.limits }),
+    metrics: options.operations === true ? { port: 0 } : null,
+    ...(options.requestLog === undefined ? {} : { logging: { requests: options.requestLog } }),
     ...(options.doors === undefined ? {} : { doors: options.doors }),
   })
   if (!parsed.ok) throw new Error(parsed.problems.join('; '))
@@ -204,6 +216,12 @@ export async function startTestService(options: TestServiceOptions = {}): Promis
       await service.close()
       await model.close()
       await simulation?.close()
+      const unfit = unfitLogLines(log, [
+        canary('store key', service.keys.storeKey),
+        ...Object.entries(TOKENS).map(([name, token]) => canary(`${name}'s token`, token)),
+        ...model.requests.flatMap(({ body }) => prompts(body)),
+      ])
+      if (unfit.length > 0) throw new Error(unfit.join('; '))
     },
   }
 }

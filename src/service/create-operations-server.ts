@@ -1,0 +1,57 @@
+/**
+ * The listener for whoever runs the service: health and metrics, away from the port that clients use.
+ *
+ * @module
+ */
+import { createServer } from 'node:http'
+import type { Server } from 'node:http'
+import express from 'express'
+import type { ErrorRequestHandler, Request, Response } from 'express'
+import type { Readiness } from '../operations/readiness.ts'
+import { healthRoutes } from '../routes/health.ts'
+import { metricsRoutes } from '../routes/metrics.ts'
+import type { MetricsRoutesOptions } from '../routes/metrics.ts'
+import { sendError } from '../routes/reply.ts'
+
+/** Connections of scrapers and probes. */
+export const OPERATIONS_CONNECTIONS = 64
+/** Milliseconds for one of their requests. */
+export const OPERATIONS_REQUEST_MS = 10_000
+/** Milliseconds an idle one is kept: above the 15 to 60 s between two scrapes. */
+export const OPERATIONS_KEEP_ALIVE_MS = 65_000
+
+export interface OperationsOptions extends MetricsRoutesOptions {
+  readonly readiness: () => Readiness
+  /** A request failed in a way that is our bug. */
+  readonly onFault: (error: unknown) => void
+}
+
+export function createOperationsServer(options: OperationsOptions): Server {
+  const app = express()
+  app.disable('x-powered-by')
+  app.disable('etag')
+  app.set('query parser', 'simple')
+  app.use(healthRoutes(options.readiness))
+  app.use(metricsRoutes(options))
+  app.use((_req: Request, res: Response) => sendError(res, 'not_found'))
+  const onError: ErrorRequestHandler = (error: unknown, _req, res, next) => {
+    if (error instanceof URIError) {
+      sendError(res, 'not_found')
+      return
+    }
+    options.onFault(error)
+    if (res.headersSent) next(error)
+    else sendError(res, 'internal_error')
+  }
+  app.use(onError)
+  const server = createServer(
+    {
+      headersTimeout: OPERATIONS_REQUEST_MS,
+      requestTimeout: OPERATIONS_REQUEST_MS,
+      keepAliveTimeout: OPERATIONS_KEEP_ALIVE_MS,
+    },
+    app,
+  )
+  server.maxConnections = OPERATIONS_CONNECTIONS
+  return server
+}
