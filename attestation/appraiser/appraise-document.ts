@@ -5,8 +5,11 @@
  * @module
  */
 import type { CryptoPort } from '../crypto/port.ts'
+import { DCAP_ENTRY_TYPE, readCollateral } from '../protocol/dcap-collateral.ts'
+import type { DcapCollateral } from '../protocol/dcap-collateral.ts'
 import { fromHex } from '../protocol/hex.ts'
 import type { Hex32, Sha256Digest } from '../protocol/hex.ts'
+import { isJsonObject } from '../protocol/json.ts'
 import type { JsonObject } from '../protocol/json.ts'
 import type { Keyset } from '../protocol/keyset.ts'
 import { acceptedRoots } from './accepted-roots.ts'
@@ -26,10 +29,13 @@ import { verifySystemPolicy } from './eventlog/verify-system-policy.ts'
 import { GPU_RUNGS, gpuRung, readGpuFacts } from './gpu/gpu-ladder.ts'
 import { verifyGpuEvidence } from './gpu/verify-gpu-evidence.ts'
 import type { AppraisalPolicy } from './policy.ts'
+import { appraiseQuote } from './quote/appraise-quote.ts'
+import type { QuoteAppraisal } from './quote/appraise-quote.ts'
+import type { CollateralCache } from './quote/collateral-cache.ts'
+import type { TcbVerdict } from './quote/judge-collateral.ts'
 import { isGenuine, onlyIfGenuine } from './quote/only-if-genuine.ts'
 import { parseQuote } from './quote/parse-quote.ts'
 import type { Quote } from './quote/parse-quote.ts'
-import { verifyQuote } from './quote/verify-quote.ts'
 import { decideVerdict } from './verdict.ts'
 import type { Verdict } from './verdict.ts'
 
@@ -42,6 +48,10 @@ export interface AppraisalOptions {
   /** The nonce that the caller chose for this document; null where it chose none. */
   readonly nonce: Hex32 | null
   readonly policy: AppraisalPolicy
+  /** Collateral from the caller's own source. It counts before any that is stapled to the document. Default: none. */
+  readonly collateral?: DcapCollateral | null
+  /** See `createCollateralCache`. */
+  readonly cache?: CollateralCache
 }
 
 /** What receipts are checked against. Exists only for an accepted document. */
@@ -60,6 +70,8 @@ export interface TrustedKeyset {
 
 export interface Appraisal {
   readonly verdict: Verdict
+  /** State of the platform where the collateral says it; null without collateral. */
+  readonly tcb: TcbVerdict | null
   readonly trusted: TrustedKeyset | null
 }
 
@@ -76,7 +88,10 @@ export const CORE_CHECKS: readonly string[] = Object.freeze([
   'quote.qe_binding',
   'quote.signature',
   'quote.td_attributes',
+  'quote.xfam',
   'quote.seam',
+  'quote.owner',
+  'quote.mr_config_id',
   'eventlog.structure',
   'eventlog.digests',
   'eventlog.rtmr3',
@@ -105,7 +120,7 @@ export const CORE_GPU_CHECKS: readonly string[] = Object.freeze([
 const PROVES = {
   structure: 'The document can be read in one way only.',
   config: 'The configuration says what the appraisal needs to know.',
-  quote: 'The quote can be read in one way only.',
+  collateral: 'The collateral can be read in one way only.',
   warnings: 'What the service warns about. Not covered by the quote.',
   rung: 'How far the GPU evidence reaches.',
 } as const
@@ -114,16 +129,58 @@ function passed(checks: readonly Check[], id: string): boolean {
   return checks.some((check) => check.id === id && check.status === 'pass')
 }
 
-function quoteOf(document: AttestationDocument): { check: Check; quote: Quote | null } {
-  const id = 'quote.structure'
-  const bytes = fromHex(document.quote)
-  if (bytes === null) {
-    return { check: fail(id, 'quote_malformed', PROVES.quote, 'not hex'), quote: null }
+/** The collateral to judge by: the caller's own, else the document's. */
+function collateralOf(
+  document: AttestationDocument,
+  options: AppraisalOptions,
+): { readonly checks: readonly Check[]; readonly collateral: DcapCollateral | null } {
+  const id = 'quote.collateral'
+  if (options.collateral !== undefined && options.collateral !== null) {
+    const check = pass(id, PROVES.collateral, 'given by the caller')
+    return { checks: [check], collateral: options.collateral }
   }
-  const parsed = parseQuote(bytes)
-  return parsed.ok
-    ? { check: pass(id, PROVES.quote, `version ${parsed.quote.version}`), quote: parsed.quote }
-    : { check: fail(id, parsed.code, PROVES.quote, parsed.detail), quote: null }
+  const stapled = (document.collateral ?? []).filter(
+    (entry) => isJsonObject(entry) && entry['type'] === DCAP_ENTRY_TYPE,
+  )
+  if (stapled.length === 0) return { checks: [], collateral: null }
+  const [entry] = stapled
+  const read =
+    stapled.length === 1 && isJsonObject(entry) && Object.keys(entry).length === 2
+      ? readCollateral(entry['value'])
+      : { ok: false as const, detail: 'not exactly one entry with a type and a value' }
+  return read.ok
+    ? { checks: [pass(id, PROVES.collateral, 'stapled')], collateral: read.collateral }
+    : {
+        checks: [fail(id, 'collateral_malformed', PROVES.collateral, read.detail)],
+        collateral: null,
+      }
+}
+
+function judgeQuote(
+  document: AttestationDocument,
+  chains: EvidenceChains,
+  options: AppraisalOptions,
+): QuoteAppraisal {
+  const { crypto, at, policy, cache } = options
+  const { checks, collateral } = collateralOf(document, options)
+  const appraisal = appraiseQuote({
+    // Text that is not hex is no quote, as no bytes are.
+    quote: fromHex(document.quote) ?? new Uint8Array(0),
+    collateral,
+    at,
+    policy: policy.tdx,
+    crypto,
+    rootSha256: rootsOf(policy.sgxRoots, [chains.cpu], options),
+    allowSimulated: policy.allowSimulated,
+    ...(cache === undefined ? {} : { cache }),
+  })
+  return { ...appraisal, checks: [...appraisal.checks, ...checks] }
+}
+
+function quoteOf(document: AttestationDocument): Quote | null {
+  const bytes = fromHex(document.quote)
+  const parsed = bytes === null ? null : parseQuote(bytes)
+  return parsed?.ok === true ? parsed.quote : null
 }
 
 function gpuChecks(
@@ -167,20 +224,12 @@ function judge(document: AttestationDocument, options: AppraisalOptions): Apprai
   for (const { code, detail } of document.warnings) {
     checks.push(info('document.warning', 'document_warned', PROVES.warnings, `${code}: ${detail}`))
   }
-  const { check, quote } = quoteOf(document)
+  const quote = quoteOf(document)
   const chains = readChains(document, quote)
   // First of all, so that who meets a simulation is told that and not that some root is unknown.
-  checks.push(simulationCheck(config, chains, policy), check)
-  if (quote !== null) {
-    checks.push(
-      ...verifyQuote(quote, {
-        crypto,
-        at,
-        rootSha256: acceptedRoots(policy.sgxRoots, [chains.cpu], policy, crypto),
-        allowSimulated: policy.allowSimulated,
-      }),
-    )
-  }
+  checks.push(simulationCheck(config, chains, policy))
+  const appraised = judgeQuote(document, chains, options)
+  checks.push(...appraised.checks)
   const genuine = isGenuine(checks)
   const log =
     quote === null
@@ -211,10 +260,11 @@ function judge(document: AttestationDocument, options: AppraisalOptions): Apprai
     acceptUnchecked: policy.acceptUnchecked,
   })
   if (verdict.verdict !== 'accepted' && verdict.verdict !== 'accepted-as-of') {
-    return { verdict, trusted: null }
+    return { verdict, trusted: null, tcb: appraised.tcb }
   }
   return {
     verdict,
+    tcb: appraised.tcb,
     trusted: Object.freeze({
       keyset: document.keyset,
       keysetDigest: statement.keysetDigest,
@@ -244,5 +294,5 @@ export function appraiseDocument(bytes: Uint8Array, options: AppraisalOptions): 
     simulated: false,
     acceptUnchecked: [],
   })
-  return { verdict, trusted: null }
+  return { verdict, trusted: null, tcb: null }
 }

@@ -12,7 +12,10 @@ export { unwrapDocument } from './document/parse-document.ts'
 export { appraiseEventLog } from './eventlog/appraise-event-log.ts'
 export { GPU_RUNGS } from './gpu/gpu-ladder.ts'
 export { DEFAULT_POLICY, parsePolicy } from './policy.ts'
-export { appraiseQuote } from './quote/appraise-quote.ts'
+export { COLLATERAL_CHECKS, QUOTE_PROVES, appraiseQuote } from './quote/appraise-quote.ts'
+export { isGenuine } from './quote/only-if-genuine.ts'
+export { createCollateralCache } from './quote/collateral-cache.ts'
+export { INTEL_SGX_ROOT_PEM, INTEL_SGX_ROOT_SHA256 } from './quote/intel-sgx-root.ts'
 export { DEFAULT_TDX_POLICY } from './quote/tdx-policy.ts'
 export { parseCollateral, readCollateral } from '../protocol/dcap-collateral.ts'
 export { verifyLegacySignature } from './receipt/verify-legacy.ts'
@@ -37,12 +40,9 @@ export type {
 } from './eventlog/appraise-event-log.ts'
 export type { KeyProvider, SystemIdentity } from './eventlog/read-system-events.ts'
 export type { AppraisalPolicy, PolicyResult } from './policy.ts'
-export type {
-  QuoteAppraisal,
-  QuoteInput,
-  TcbLevelVerdict,
-  TcbVerdict,
-} from './quote/appraise-quote.ts'
+export type { QuoteAppraisal, QuoteCheckId, QuoteInput } from './quote/appraise-quote.ts'
+export type { CollateralCache } from './quote/collateral-cache.ts'
+export type { TcbLevelVerdict, TcbVerdict } from './quote/judge-collateral.ts'
 export type { Quote } from './quote/parse-quote.ts'
 export type { TcbStatus } from './quote/tcb-status.ts'
 export type { ImageReference, MrConfigIdKind, TdxPolicy } from './quote/tdx-policy.ts'

@@ -8,7 +8,7 @@ import { toHex } from '../protocol/hex.ts'
 import { NVIDIA_DEVICE_ROOT_SHA256 } from './gpu/verify-gpu-evidence.ts'
 import { DEFAULT_TDX_POLICY, tdxPolicyFault } from './quote/tdx-policy.ts'
 import type { TdxPolicy } from './quote/tdx-policy.ts'
-import { INTEL_SGX_ROOT_SHA256 } from './quote/verify-quote.ts'
+import { INTEL_SGX_ROOT_SHA256 } from './quote/intel-sgx-root.ts'
 
 /** Entries of one list in a policy, and the length of one. */
 export const MAX_POLICY_ENTRIES = 1024
@@ -48,9 +48,10 @@ export interface AppraisalPolicy {
   /** Members inside a choice of an answer that may stand there without being covered, e.g. `message.annotations`. */
   readonly allowUncovered: readonly string[]
   /**
-   * Checks that this version does not make and that are done without, `*` as in `require`. Real evidence is not accepted
-   * while one is missing that does not stand here: without the identity of the quoting enclave, for one, any enclave of a
-   * certified platform could have made the quote.
+   * Checks that are done without where they could not be made, `*` as in `require`: for want of collateral (`quote.crl`,
+   * `.tcb_info`, `.qe_identity`, `.tdx_module`, `.tcb_status`, `.collateral_age`), of reference values (`quote.image`), or
+   * because this version does not make them. Real evidence is not accepted while one is missing that does not stand here:
+   * without the identity of the quoting enclave, for one, any enclave of a certified platform could have made the quote.
    */
   readonly acceptUnchecked: readonly string[]
   /** Ids of checks that must pass beside the core ones; `*` stands for one part of an id: `gpu.*.ocsp`. */

@@ -5,7 +5,7 @@
  */
 import type { Check } from './check.ts'
 import { CHECK_CODES } from './codes.ts'
-import type { CodeFamily } from './codes.ts'
+import type { CheckCode, CodeFamily } from './codes.ts'
 
 export type VerdictName = 'accepted' | 'accepted-as-of' | 'rejected' | 'unsupported' | 'malformed'
 
@@ -31,7 +31,7 @@ export interface VerdictOptions {
   /** The checks were made for a moment that is not the present. */
   readonly asOf: boolean
   readonly simulated: boolean
-  /** Checks not made yet that are done without; see the policy's member of that name. */
+  /** Checks that were not made and are done without; see the policy's member of that name. */
   readonly acceptUnchecked: readonly string[]
   /** What acceptance means, as the end of the sentence; default: that of an attestation document. */
   readonly meaning?: string
@@ -60,6 +60,13 @@ function unmet(checks: readonly Check[], required: readonly string[]): string | 
   }
   return null
 }
+
+/** Why a check that real evidence needs was not made. Other skipped checks were not needed, or follow a failed one. */
+const GAPS: ReadonlySet<CheckCode> = new Set<CheckCode>([
+  'not_yet_checked',
+  'collateral_not_given',
+  'image_references_not_given',
+])
 
 function familyOf(check: Check): CodeFamily {
   return CHECK_CODES[check.code].family
@@ -90,13 +97,13 @@ export function decideVerdict(checks: readonly Check[], options: VerdictOptions)
     const sentence = `Rejected: ${open} is required and did not pass.`
     return { verdict: 'rejected', checks, sentence }
   }
-  const gaps = checks.filter(({ status, code }) => status === 'skip' && code === 'not_yet_checked')
+  const gaps = checks.filter(({ status, code }) => status === 'skip' && GAPS.has(code))
   const missing = options.simulated
     ? undefined
     : gaps.find(({ id }) => !options.acceptUnchecked.some((name) => matchesCheckId(name, id)))
   if (missing !== undefined) {
     const sentence =
-      `Unsupported: nothing speaks against the evidence, but this version does not make the check ${missing.id}` +
+      `Unsupported: nothing speaks against the evidence, but the check ${missing.id} was not made` +
       ` (${missing.detail}), and the policy does not do without it.`
     return { verdict: 'unsupported', checks, sentence }
   }

@@ -7,11 +7,29 @@ import { skip } from '../check.ts'
 import type { Check } from '../check.ts'
 
 /** Checks without which a quote is only bytes that somebody wrote. */
-const GENUINE = ['quote.pck_chain', 'quote.qe_report', 'quote.qe_binding', 'quote.signature']
+export const GENUINE_QUOTE: readonly string[] = Object.freeze([
+  'quote.pck_chain',
+  'quote.qe_report',
+  'quote.qe_binding',
+  'quote.signature',
+])
 
-/** Whether the checks of a quote say that an accepted root vouches for it, to the bit. */
+/** Where one of these failed, somebody else than Intel's enclave on a certified platform may have made the quote. */
+const FORGEABLE: readonly string[] = [
+  'quote.crl',
+  'quote.tcb_info',
+  'quote.qe_identity',
+  'quote.tdx_module',
+]
+
+/** Whether the checks of a quote say that an accepted root vouches for it, to the bit, and nothing speaks against it. */
 export function isGenuine(checks: readonly Check[]): boolean {
-  return GENUINE.every((id) => checks.some((check) => check.id === id && check.status === 'pass'))
+  const passed = (id: string): boolean =>
+    checks.some((check) => check.id === id && check.status === 'pass')
+  return (
+    GENUINE_QUOTE.every(passed) &&
+    !checks.some(({ id, status }) => status === 'fail' && FORGEABLE.includes(id))
+  )
 }
 
 /** Turns each pass that stands on a quote into a skip where the quote is not genuine; what failed stays failed. */

@@ -30,7 +30,7 @@ export interface ImageReference {
 
 export interface TdxPolicy {
   /** Of platform, TDX module and quoting enclave together. */
-  readonly acceptedStatuses: readonly TcbStatus[]
+  readonly acceptedStatuses: readonly Exclude<TcbStatus, 'Revoked'>[]
   /** Every advisory that applies must be among them; null: any. */
   readonly acceptedAdvisories: readonly string[] | null
   /** Lowest tcbEvaluationDataNumber of TCB info and QE identity. Without a floor an old recovery event can be left out. */
@@ -143,7 +143,8 @@ const isImage: Reader = (value) =>
   Object.entries(IMAGE_READERS).every(([name, read]) => read(value[name]))
 
 const READERS: Readonly<Record<keyof TdxPolicy, Reader>> = {
-  acceptedStatuses: isListOf(isTcbStatus),
+  // Intel revokes what is broken beyond repair: that is for no policy to accept.
+  acceptedStatuses: isListOf((value) => isTcbStatus(value) && value !== 'Revoked'),
   acceptedAdvisories: isNullOr(isListOf(isAdvisory)),
   minTcbEvaluationDataNumber: isCount,
   maxCollateralAgeS: isNullOr(isCount),

@@ -5,23 +5,15 @@
  * @module
  */
 import type { NistCurve } from '../../crypto/port.ts'
-import {
-  bitStringBytesOf,
-  oidOf,
-  readDer,
-  smallIntegerOf,
-  TAG,
-  textOf,
-  timeOf,
-  unsignedOf,
-} from './der.ts'
+import { bitStringBytesOf, oidOf, readDer, smallIntegerOf, TAG, textOf, timeOf } from './der.ts'
 import type { DerNode } from './der.ts'
+import { COORDINATE_BYTES, ecdsaSignatureOf, signatureCurveOf } from './ecdsa-signature.ts'
 
 /** Longest certificate accepted. A PCK certificate has about 1.3 kB. */
 export const MAX_CERTIFICATE_BYTES = 16 * 1024
 const MAX_EXTENSIONS = 32
 /** RFC 5280 §4.1.2.2. */
-const MAX_SERIAL_BYTES = 20
+export const MAX_SERIAL_BYTES = 20
 
 export const OID_BASIC_CONSTRAINTS = '2.5.29.19'
 export const OID_KEY_USAGE = '2.5.29.15'
@@ -33,13 +25,6 @@ const CURVES: ReadonlyMap<string, NistCurve> = new Map([
   ['1.2.840.10045.3.1.7', 'P-256'],
   ['1.3.132.0.34', 'P-384'],
 ])
-/** ecdsa-with-SHA256 and ecdsa-with-SHA384; the verifier couples each hash with the curve of its size. */
-const SIGNATURE_CURVES: ReadonlyMap<string, NistCurve> = new Map([
-  ['1.2.840.10045.4.3.2', 'P-256'],
-  ['1.2.840.10045.4.3.3', 'P-384'],
-])
-const COORDINATE_BYTES: Readonly<Record<NistCurve, number>> = { 'P-256': 32, 'P-384': 48 }
-
 export interface KeyUsage {
   readonly keyCertSign: boolean
   readonly crlSign: boolean
@@ -91,12 +76,6 @@ export type CertificateResult =
   | { readonly ok: true; readonly certificate: Certificate }
   | { readonly ok: false; readonly detail: string }
 
-/** RFC 5758 §3.2: the parameters of ecdsa-with-SHA2 are absent, so the identifier is one OID and nothing else. */
-function signatureCurveOf(node: DerNode | undefined): NistCurve | null {
-  if (node?.tag !== TAG.sequence || node.children.length !== 1) return null
-  return SIGNATURE_CURVES.get(oidOf(node.children[0]) ?? '') ?? null
-}
-
 function publicKeyOf(node: DerNode): Certificate['publicKey'] | null {
   const [algorithm, key, ...rest] = node.children
   if (node.tag !== TAG.sequence || rest.length !== 0) return null
@@ -107,24 +86,6 @@ function publicKeyOf(node: DerNode): Certificate['publicKey'] | null {
   if (curve === undefined || point === null) return null
   if (point[0] !== 0x04 || point.length !== 1 + 2 * COORDINATE_BYTES[curve]) return null
   return { curve, point: point.subarray(1) }
-}
-
-/** Ecdsa-Sig-Value of RFC 3279 §2.2.3 as r ‖ s. */
-function signatureOf(node: DerNode | undefined, curve: NistCurve): Uint8Array | null {
-  const bytes = bitStringBytesOf(node)
-  if (bytes === null) return null
-  const parsed = readDer(bytes, MAX_CERTIFICATE_BYTES)
-  if (!parsed.ok || parsed.node.tag !== TAG.sequence || parsed.node.children.length !== 2) {
-    return null
-  }
-  const width = COORDINATE_BYTES[curve]
-  const r = unsignedOf(parsed.node.children[0], width)
-  const s = unsignedOf(parsed.node.children[1], width)
-  if (r === null || s === null) return null
-  const out = new Uint8Array(2 * width)
-  out.set(r)
-  out.set(s, width)
-  return out
 }
 
 /** @returns false where the Name is malformed, null where it has no single readable common name */
@@ -144,7 +105,8 @@ function commonNameOf(name: DerNode): string | null | false {
   return found.length === 1 ? (found[0] ?? null) : null
 }
 
-function extensionsOf(wrapper: DerNode): Map<string, Extension> | null {
+/** Extensions (RFC 5280 §4.1) inside their explicit tag, by OID. Null where they are malformed, too many or repeated. */
+export function extensionsOf(wrapper: DerNode): Map<string, Extension> | null {
   const [list, ...rest] = wrapper.children
   if (list?.tag !== TAG.sequence || rest.length !== 0) return null
   if (list.children.length === 0 || list.children.length > MAX_EXTENSIONS) return null
@@ -212,7 +174,7 @@ export function parseCertificate(input: Uint8Array): CertificateResult {
   }
   const signatureCurve = signatureCurveOf(algorithm)
   if (signatureCurve === null) return refuse('not signed with ecdsa-with-SHA256 or -SHA384')
-  const signature = signatureOf(signatureNode, signatureCurve)
+  const signature = ecdsaSignatureOf(signatureNode, signatureCurve)
   if (signature === null) return refuse('malformed signature value')
 
   const [version, serial, inner, issuer, validity, subject, spki, wrapper, ...more] = tbs.children

@@ -4,6 +4,7 @@
  * @module
  */
 import { decodeBase64 } from '../../protocol/base64.ts'
+import type { CertificateMemo } from './certificate-memo.ts'
 import { MAX_CERTIFICATE_BYTES, parseCertificate } from './parse-certificate.ts'
 import type { Certificate } from './parse-certificate.ts'
 
@@ -24,8 +25,13 @@ const MAX_BLOCK_CHARACTERS = 2 * MAX_CERTIFICATE_BYTES
  * Parses every certificate of `text`, in its order. Never throws.
  *
  * @param maxCertificates more of them are refused, none too
+ * @param memo certificates that need not be parsed again
  */
-export function parsePemChain(text: string, maxCertificates: number): PemChainResult {
+export function parsePemChain(
+  text: string,
+  maxCertificates: number,
+  memo?: CertificateMemo,
+): PemChainResult {
   if (text.length > maxCertificates * MAX_BLOCK_CHARACTERS) {
     return { ok: false, detail: 'the chain is too long' }
   }
@@ -40,14 +46,21 @@ export function parsePemChain(text: string, maxCertificates: number): PemChainRe
     if (block === undefined || body === undefined) {
       return { ok: false, detail: `no PEM certificate at character ${offset}` }
     }
-    const der = decodeBase64(body.replaceAll(/\r?\n/g, ''))
+    offset += block.length
+    const base64 = body.replaceAll(/\r?\n/g, '')
+    const known = memo?.parsed.get(base64)
+    if (known !== undefined) {
+      certificates.push(known)
+      continue
+    }
+    const der = decodeBase64(base64)
     if (der === null) return { ok: false, detail: 'a certificate is not base64' }
     const parsed = parseCertificate(der)
     if (!parsed.ok) {
       return { ok: false, detail: `certificate ${certificates.length}: ${parsed.detail}` }
     }
     certificates.push(parsed.certificate)
-    offset += block.length
+    memo?.parsed.set(base64, parsed.certificate)
   }
   if (certificates.length === 0) return { ok: false, detail: 'no certificate' }
   return { ok: true, certificates }

@@ -8,19 +8,22 @@
  */
 import type { CryptoPort } from '../../crypto/port.ts'
 import { SIMULATION_OID } from '../../protocol/simulation.ts'
+import type { CertificateMemo } from './certificate-memo.ts'
 import { OID_BASIC_CONSTRAINTS, OID_KEY_USAGE } from './parse-certificate.ts'
 import type { Certificate } from './parse-certificate.ts'
 
 export interface ChainOptions {
   readonly crypto: CryptoPort
-  /** Unix seconds at which every certificate must be valid. */
-  readonly at: number
+  /** Unix seconds at which every certificate must be valid; null: the caller asks {@link validityFault} itself. */
+  readonly at: number | null
   /** SHA-256 of the DER of each accepted root. */
   readonly rootSha256: readonly Uint8Array[]
   /** Exact number of certificates, root included. */
   readonly length: number
   /** Accept a chain under a simulated root, which still has to be one of `rootSha256`. Default: false. */
   readonly allowSimulated?: boolean
+  /** Signatures that need not be verified again. */
+  readonly memo?: CertificateMemo
 }
 
 export type ChainFaultCode =
@@ -68,7 +71,7 @@ function extensionFault(
   return null
 }
 
-function validityFault(certificate: Certificate, index: number, at: number): ChainFault | null {
+function windowFault(certificate: Certificate, index: number, at: number): ChainFault | null {
   // Written so that a clock that is not a number refuses too.
   if (!(at >= certificate.notBefore)) {
     return fault('chain_not_yet_valid', index, `valid from ${certificate.notBefore}`)
@@ -79,12 +82,41 @@ function validityFault(certificate: Certificate, index: number, at: number): Cha
   return null
 }
 
+/** The first certificate of a chain that is not valid at `at`. */
+export function validityFault(chain: readonly Certificate[], at: number): ChainFault | null {
+  for (const [index, certificate] of chain.entries()) {
+    const fault = windowFault(certificate, index, at)
+    if (fault !== null) return fault
+  }
+  return null
+}
+
+function isSignedBy(
+  subject: Certificate,
+  issuer: Certificate,
+  crypto: CryptoPort,
+  memo: CertificateMemo | undefined,
+): boolean {
+  if (memo?.issuers.get(subject) === issuer) return true
+  const signed =
+    subject.signatureCurve === issuer.publicKey.curve &&
+    crypto.verifyEcdsa(
+      subject.signatureCurve,
+      issuer.publicKey.point,
+      subject.tbs,
+      subject.signature,
+    )
+  if (signed) memo?.issuers.set(subject, issuer)
+  return signed
+}
+
 /** What makes `issuer`, at `index`, unfit to have signed the certificate before it. */
 function issuerFault(
   subject: Certificate,
   issuer: Certificate,
   index: number,
   crypto: CryptoPort,
+  memo: CertificateMemo | undefined,
 ): ChainFault | null {
   if (!issuer.isCa) return fault('chain_not_ca', index, 'not a CA')
   // RFC 5280 §4.2.1.3 lets the extension be absent; both vendors always write it, so absence is not trusted.
@@ -98,15 +130,9 @@ function issuerFault(
   if (!crypto.equal(subject.issuer, issuer.subject)) {
     return fault('chain_names', index - 1, 'issuer is not the next subject')
   }
-  const signed =
-    subject.signatureCurve === issuer.publicKey.curve &&
-    crypto.verifyEcdsa(
-      subject.signatureCurve,
-      issuer.publicKey.point,
-      subject.tbs,
-      subject.signature,
-    )
-  return signed ? null : fault('chain_signature', index - 1, 'signature does not verify')
+  return isSignedBy(subject, issuer, crypto, memo)
+    ? null
+    : fault('chain_signature', index - 1, 'signature does not verify')
 }
 
 /**
@@ -136,11 +162,11 @@ export function verifyChain(
   for (const [index, certificate] of chain.entries()) {
     const unfit =
       extensionFault(certificate, index, options.allowSimulated === true) ??
-      validityFault(certificate, index, at)
+      (at === null ? null : windowFault(certificate, index, at))
     if (unfit !== null) return unfit
     const issuer = chain[index + 1]
     if (issuer === undefined) continue
-    const broken = issuerFault(certificate, issuer, index + 1, crypto)
+    const broken = issuerFault(certificate, issuer, index + 1, crypto, options.memo)
     if (broken !== null) return broken
   }
   // A leaf that may only agree on keys must not sign evidence. CA certificates end chains too, those of CRL signers.
