@@ -5,16 +5,15 @@
  * @module
  */
 import type { CryptoPort } from '../crypto/port.ts'
-import { DCAP_ENTRY_TYPE, readCollateral } from '../protocol/dcap-collateral.ts'
 import type { DcapCollateral } from '../protocol/dcap-collateral.ts'
 import { fromHex } from '../protocol/hex.ts'
 import type { Hex32, Sha256Digest } from '../protocol/hex.ts'
-import { isJsonObject } from '../protocol/json.ts'
 import type { JsonObject } from '../protocol/json.ts'
 import type { Keyset } from '../protocol/keyset.ts'
 import { acceptedRoots } from './accepted-roots.ts'
 import { fail, info, pass } from './check.ts'
 import type { Check } from './check.ts'
+import { judgeQuote } from './document/judge-quote.ts'
 import { parseDocument } from './document/parse-document.ts'
 import type { AttestationDocument } from './document/parse-document.ts'
 import { readConfig } from './document/read-config.ts'
@@ -29,8 +28,6 @@ import { verifySystemPolicy } from './eventlog/verify-system-policy.ts'
 import { GPU_RUNGS, gpuRung, readGpuFacts } from './gpu/gpu-ladder.ts'
 import { verifyGpuEvidence } from './gpu/verify-gpu-evidence.ts'
 import type { AppraisalPolicy } from './policy.ts'
-import { appraiseQuote } from './quote/appraise-quote.ts'
-import type { QuoteAppraisal } from './quote/appraise-quote.ts'
 import type { CollateralCache } from './quote/collateral-cache.ts'
 import type { TcbVerdict } from './quote/judge-collateral.ts'
 import { isGenuine, onlyIfGenuine } from './quote/only-if-genuine.ts'
@@ -120,61 +117,12 @@ export const CORE_GPU_CHECKS: readonly string[] = Object.freeze([
 const PROVES = {
   structure: 'The document can be read in one way only.',
   config: 'The configuration says what the appraisal needs to know.',
-  collateral: 'The collateral can be read in one way only.',
   warnings: 'What the service warns about. Not covered by the quote.',
   rung: 'How far the GPU evidence reaches.',
 } as const
 
 function passed(checks: readonly Check[], id: string): boolean {
   return checks.some((check) => check.id === id && check.status === 'pass')
-}
-
-/** The collateral to judge by: the caller's own, else the document's. */
-function collateralOf(
-  document: AttestationDocument,
-  options: AppraisalOptions,
-): { readonly checks: readonly Check[]; readonly collateral: DcapCollateral | null } {
-  const id = 'quote.collateral'
-  if (options.collateral !== undefined && options.collateral !== null) {
-    const check = pass(id, PROVES.collateral, 'given by the caller')
-    return { checks: [check], collateral: options.collateral }
-  }
-  const stapled = (document.collateral ?? []).filter(
-    (entry) => isJsonObject(entry) && entry['type'] === DCAP_ENTRY_TYPE,
-  )
-  if (stapled.length === 0) return { checks: [], collateral: null }
-  const [entry] = stapled
-  const read =
-    stapled.length === 1 && isJsonObject(entry) && Object.keys(entry).length === 2
-      ? readCollateral(entry['value'])
-      : { ok: false as const, detail: 'not exactly one entry with a type and a value' }
-  return read.ok
-    ? { checks: [pass(id, PROVES.collateral, 'stapled')], collateral: read.collateral }
-    : {
-        checks: [fail(id, 'collateral_malformed', PROVES.collateral, read.detail)],
-        collateral: null,
-      }
-}
-
-function judgeQuote(
-  document: AttestationDocument,
-  chains: EvidenceChains,
-  options: AppraisalOptions,
-): QuoteAppraisal {
-  const { crypto, at, policy, cache } = options
-  const { checks, collateral } = collateralOf(document, options)
-  const appraisal = appraiseQuote({
-    // Text that is not hex is no quote, as no bytes are.
-    quote: fromHex(document.quote) ?? new Uint8Array(0),
-    collateral,
-    at,
-    policy: policy.tdx,
-    crypto,
-    rootSha256: rootsOf(policy.sgxRoots, [chains.cpu], options),
-    allowSimulated: policy.allowSimulated,
-    ...(cache === undefined ? {} : { cache }),
-  })
-  return { ...appraisal, checks: [...appraisal.checks, ...checks] }
 }
 
 function quoteOf(document: AttestationDocument): Quote | null {

@@ -7,6 +7,7 @@
 import { CUSTODY_CODES } from './custody/codes.ts'
 import { EVENT_LOG_CODES } from './eventlog/codes.ts'
 import { GPU_CODES } from './gpu/codes.ts'
+import { COLLATERAL_CODES } from './quote/collateral-codes.ts'
 import { QUOTE_CODES } from './quote/codes.ts'
 import { RECEIPT_CODES } from './receipt/codes.ts'
 import { REPORT_CODES } from './report/codes.ts'
@@ -39,6 +40,7 @@ export const CHECK_CODES = {
   ...GENERAL_CODES,
   ...DOCUMENT_CODES,
   ...QUOTE_CODES,
+  ...COLLATERAL_CODES,
   ...EVENT_LOG_CODES,
   ...CUSTODY_CODES,
   ...GPU_CODES,

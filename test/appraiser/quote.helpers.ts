@@ -1,10 +1,29 @@
 import { createHash, createPublicKey, sign } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
+import { sgxExtension } from '../../attestation/simulator/intel/sgx-extension.ts'
+import {
+  SIMULATED_COMPONENTS,
+  SIMULATED_FMSPC,
+  SIMULATED_PCE_ID,
+  SIMULATED_PCE_SVN,
+  SIMULATED_TEE_TCB_SVN,
+} from '../../attestation/simulator/intel/simulated-platform.ts'
+import type { SimulatedPlatform } from '../../attestation/simulator/intel/simulated-platform.ts'
 import { hex, issueChain, keyPair, pemOf } from './x509.helpers.ts'
 import type { Link } from './x509.helpers.ts'
 
-/** Stands for Intel's SGX extension, of which the quote checks need the presence. */
-export const SGX_EXTENSION = { oid: '1.2.840.113741.1.13.1', critical: false, value: hex('3000') }
+/** The platform that {@link PCK_LINKS} certify. */
+export const PLATFORM: SimulatedPlatform = {
+  ppid: new Uint8Array(16).fill(7),
+  instanceId: new Uint8Array(16).fill(8),
+  fmspc: SIMULATED_FMSPC,
+  pceId: SIMULATED_PCE_ID,
+  components: SIMULATED_COMPONENTS,
+  pceSvn: SIMULATED_PCE_SVN,
+  teeTcbSvn: SIMULATED_TEE_TCB_SVN,
+}
+
+export const SGX_EXTENSION = sgxExtension(PLATFORM)
 
 export const PCK_LINKS: readonly [Link, Link, Link] = [
   { extensions: [SGX_EXTENSION] },
@@ -42,6 +61,8 @@ export interface QuoteParts {
   readonly signer?: KeyObject
   /** Second half of the QE report data. */
   readonly qeReportTail?: Uint8Array
+  /** Bytes of the QE report to replace, by offset in it, before it is signed. */
+  readonly putQe?: Readonly<Record<number, Uint8Array>>
   /** What the QE report endorses instead of the digest of key and authentication data. */
   readonly endorsed?: Uint8Array
 }
@@ -67,6 +88,7 @@ export function forgeQuote(parts: QuoteParts): Uint8Array {
   header.set(hex('939a7233f79c4ca9940a0db3957f0607'), 12)
   const body = Buffer.alloc(bodyType === 'td10' ? 584 : 648)
   body[123] = 0x10
+  body.set(hex('e702060000000000'), 128)
   for (const [offset, bytes] of Object.entries(parts.put ?? {})) body.set(bytes, Number(offset))
   const type = bodyType === 'td10' ? 2 : 3
   const descriptor = version === 4 ? Buffer.alloc(0) : Buffer.concat([u16(type), u32(body.length)])
@@ -74,6 +96,9 @@ export function forgeQuote(parts: QuoteParts): Uint8Array {
 
   const attestationKey = keyPair().privateKey
   const qeReport = Buffer.alloc(384)
+  for (const [offset, bytes] of Object.entries(parts.putQe ?? {})) {
+    qeReport.set(bytes, Number(offset))
+  }
   const digest = createHash('sha256').update(point(attestationKey)).update(qeAuth).digest()
   qeReport.set(parts.endorsed ?? digest, 320)
   qeReport.set(parts.qeReportTail ?? new Uint8Array(32), 352)

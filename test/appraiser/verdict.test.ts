@@ -14,6 +14,16 @@ describe('the verdict', () => {
     expect(sentence).toContain('quote.qe_identity')
   })
 
+  test.each(['collateral_not_given', 'image_references_not_given'] as const)(
+    'so is real evidence of which a check was not made because of %s',
+    (code) => {
+      const open = skip('quote.crl', code, 'x')
+      expect(decideVerdict([good, open], REAL).verdict).toBe('unsupported')
+      const accepting = { ...REAL, acceptUnchecked: ['quote.crl'] }
+      expect(decideVerdict([good, open], accepting).verdict).toBe('accepted')
+    },
+  )
+
   test('a policy that does without the check is told so in the sentence', () => {
     const { verdict, sentence } = decideVerdict([good, gap], {
       ...REAL,

@@ -34,6 +34,8 @@ export interface IntelPki {
   readonly pckChain: string
   readonly collateral: DcapCollateral
   readonly platform: SimulatedPlatform
+  /** Everybody who signs, for whoever wants to issue more, or worse, than this. */
+  readonly issuers: IntelIssuers
   /** Signs QE reports. Private, P-256. */
   readonly pckKey: KeyObject
   /** Signs quotes. Private, P-256. */
@@ -48,6 +50,9 @@ export interface IntelPkiOptions {
   readonly revoked?: 'pck' | 'platform-ca' | 'tcb-signer'
   /** How long lists and signed documents are good, from `now`; default 30 days, as Intel's are. */
   readonly collateralDays?: number
+  /** Changes the signed texts before they are signed. */
+  readonly editTcbInfo?: (text: string) => string
+  readonly editQeIdentity?: (text: string) => string
 }
 
 const DAY_MS = 86_400_000
@@ -57,7 +62,8 @@ const DEFAULT_COLLATERAL_DAYS = 30
 const CA_DAYS = 3650
 const SERIAL_BYTES = 19
 
-interface Issued {
+/** One certificate of the simulated PKI with its private key. */
+export interface Issued {
   readonly name: DistinguishedName
   readonly serial: Uint8Array
   readonly key: KeyObject
@@ -105,12 +111,14 @@ export function createIntelPki(options: IntelPkiOptions): IntelPki {
     keyUsage: ['digitalSignature'],
     now,
   })
+  const issuers = { root, platformCa, pck, signer }
   return {
     root: root.der,
     rootSha256: Uint8Array.from(createHash('sha256').update(root.der).digest()),
     pckChain: toPem(pck.der) + toPem(platformCa.der) + toPem(root.der),
-    collateral: createCollateral(options, { root, platformCa, pck, signer }),
+    collateral: createCollateral(options, issuers),
     platform,
+    issuers,
     pckKey: pck.key,
     attestationKey: generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey,
   }
@@ -147,14 +155,14 @@ function issue(request: IssueRequest): Issued {
   return { name, serial, key: privateKey, der }
 }
 
-interface Issuers {
+export interface IntelIssuers {
   readonly root: Issued
   readonly platformCa: Issued
   readonly pck: Issued
   readonly signer: Issued
 }
 
-function createCollateral(options: IntelPkiOptions, issuers: Issuers): DcapCollateral {
+function createCollateral(options: IntelPkiOptions, issuers: IntelIssuers): DcapCollateral {
   const { root, platformCa, pck, signer } = issuers
   const days = options.collateralDays ?? DEFAULT_COLLATERAL_DAYS
   const issueDate = new Date(options.now.getTime() - ISSUED_BEFORE_MS)
@@ -172,8 +180,9 @@ function createCollateral(options: IntelPkiOptions, issuers: Issuers): DcapColla
   const underRoot = { 'platform-ca': platformCa, 'tcb-signer': signer }
   const revokedUnderRoot =
     options.revoked === undefined || options.revoked === 'pck' ? [] : [underRoot[options.revoked]]
-  const info = tcbInfo({ issueDate, nextUpdate }, options.tcbStatus ?? 'UpToDate')
-  const identity = qeIdentity({ issueDate, nextUpdate })
+  const { editTcbInfo = unchanged, editQeIdentity = unchanged } = options
+  const info = editTcbInfo(tcbInfo({ issueDate, nextUpdate }, options.tcbStatus ?? 'UpToDate'))
+  const identity = editQeIdentity(qeIdentity({ issueDate, nextUpdate }))
   const signerChain = toPem(signer.der) + toPem(root.der)
   return {
     pck_crl_issuer_chain: toPem(platformCa.der) + toPem(root.der),
@@ -188,8 +197,12 @@ function createCollateral(options: IntelPkiOptions, issuers: Issuers): DcapColla
   }
 }
 
+function unchanged(text: string): string {
+  return text
+}
+
 /** ECDSA P-256 with SHA-256 over the text's UTF-8 bytes, r ‖ s in lower-case hex. */
-function signText(text: string, key: KeyObject): string {
+export function signText(text: string, key: KeyObject): string {
   const signature = sign('sha256', Buffer.from(text, 'utf8'), { key, dsaEncoding: 'ieee-p1363' })
   return signature.toString('hex')
 }
