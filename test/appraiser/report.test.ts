@@ -5,6 +5,8 @@ import { describe, expect, test } from 'vitest'
 import { appraiseReport } from '../../attestation/appraiser/report/appraise-report.ts'
 import { parseReport, REPORT_LAYOUTS } from '../../attestation/appraiser/report/parse-report.ts'
 import { DEFAULT_POLICY } from '../../attestation/appraiser/policy.ts'
+import { DEFAULT_TDX_POLICY } from '../../attestation/appraiser/quote/tdx-policy.ts'
+import type { TdxPolicy } from '../../attestation/appraiser/quote/tdx-policy.ts'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
 import { parseCollateral } from '../../attestation/protocol/dcap-collateral.ts'
 import { toHex, toHex32 } from '../../attestation/protocol/hex.ts'
@@ -560,7 +562,20 @@ describe('recorded reports', () => {
         Buffer.from(bytes).toString(),
       ) as Record<string, string>
       const nonce = toHex32(hex(request_nonce ?? ''))
-      const appraisal = appraiseReport(bytes, options(nonce))
+      // The firmware of that machine was out of date when the collateral was issued.
+      expect(failures(appraiseReport(bytes, options(nonce)))).toEqual([
+        'quote.tcb_status tcb_status_not_accepted',
+      ])
+      const outdated = (value: typeof nonce): ReturnType<typeof options> => {
+        const given = options(value)
+        const tdx: TdxPolicy = {
+          ...DEFAULT_TDX_POLICY,
+          acceptedStatuses: ['OutOfDate'],
+          acceptedAdvisories: null,
+        }
+        return { ...given, policy: { ...given.policy, tdx } }
+      }
+      const appraisal = appraiseReport(bytes, outdated(nonce))
       expect(failures(appraisal)).toEqual([])
       expect(appraisal.verdict.verdict).toBe('accepted-as-of')
       expect(appraisal.signer).toEqual({ algo: 'ecdsa', address: signing_address?.toLowerCase() })
@@ -568,7 +583,7 @@ describe('recorded reports', () => {
       expect(passed.map(({ id }) => id)).toEqual(
         expect.arrayContaining(['report.nonce', 'compose.hash', 'gpu.0.nonce', 'gpu.0.signature']),
       )
-      expect(failures(appraiseReport(bytes, options(NONCE)))).toEqual([
+      expect(failures(appraiseReport(bytes, outdated(NONCE)))).toEqual([
         'report.nonce nonce_mismatch',
       ])
     },

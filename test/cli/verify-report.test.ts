@@ -145,8 +145,13 @@ describe('countersign verify report.json', () => {
     test.runIf(haveFixtures('0g'))('a vllm-proxy report is accepted for its nonce', async () => {
       const path = fixturePath('0g/llm_attestation_report.json')
       const nonce = '034b9c390f073a9c8f8a1b50e537342fff3952bf2f32f145174e8d87588ed2da'
-      const options = { at, collateral: collateral(), acceptUnchecked: true }
+      // The firmware of that machine was out of date when the collateral was issued.
+      const tdx = { acceptedStatuses: ['OutOfDate'], acceptedAdvisories: null }
+      const policy = await save('policy.json', { tdx })
+      const current = { at, collateral: collateral(), acceptUnchecked: true }
+      const options = { ...current, policy }
       expect((await run(path, { ...options, nonce })).code).toBe(0)
+      expect((await run(path, { ...current, nonce })).code).toBe(10)
       expect((await run(path, { ...options, nonce: NONCE })).code).toBe(10)
     })
   })
