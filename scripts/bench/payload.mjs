@@ -51,9 +51,26 @@ function chunk(delta, finish = null) {
   return Buffer.from(`data: ${JSON.stringify(event)}\n\n`)
 }
 
+export const FIRST_CHUNK = chunk({ role: 'assistant', content: '' })
+export const TEXT_CHUNK = chunk({ content: ' quick' })
+export const STOP_CHUNK = chunk({}, 'stop')
+export const DONE_CHUNK = Buffer.from('data: [DONE]\n\n')
+
 export const STREAM_CHUNKS = [
-  chunk({ role: 'assistant', content: '' }),
-  ...Array.from({ length: CHUNKS - 3 }, () => chunk({ content: ' quick' })),
-  chunk({}, 'stop'),
-  Buffer.from('data: [DONE]\n\n'),
+  FIRST_CHUNK,
+  ...Array.from({ length: CHUNKS - 3 }, () => TEXT_CHUNK),
+  STOP_CHUNK,
+  DONE_CHUNK,
 ]
+
+/** A request of about so many bytes: one long prompt, or an image beside a short one. */
+export function requestOf(bytes, kind = 'prompt') {
+  const content =
+    kind === 'prompt'
+      ? text.repeat(Math.ceil(bytes / text.length))
+      : [
+          { type: 'text', text },
+          { type: 'image_url', image_url: { url: `data:image/png;base64,${'A'.repeat(bytes)}` } },
+        ]
+  return Buffer.from(JSON.stringify({ model: 'bench', messages: [{ role: 'user', content }] }))
+}

@@ -107,7 +107,12 @@ process.on('message', (message) => {
     return
   }
   if (message === 'reset') delay.reset()
+  if (message === 'gc') globalThis.gc?.()
   const { user, system } = process.cpuUsage()
-  process.send({ cpuUs: user + system, loopDelayP99Ms: delay.percentile(99) / 1e6 })
+  process.send({
+    cpuUs: user + system,
+    loopDelayP99Ms: delay.percentile(99) / 1e6,
+    rss: process.memoryUsage.rss(),
+  })
 })
 server.listen({ host: '127.0.0.1', port: 0 }, () => process.send({ port: server.address().port }))

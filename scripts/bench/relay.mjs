@@ -1,12 +1,12 @@
 // npm run bench: what the relay costs, against the model server direct and against the same relay that reads and signs
 // nothing. Arms are interleaved in random order within each round and compared inside a round; medians over the rounds.
 // Absolute times depend on the machine and on what else runs on it: the ratios and differences are what counts.
-import { fork } from 'node:child_process'
 import { cpus, loadavg } from 'node:os'
-import { fileURLToPath } from 'node:url'
 import { Pool } from 'undici'
 import { DEFAULT_SECP256K1_BACKEND } from '../../dist/enclave/keys/secp256k1-signer.js'
+import { ask, endAll, message, start } from './children.mjs'
 import { REQUEST, STREAM_CHUNKS, STREAM_REQUEST } from './payload.mjs'
+import { median, quantile, shuffled } from './statistics.mjs'
 
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 9)
 const SEQUENTIAL = 600
@@ -14,28 +14,6 @@ const CONCURRENCY = 32
 const LOAD_MS = 2_000
 const STREAMS = 64
 const TOKEN = 'bench-token-0123456789'
-const children = []
-
-function start(script, ...args) {
-  const child = fork(fileURLToPath(new URL(script, import.meta.url)), args, { stdio: 'inherit' })
-  children.push(child)
-  return child
-}
-const message = (child) => new Promise((resolve) => child.once('message', resolve))
-const ask = (child, question) => {
-  const answer = message(child)
-  child.send(question)
-  return answer
-}
-const sorted = (values) => [...values].sort((a, b) => a - b)
-const quantile = (values, q) =>
-  sorted(values)[Math.min(values.length - 1, Math.floor(values.length * q))]
-const median = (values) => quantile(values, 0.5)
-const shuffled = (items) =>
-  items
-    .map((item) => [Math.random(), item])
-    .sort((a, b) => a[0] - b[0])
-    .map(([, item]) => item)
 
 const headers = { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json' }
 const options = (body) => ({ path: '/v1/chat/completions', method: 'POST', headers, body })
@@ -193,6 +171,6 @@ try {
   console.log(`goal CPU more a request <= 70 µs: ${cpuMore <= 70 ? 'reached' : 'missed'}`)
   console.log(`goal CPU a chunk <= 1.1 x unsigned: ${chunkRatio <= 1.1 ? 'reached' : 'missed'}`)
 } finally {
-  for (const child of children) child.kill()
+  endAll()
 }
 process.exit(0)
