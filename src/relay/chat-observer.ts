@@ -78,6 +78,7 @@ export class ChatObserver {
   stream(chunk: Buffer): void {
     this.#streamed = true
     this.#scanner.push(chunk)
+    this.#appendTexts()
   }
 
   /** Whether a piece of a stream may be looked at later, together with others. */
@@ -125,6 +126,7 @@ export class ChatObserver {
   }
 
   #onData(data: string): void {
+    this.#appendTexts()
     if (data === '[DONE]') {
       this.#done = true
       return

@@ -28,6 +28,7 @@ export interface SseSink {
 
 /** How an event that may wait begins: with an object, so that whatever it says, it is not the terminator. */
 const OBJECT = 'data: {'
+const BLANK_LINE = '\n\n'
 
 export class SseScanner {
   readonly #sink: SseSink
@@ -65,26 +66,7 @@ export class SseScanner {
    */
   canWait(chunk: Buffer): boolean {
     const end = chunk.length - 2
-    return (
-      end > OBJECT.length &&
-      chunk[end] === LF &&
-      chunk[end + 1] === LF &&
-      chunk[6] === OPEN_BRACE &&
-      chunk[5] === SPACE &&
-      chunk[4] === COLON &&
-      chunk[0] === 0x64 &&
-      chunk[1] === 0x61 &&
-      chunk[2] === 0x74 &&
-      chunk[3] === 0x61 &&
-      this.#partialBytes === 0 &&
-      this.#data === null &&
-      !this.#lastWasCr &&
-      !this.#first &&
-      !this.#terminator &&
-      chunk.indexOf(CR) === -1 &&
-      // Somewhere inside it could be the terminator, or a text that speaks of it.
-      chunk.indexOf(DONE, OBJECT.length, 'latin1') === -1
-    )
+    return chunk[end] === LF && chunk[end + 1] === LF && this.#areEvents(chunk)
   }
 
   /** Reads pieces that could wait, end to end. */
@@ -98,7 +80,7 @@ export class SseScanner {
         all.charCodeAt(end + 1) === LF &&
         end - start <= this.#maxLine
       if (!whole) {
-        this.push(bytes.subarray(start))
+        this.#scan(bytes.subarray(start))
         return
       }
       this.#sink.onEvent(all, bytes, start + OBJECT.length - 1, end)
@@ -107,6 +89,48 @@ export class SseScanner {
   }
 
   push(chunk: Buffer): void {
+    let rest = chunk
+    if (!this.#isBetweenEvents()) {
+      const end = chunk.indexOf(BLANK_LINE, 0, 'latin1')
+      const head = end === -1 ? chunk.length : end + BLANK_LINE.length
+      this.#scan(chunk.subarray(0, head))
+      rest = chunk.subarray(head)
+    }
+    // A piece of many events, as a fast model or a slow reader makes them, is not read line by line either.
+    const end = rest.lastIndexOf(BLANK_LINE, undefined, 'latin1') + BLANK_LINE.length
+    const events = rest.subarray(0, end)
+    if (end >= BLANK_LINE.length && this.#areEvents(events)) {
+      this.readWaiting(events)
+      rest = rest.subarray(end)
+    }
+    if (rest.length > 0) this.#scan(rest)
+  }
+
+  #isBetweenEvents(): boolean {
+    return !this.#first && this.#partialBytes === 0 && this.#data === null && !this.#lastWasCr
+  }
+
+  /** These bytes, which end with a blank line, seem to be nothing but events with one object each. */
+  #areEvents(bytes: Buffer): boolean {
+    return (
+      bytes.length > OBJECT.length &&
+      bytes[6] === OPEN_BRACE &&
+      bytes[5] === SPACE &&
+      bytes[4] === COLON &&
+      bytes[0] === 0x64 &&
+      bytes[1] === 0x61 &&
+      bytes[2] === 0x74 &&
+      bytes[3] === 0x61 &&
+      this.#isBetweenEvents() &&
+      !this.#terminator &&
+      bytes.indexOf(CR) === -1 &&
+      // Somewhere inside could be the terminator, or a text that speaks of it.
+      bytes.indexOf(DONE, OBJECT.length, 'latin1') === -1
+    )
+  }
+
+  /** Line by line. */
+  #scan(chunk: Buffer): void {
     let start = 0
     if (this.#lastWasCr && chunk[0] === LF) start = 1
     if (chunk.length > 0) this.#lastWasCr = false
