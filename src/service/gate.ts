@@ -6,7 +6,7 @@
  * @module
  */
 import { appraiseDocument } from '../../attestation/appraiser/appraise-document.ts'
-import { DEFAULT_POLICY } from '../../attestation/appraiser/policy.ts'
+import { POLICIES } from '../../attestation/appraiser/policies.ts'
 import type { AppraisalPolicy } from '../../attestation/appraiser/policy.ts'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
 
@@ -15,9 +15,6 @@ export interface GateRoots {
   readonly nvidia: string
 }
 
-/** What this version cannot check yet must not keep a node from serving; its users see the gaps and decide. */
-const NODE_ACCEPTS_UNCHECKED = ['quote.*', 'gpu.*.*']
-
 /** @param roots of a simulation, which the gate then accepts; null on a real machine */
 export function createGate(
   roots: GateRoots | null,
@@ -25,9 +22,9 @@ export function createGate(
 ): (document: string) => string | null {
   const policy: AppraisalPolicy =
     roots === null
-      ? { ...DEFAULT_POLICY, acceptUnchecked: NODE_ACCEPTS_UNCHECKED }
+      ? POLICIES.node
       : {
-          ...DEFAULT_POLICY,
+          ...POLICIES.node,
           allowSimulated: true,
           sgxRoots: [roots.sgx],
           nvidiaRoots: [roots.nvidia],

@@ -1,0 +1,85 @@
+import { Ajv2020 } from 'ajv/dist/2020.js'
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { POLICIES, POLICY_NAMES } from '../../attestation/appraiser/policies.ts'
+import { DEFAULT_POLICY, parsePolicy } from '../../attestation/appraiser/policy.ts'
+import { DEFAULT_TDX_POLICY } from '../../attestation/appraiser/quote/tdx-policy.ts'
+import { readText } from '../project/source-tree.ts'
+
+const schema = JSON.parse(readText('docs/policy.schema.json')) as {
+  properties: Record<string, unknown> & { tdx: { properties: Record<string, unknown> } }
+}
+const validate = new Ajv2020({ strict: true, allowUnionTypes: true }).compile(schema)
+
+/** Both must say the same; gives what they say. */
+function accepts(policy: unknown): boolean {
+  const parsed = parsePolicy(policy).ok
+  expect(validate(policy), JSON.stringify(policy)).toBe(parsed)
+  return parsed
+}
+
+describe('docs/policy.schema.json', () => {
+  test('names exactly the members of a policy', () => {
+    expect(Object.keys(schema.properties).toSorted()).toEqual(
+      Object.keys(DEFAULT_POLICY).toSorted(),
+    )
+    expect(Object.keys(schema.properties.tdx.properties).toSorted()).toEqual(
+      Object.keys(DEFAULT_TDX_POLICY).toSorted(),
+    )
+  })
+
+  test('accepts what ships, as the parser does', () => {
+    expect(accepts({})).toBe(true)
+    expect(accepts(DEFAULT_POLICY)).toBe(true)
+    for (const name of POLICY_NAMES) expect(accepts(POLICIES[name])).toBe(true)
+  })
+
+  const zero = '00'.repeat(48)
+  const image = {
+    osImageHash: '11'.repeat(32),
+    mrtd: zero,
+    rtmr0: [zero],
+    rtmr1: zero,
+    rtmr2: zero,
+  }
+  test.each<[string, boolean, unknown]>([
+    ['an image', true, { tdx: { images: [image] } }],
+    ['an image with more', false, { tdx: { images: [{ ...image, name: 'x' }] } }],
+    ['an image with less', false, { tdx: { images: [{ osImageHash: image.osImageHash }] } }],
+    ['a revoked platform', false, { tdx: { acceptedStatuses: ['Revoked'] } }],
+    ['a relaunch', true, { tdx: { acceptedStatuses: ['TDRelaunchAdvised'] } }],
+    ['a status that is none', false, { tdx: { acceptedStatuses: ['Fine'] } }],
+    ['a debug bit', false, { tdx: { tdAttributesAllowed: '0100000000000000' } }],
+    ['another bit', true, { tdx: { tdAttributesAllowed: '0000002000000000' } }],
+    ['a misspelt restriction', false, { tdx: { mrtd: [zero] } }],
+    ['a member of the prototype', false, { tdx: JSON.parse('{"__proto__": 1}') as unknown }],
+    ['no object', false, { tdx: null }],
+    ['half a second', false, { tdx: { collateralGraceS: 0.5 } }],
+    ['no age', true, { tdx: { maxCollateralAgeS: null } }],
+    ['no grace', false, { tdx: { collateralGraceS: null } }],
+    ['upper-case hex', false, { tdx: { fmspcs: ['B0C06F000000'] } }],
+  ])('%s: %s', (_, expected, policy) => {
+    expect(accepts(policy)).toBe(expected)
+  })
+
+  test('agrees with the parser on every policy that differs from a good one in a member', () => {
+    const values = fc.oneof(
+      fc.constantFrom<unknown>(null, true, [], {}, '', 0, -1, 1.5, 1e17, 'any', [null]),
+      fc.constantFrom('UpToDate', 'v1', 'zero', 'gpu.*.ocsp', '00'.repeat(8)).map((text) => [text]),
+      fc
+        .tuple(fc.constantFrom(2, 6, 8, 16, 20, 32, 33, 48), fc.integer({ min: 0, max: 255 }))
+        .map(([size, byte]) => byte.toString(16).padStart(2, '0').repeat(size)),
+      fc.constantFrom(6, 16, 20, 32, 48).map((size) => ['ab'.repeat(size), 'cd'.repeat(size)]),
+      fc.jsonValue(),
+    )
+    const names = fc.constantFrom(...Object.keys(DEFAULT_POLICY), 'unknown')
+    const tdxNames = fc.constantFrom(...Object.keys(DEFAULT_TDX_POLICY), 'unknown')
+    fc.assert(
+      fc.property(names, tdxNames, values, (name, tdxName, value) => {
+        accepts({ ...DEFAULT_POLICY, [name]: value })
+        accepts({ tdx: { [tdxName]: value } })
+      }),
+      { numRuns: 2000 },
+    )
+  })
+})
