@@ -9,6 +9,7 @@ import { EVENT_LOG_CODES } from './eventlog/codes.ts'
 import { GPU_CODES } from './gpu/codes.ts'
 import { COLLATERAL_CODES } from './quote/collateral-codes.ts'
 import { QUOTE_CODES } from './quote/codes.ts'
+import { RATLS_CODES } from './ratls/codes.ts'
 import { RECEIPT_CODES } from './receipt/codes.ts'
 import { REPORT_CODES } from './report/codes.ts'
 import { DOCUMENT_CODES } from './document/codes.ts'
@@ -44,6 +45,7 @@ export const CHECK_CODES = {
   ...EVENT_LOG_CODES,
   ...CUSTODY_CODES,
   ...GPU_CODES,
+  ...RATLS_CODES,
   ...RECEIPT_CODES,
   ...REPORT_CODES,
 } as const

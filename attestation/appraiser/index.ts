@@ -19,6 +19,7 @@ export { createCollateralCache } from './quote/collateral-cache.ts'
 export { INTEL_SGX_ROOT_PEM, INTEL_SGX_ROOT_SHA256 } from './quote/intel-sgx-root.ts'
 export { DEFAULT_TDX_POLICY } from './quote/tdx-policy.ts'
 export { parseCollateral, readCollateral } from '../protocol/dcap-collateral.ts'
+export { appraiseRaTls } from './ratls/appraise-ratls.ts'
 export { verifyLegacySignature } from './receipt/verify-legacy.ts'
 export { RECEIPT_LEVELS, verifyReceipt } from './receipt/verify-receipt.ts'
 export { appraiseReport } from './report/appraise-report.ts'
@@ -49,6 +50,8 @@ export type { Quote } from './quote/parse-quote.ts'
 export type { TcbStatus } from './quote/tcb-status.ts'
 export type { ImageReference, MrConfigIdKind, TdxPolicy } from './quote/tdx-policy.ts'
 export type { CollateralResult, DcapCollateral } from '../protocol/dcap-collateral.ts'
+export type { RaTlsAppraisal, RaTlsOptions } from './ratls/appraise-ratls.ts'
+export type { Gunzip } from './ratls/read-ratls-certificate.ts'
 export type {
   LegacyOptions,
   LegacyRung,
