@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { gunzipSync } from 'node:zlib'
+import { appraiseRaTls } from '../../attestation/appraiser/ratls/appraise-ratls.ts'
 import { appraiseReport } from '../../attestation/appraiser/report/appraise-report.ts'
 import type {
   AppraiseReportOptions,
@@ -28,8 +30,14 @@ export interface ReportFileOptions {
   readonly reportData?: string
 }
 
-/** What a file is: a layout that was told or that it names itself; `unclear` where it names none, or several. */
-export type FileLayout = ReportLayout | 'unclear'
+const FILE_LAYOUTS = Object.freeze([...REPORT_LAYOUTS, 'ratls'] as const)
+const PEM_START = '-----BEGIN CERTIFICATE-----'
+
+/**
+ * What a file is: a layout that was told or that it names itself, or a certificate with evidence inside; `unclear` where
+ * it names no layout, or several.
+ */
+export type FileLayout = ReportLayout | 'ratls' | 'unclear'
 
 /**
  * A file that cannot be read, or names an unknown version, counts as an attestation document: that is what this command
@@ -40,10 +48,11 @@ export type FileLayout = ReportLayout | 'unclear'
  */
 export function layoutOf(bytes: Uint8Array, options: ReportFileOptions): FileLayout {
   if (options.layout !== undefined) {
-    const told = REPORT_LAYOUTS.find((layout) => layout === options.layout)
-    if (told === undefined) throw new Refusal(`--layout takes ${REPORT_LAYOUTS.join(', ')}.`)
+    const told = FILE_LAYOUTS.find((layout) => layout === options.layout)
+    if (told === undefined) throw new Refusal(`--layout takes ${FILE_LAYOUTS.join(', ')}.`)
     return told
   }
+  if (fromUtf8(bytes)?.trimStart().startsWith(PEM_START) === true) return 'ratls'
   const parsed = parseJson(bytes)
   if (!parsed.ok || !isJsonObject(parsed.value)) return 'countersign'
   const named = recogniseLayout(parsed.value)
@@ -74,22 +83,41 @@ function reportDataOf(hex: string): Uint8Array {
   return bytes
 }
 
+/** Bounded by zlib itself, so that a small certificate cannot fill the memory. */
+function gunzip(compressed: Uint8Array, maxOutputLength: number): Uint8Array | null {
+  try {
+    return gunzipSync(compressed, { maxOutputLength })
+  } catch {
+    return null
+  }
+}
+
+type Appraisal = Omit<AppraiseReportOptions, 'collateral' | 'layout' | 'appCompose' | 'reportData'>
+
 /** @param layout anything but an attestation document */
 export async function appraiseReportFile(
   bytes: Uint8Array,
   layout: FileLayout,
-  appraisal: Omit<AppraiseReportOptions, 'collateral' | 'layout' | 'appCompose' | 'reportData'>,
+  appraisal: Appraisal,
   options: ReportFileOptions,
-): Promise<ReportAppraisal> {
+): Promise<Pick<ReportAppraisal, 'verdict' | 'signer'>> {
   const { collateral, compose, reportData } = options
   if (reportData !== undefined && layout !== 'dstack') {
     throw new Refusal('--report-data is for dstack reports; this layout says what is quoted.')
   }
-  return appraiseReport(bytes, {
+  const given = {
     ...appraisal,
-    layout: options.layout === undefined || layout === 'unclear' ? null : layout,
     collateral: collateral === undefined ? null : await readCollateralFile(collateral),
     appCompose: compose === undefined ? null : await readCompose(compose),
+  }
+  if (layout === 'ratls') {
+    if (appraisal.nonce !== null) throw new Refusal('--nonce: a certificate answers none.')
+    const { verdict } = appraiseRaTls(fromUtf8(bytes) ?? '', { ...given, gunzip })
+    return { verdict, signer: null }
+  }
+  return appraiseReport(bytes, {
+    ...given,
+    layout: options.layout === undefined || layout === 'unclear' ? null : layout,
     reportData: reportData === undefined ? null : reportDataOf(reportData),
   })
 }

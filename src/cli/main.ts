@@ -62,7 +62,7 @@ program
   .option('--at <time>', 'judge as of this time (unix seconds or ISO)')
   .option('--policy <file>', 'appraisal policy (JSON)')
   .option('--roots <file>', 'roots of a simulation')
-  .option('--layout <name>', 'what the file is: countersign, dstack, vllm-proxy or aci')
+  .option('--layout <name>', 'what the file is: countersign, dstack, vllm-proxy, aci or ratls')
   .option('--collateral <file>', 'for a report: what Intel says of the platform (JSON)')
   .option('--compose <file>', 'for a report that holds none: the raw app-compose.json')
   .option('--report-data <hex>', 'for a dstack report: the bytes that you had quoted')

@@ -112,6 +112,26 @@ describe('countersign verify report.json', () => {
     await expect(verify(proxy, { reportData: 'ab' })).rejects.toThrow('for dstack reports')
   })
 
+  test('takes a PEM file for an RA-TLS certificate, which answers no nonce', async () => {
+    const { guest } = world
+    const request = {
+      ...{ subject: 'app', altNames: [], usageServerAuth: true, usageClientAuth: false },
+      ...{ usageRaTls: true, withAppInfo: false, notBefore: null, notAfter: null },
+    }
+    const quote = (data: Uint8Array): Uint8Array => guest.quote(data)
+    const evidence = { appId: guest.appId, quote, eventLog: guest.quotedEventLog }
+    const chain = guest.tls.issue(request, evidence).certificateChain
+    const path = await save('chain.pem', chain.join(''))
+    const { nonce: _, ...options } = simulated
+    const { code, out } = await run(path, { ...options, require: ['ratls.chain'] })
+    expect(lastLine(out)).toMatch(/^Accepted/)
+    expect(code).toBe(0)
+    await expect(verify(path, simulated)).rejects.toThrow('answers none')
+    const ca = await save('ca.pem', chain.slice(1).join(''))
+    expect((await run(ca, options)).out).toContain('ratls_no_evidence')
+    expect((await run(ca, options)).code).toBe(10)
+  })
+
   test('refuses options that it would have to ignore', async () => {
     const document = await save('document.json', await world.attestor.document(NONCE))
     await expect(verify(document, { ...simulated, reportData: 'ab' })).rejects.toThrow(Refusal)

@@ -79,6 +79,8 @@ const LONG = 300
 const REASONS: Readonly<Record<string, string>> = {
   'attestation/appraiser/receipt/verify-receipt.ts':
     'one list of steps in order of dependence: what a receipt proves is read from the top to the bottom',
+  'test/appraiser/ratls.test.ts':
+    'one catalogue of certificates that a stranger could make of one genuine one, by one builder',
   'test/appraiser/report.test.ts':
     'one catalogue of forged reports, in which each kind is also shown as each other kind',
   'test/appraiser/document.test.ts':
