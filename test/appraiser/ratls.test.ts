@@ -4,6 +4,7 @@ import { gunzipSync, gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { DEFAULT_POLICY } from '../../attestation/appraiser/policy.ts'
+import type { TdxPolicy } from '../../attestation/appraiser/quote/tdx-policy.ts'
 import { appraiseRaTls } from '../../attestation/appraiser/ratls/appraise-ratls.ts'
 import type {
   RaTlsAppraisal,
@@ -400,9 +401,19 @@ describe('recorded on hardware', () => {
       if (!collateral.ok) throw new Error(collateral.detail)
       const options = {
         ...{ crypto, at: 1772600000, asOf: true, collateral: collateral.collateral },
-        policy: { ...DEFAULT_POLICY, acceptUnchecked: ['quote.*'] },
+        policy: DEFAULT_POLICY,
       }
-      const appraisal = appraiseRaTls(report.info.app_cert, options)
+      // The firmware of that machine was out of date when the collateral was issued.
+      expect(failures(appraiseRaTls(report.info.app_cert, options))).toEqual([
+        'quote.tcb_status tcb_status_not_accepted',
+      ])
+      const tdx: TdxPolicy = {
+        ...DEFAULT_POLICY.tdx,
+        acceptedStatuses: ['OutOfDate'],
+        acceptedAdvisories: null,
+      }
+      const policy = { ...DEFAULT_POLICY, tdx }
+      const appraisal = appraiseRaTls(report.info.app_cert, { ...options, policy })
       expect(failures(appraisal)).toEqual([])
       expect(appraisal.verdict.verdict).toBe('accepted-as-of')
       expect(statusOf(appraisal, 'ratls.chain')).toBe('pass')

@@ -157,9 +157,15 @@ describe('countersign verify report.json', () => {
 
     test('a dstack report is accepted as of its time', async () => {
       const path = fixturePath('tdx/dstack-quote-report.json')
-      const { code, out } = await run(path, { at, collateral: collateral(), acceptUnchecked: true })
-      expect(lastLine(out)).toMatch(/^Accepted as of the time given/)
+      const { code, out } = await run(path, { at, collateral: collateral() })
+      expect(lastLine(out)).toMatch(/^Accepted as of the time given: this software made the quote/)
       expect(code).toBe(0)
+      // Nothing speaks against it without collateral, and that is not enough.
+      expect((await run(path, { at })).code).toBe(20)
+      // Too early for the collateral, and too late.
+      for (const other of ['1771000000', '1775000000']) {
+        expect((await run(path, { at: other, collateral: collateral() })).code, other).toBe(10)
+      }
     })
 
     test.runIf(haveFixtures('0g'))('a vllm-proxy report is accepted for its nonce', async () => {
