@@ -401,7 +401,7 @@ describe('recorded on hardware', () => {
       if (!collateral.ok) throw new Error(collateral.detail)
       const options = {
         ...{ crypto, at: 1772600000, asOf: true, collateral: collateral.collateral },
-        policy: DEFAULT_POLICY,
+        policy: { ...DEFAULT_POLICY, acceptUnchecked: ['quote.image'] },
       }
       // The firmware of that machine was out of date when the collateral was issued.
       expect(failures(appraiseRaTls(report.info.app_cert, options))).toEqual([
@@ -412,7 +412,7 @@ describe('recorded on hardware', () => {
         acceptedStatuses: ['OutOfDate'],
         acceptedAdvisories: null,
       }
-      const policy = { ...DEFAULT_POLICY, tdx }
+      const policy = { ...options.policy, tdx }
       const appraisal = appraiseRaTls(report.info.app_cert, { ...options, policy })
       expect(failures(appraisal)).toEqual([])
       expect(appraisal.verdict.verdict).toBe('accepted-as-of')

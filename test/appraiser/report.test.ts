@@ -537,7 +537,7 @@ describe('recorded reports', () => {
     at: 1772600000,
     asOf: true,
     nonce,
-    policy: { ...DEFAULT_POLICY, acceptUnchecked: ['gpu.*.*'] },
+    policy: { ...DEFAULT_POLICY, acceptUnchecked: ['quote.image', 'gpu.*.*'] },
     collateral: collateral(),
   })
 

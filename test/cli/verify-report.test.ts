@@ -8,7 +8,7 @@ import { Refusal } from '../../src/cli/refusal.ts'
 import { verify } from '../../src/cli/verify.ts'
 import type { VerifyOptions } from '../../src/cli/verify.ts'
 import { aci, dstackReport, NONCE, vllmReport, world } from '../appraiser/report.helpers.ts'
-import { fixturePath, haveFixtures, hex } from '../appraiser/x509.helpers.ts'
+import { fixturePath, fixtureText, haveFixtures, hex } from '../appraiser/x509.helpers.ts'
 import { NOW } from '../appraiser/document.helpers.ts'
 
 describe('countersign verify report.json', () => {
@@ -157,15 +157,49 @@ describe('countersign verify report.json', () => {
 
     test('a dstack report is accepted as of its time', async () => {
       const path = fixturePath('tdx/dstack-quote-report.json')
-      const { code, out } = await run(path, { at, collateral: collateral() })
-      expect(lastLine(out)).toMatch(/^Accepted as of the time given: this software made the quote/)
+      const unknownImage = await run(path, { at, collateral: collateral() })
+      expect(lastLine(unknownImage.out)).toContain('quote.image')
+      expect(unknownImage.code).toBe(20)
+      const policy = await save('policy.json', { acceptUnchecked: ['quote.image'] })
+      const { code, out } = await run(path, { at, collateral: collateral(), policy })
+      expect(lastLine(out)).toMatch(
+        /^Accepted as of the time given, without the checks quote\.image: this software made the quote/,
+      )
       expect(code).toBe(0)
       // Nothing speaks against it without collateral, and that is not enough.
-      expect((await run(path, { at })).code).toBe(20)
+      expect((await run(path, { at, policy })).code).toBe(20)
       // Too early for the collateral, and too late.
       for (const other of ['1771000000', '1775000000']) {
-        expect((await run(path, { at: other, collateral: collateral() })).code, other).toBe(10)
+        const then = await run(path, { at: other, collateral: collateral(), policy })
+        expect(then.code, other).toBe(10)
       }
+    })
+
+    test('a dstack report leaves nothing unchecked where the registers of its image are known', async () => {
+      const path = fixturePath('tdx/dstack-quote-report.json')
+      const report = JSON.parse(fixtureText('tdx/dstack-quote-report.json')) as {
+        quote: string
+        vm_config: string
+      }
+      const { os_image_hash: osImageHash } = JSON.parse(report.vm_config) as Record<string, string>
+      // Offsets of a version 4 quote; in earnest these come from the image's maker.
+      const register = (offset: number): string => report.quote.slice(2 * offset, 2 * (offset + 48))
+      const image = {
+        ...{ osImageHash, mrtd: register(184), rtmr0: [register(376)] },
+        ...{ rtmr1: register(424), rtmr2: register(472) },
+      }
+      const known = async (images: readonly object[]): Promise<{ code: number; out: string }> =>
+        run(path, {
+          ...{ at, collateral: collateral(), require: ['quote.image', 'vm_config.os_image'] },
+          policy: await save('policy.json', { tdx: { images } }),
+        })
+      const good = await known([image])
+      expect(lastLine(good.out)).toMatch(/^Accepted as of the time given: /)
+      expect(good.code).toBe(0)
+      const renamed = await known([{ ...image, osImageHash: '11'.repeat(32) }])
+      expect(renamed.out).toContain('os_image_mismatch')
+      expect(renamed.code).toBe(10)
+      expect((await known([{ ...image, rtmr0: ['11'.repeat(48)] }])).code).toBe(10)
     })
 
     test.runIf(haveFixtures('0g'))('a vllm-proxy report is accepted for its nonce', async () => {
