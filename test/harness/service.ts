@@ -147,7 +147,7 @@ export async function startTestService(options: TestServiceOptions = {}): Promis
   const receipts: StoredReceipt[] = []
   const log: LogEntry[] = []
   const waiting = new Set<() => void>()
-  const memory = createMemoryStore()
+  const memory = createMemoryStore(options.limits?.receipts)
   const store: ReceiptStore = {
     ...memory,
     ...(options.find === undefined ? {} : { get: options.find }),
