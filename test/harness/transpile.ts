@@ -2,12 +2,12 @@
  * Makes JavaScript of one source and of all that it imports from this project, for tests that need a process of their own:
  * the oldest Node that is supported does not run TypeScript.
  */
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import ts from 'typescript'
-import { importsOf, readText, resolveImport } from '../project/source-tree.ts'
+import { ROOT, importsOf, readText, resolveImport } from '../project/source-tree.ts'
 
 export interface Transpiled {
   /** Of the built module. */
@@ -15,7 +15,7 @@ export interface Transpiled {
   remove(): Promise<void>
 }
 
-/** @param entry from the root of the project; neither it nor what it imports may import a package */
+/** @param entry from the root of the project; packages that it imports are the project's own */
 export async function transpile(entry: string): Promise<Transpiled> {
   const folder = await mkdtemp(join(tmpdir(), 'countersign-built-'))
   const built = (path: string): string => join(folder, path.replace(/\.ts$/, '.mjs'))
@@ -34,6 +34,8 @@ export async function transpile(entry: string): Promise<Transpiled> {
     }
   }
   await build(entry)
+  await symlink(join(ROOT, 'node_modules'), join(folder, 'node_modules'))
+  await copyFile(join(ROOT, 'package.json'), join(folder, 'package.json'))
   return {
     url: pathToFileURL(built(entry)).href,
     remove: () => rm(folder, { recursive: true }),
