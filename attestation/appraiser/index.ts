@@ -1,5 +1,5 @@
 /**
- * The verifier: attestation documents, receipts and legacy signatures. No I/O, no clock, any JavaScript runtime.
+ * The verifier: attestation documents, quotes, reports of other kinds, receipts and signatures. No I/O, no clock, any JavaScript runtime.
  *
  * @module
  */

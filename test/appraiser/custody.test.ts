@@ -148,4 +148,28 @@ describe('GetKey signature chain', () => {
       'skip depends_on_failed, fail custody_provider_mismatch',
     )
   })
+
+  test.each(PORTS)(
+    'of dstack’s own simulator leads to the root that its SDK expects (%s)',
+    (_, crypto) => {
+      // Published test data of Dstack-TEE/dstack, read 2026-11-26: app key and the KMS's signature over it from
+      // sdk/simulator/appkeys.json, app key and root in public from sdk/go/dstack/client_web3_test.go.
+      const app = new SigningKey(
+        '0xd6e88992cdeeee35fe70b5db61ab66cdb191fb9b6ec9313757ef162dd7214d5d',
+      )
+      expect(app.compressedPublicKey).toBe(
+        '0x02818494263695e8839122dbd88e281d7380622999df4e60a14befa0f2d096fc7c',
+      )
+      const kmsSignature = hex(
+        '9e618603e72d01fedb82deff6daf2d62a572becf0059eec3f89c1ab40e1f2e59' +
+          '4d2a283f843f34e8f39e4cc49a612496ce67223a12ac923f8efe330346dfc6c500',
+      )
+      const root = hex('0321529e458424ab1f710a3a57ec4dad2fb195ddca572f7469242ba6c7563085b6')
+      const [first = APP_ID] = chain(compressed(DERIVED), PURPOSE, APP_ID, app)
+      const genuine = { signatureChain: [first, kmsSignature] }
+      expect(outcome(genuine, [root], crypto)).toBe(ACCEPTED)
+      const other = { ...SYSTEM, appId: new Uint8Array(20) }
+      expect(outcome(genuine, [root], crypto, other)).toBe(NOT_THIS_ROOT)
+    },
+  )
 })

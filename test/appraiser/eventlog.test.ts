@@ -193,6 +193,20 @@ describe('replay', () => {
     ).toBe('rtmr1 rtmr_mismatch')
   })
 
+  test('refuses an event that is shown in another register', () => {
+    const mismatch = /rtmr3 rtmr_mismatch, system_events depends_on_failed/
+    for (const imr of [0, 1, 2]) {
+      const moved = edit(LOG, 'compose-hash', { imr })
+      expect(outcome(replay(moved, LOG))).toMatch(mismatch)
+      expect(outcome(replay(moved, LOG))).toContain(`rtmr${imr} rtmr_mismatch`)
+      // A second one that would not count in RTMR3 would still be found by a reader who looks at names alone.
+      const copied = [...LOG, { ...runtime('compose-hash', OTHER_HASH), imr }]
+      expect(outcome(replay(copied, LOG))).toBe(`rtmr${imr} rtmr_mismatch`)
+    }
+    const up = LOG.map((entry, index) => (index === 0 ? { ...entry, imr: 3 } : entry))
+    expect(outcome(replay(up, LOG))).toMatch(/^structure event_type_unexpected/)
+  })
+
   test('refuses dropped and added runtime events', () => {
     const mismatch = 'rtmr3 rtmr_mismatch, system_events depends_on_failed'
     expect(outcome(replay(LOG.slice(0, -1), LOG))).toBe(mismatch)

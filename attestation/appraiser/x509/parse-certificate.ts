@@ -9,8 +9,8 @@ import { bitStringBytesOf, oidOf, readDer, smallIntegerOf, TAG, textOf, timeOf }
 import type { DerNode } from './der.ts'
 import { COORDINATE_BYTES, ecdsaSignatureOf, signatureCurveOf } from './ecdsa-signature.ts'
 
-/** Longest certificate accepted. A PCK certificate has about 1.3 kB. */
-export const MAX_CERTIFICATE_BYTES = 16 * 1024
+/** Longest certificate accepted. A PCK certificate has about 1.3 kB, one of RA-TLS with quote and event log about 13. */
+export const MAX_CERTIFICATE_BYTES = 64 * 1024
 const MAX_EXTENSIONS = 32
 /** RFC 5280 §4.1.2.2. */
 export const MAX_SERIAL_BYTES = 20
@@ -163,7 +163,7 @@ function refuse(detail: string): CertificateResult {
  * @param input DER, at most {@link MAX_CERTIFICATE_BYTES}
  */
 export function parseCertificate(input: Uint8Array): CertificateResult {
-  if (input.length > MAX_CERTIFICATE_BYTES) return refuse('longer than 16 KiB')
+  if (input.length > MAX_CERTIFICATE_BYTES) return refuse('longer than 64 KiB')
   // A copy, so that nobody can change between check and use what was checked.
   const der = new Uint8Array(input)
   const parsed = readDer(der, MAX_CERTIFICATE_BYTES)
