@@ -28,6 +28,18 @@ export const OUTCOMES = [
 ] as const
 export type Outcome = (typeof OUTCOMES)[number]
 
+/**
+ * Changes made on the way by the service itself: to the request, ACI's constraints taken out, `stream_options.include_usage`
+ * set, empty `tool_calls` taken out of messages; to a stream, comments while the model server was silent.
+ */
+export const REWRITES = [
+  'aci_constraints',
+  'include_usage',
+  'keep_alive',
+  'strip_empty_tool_calls',
+] as const
+export type RewriteName = (typeof REWRITES)[number]
+
 export interface Usage {
   readonly completion_tokens: number
   readonly prompt_tokens: number
@@ -67,6 +79,8 @@ export interface ReceiptRecord {
   readonly receipt_id: string
   /** Bytes of the response body that the hash covers. */
   readonly response_bytes: number
+  /** Those that were made, sorted; absent where none was. */
+  readonly rewrites?: readonly RewriteName[]
   /** Position in the boot's log of records; the first record is 1. */
   readonly sequence: number
   /** Unix seconds at which the outcome was reached. */
@@ -104,7 +118,7 @@ export interface RecordRuns {
   readonly members: string
   /** model_served, outcome */
   readonly served: string
-  /** response_bytes, sequence */
+  /** response_bytes, rewrites where there are any, sequence */
   readonly counts: string
   /** status */
   readonly status: string
@@ -142,7 +156,10 @@ export function recordRuns(record: ReceiptRecord): RecordRuns {
     finishReasons: `"finish_reasons":${json(record.finish_reasons)}`,
     members: `"members":${membersText(record.members)}`,
     served: `"model_served":${json(record.model_served)},"outcome":${plain(record.outcome)}`,
-    counts: `"response_bytes":${record.response_bytes},"sequence":${record.sequence}`,
+    counts:
+      `"response_bytes":${record.response_bytes},` +
+      (record.rewrites === undefined ? '' : `"rewrites":${json(record.rewrites)},`) +
+      `"sequence":${record.sequence}`,
     status: `"status":${record.status}`,
     usage: `"usage":${usageText(record.usage)}`,
   }

@@ -22,7 +22,12 @@ import {
   recordText,
   recordTextHash,
 } from '../../attestation/protocol/record.ts'
-import type { Outcome, ReceiptRecord, Usage } from '../../attestation/protocol/record.ts'
+import type {
+  Outcome,
+  ReceiptRecord,
+  RewriteName,
+  Usage,
+} from '../../attestation/protocol/record.ts'
 import type { RequestMember } from '../../attestation/protocol/request-members.ts'
 import { SIMULATION_ID_PREFIX } from '../../attestation/protocol/simulation.ts'
 import type { BootKeys } from '../keys/boot-keys.ts'
@@ -64,6 +69,8 @@ export interface Exchange {
   readonly content: ContentSummary
   readonly finishReasons: readonly (string | null)[]
   readonly usage: Usage | null
+  /** Sorted. */
+  readonly rewrites: readonly RewriteName[]
 }
 
 export interface AdmissionRequest {
@@ -164,6 +171,7 @@ export function createReceiptIssuer(options: IssuerOptions): ReceiptIssuer {
         purpose: RECORD_PURPOSE,
         receipt_id: admission.receiptId,
         response_bytes: exchange.responseBytes,
+        ...(exchange.rewrites.length === 0 ? {} : { rewrites: exchange.rewrites }),
         sequence: ++sequence,
         served_at: now(),
         status: exchange.status,

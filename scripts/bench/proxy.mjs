@@ -10,6 +10,7 @@ import { createMemoryStore } from '../../dist/enclave/receipts/memory-store.js'
 import { DEFAULT_LIMITS } from '../../dist/src/limits.js'
 import { createMetrics } from '../../dist/src/operations/metrics.js'
 import { createChatRecorder } from '../../dist/src/relay/chat-recorder.js'
+import { NO_REWRITES } from '../../dist/src/relay/rewrite-request.js'
 import { createByteBudget } from '../../dist/src/relay/byte-budget.js'
 import { createAuthenticator } from '../../dist/src/relay/principals.js'
 import { openUpstreams } from '../../dist/src/relay/upstreams.js'
@@ -33,7 +34,11 @@ function signedRecorder() {
   const store = createMemoryStore(20_000)
   const configDigest = `sha256:${'00'.repeat(32)}`
   const issuer = createReceiptIssuer({ keys, configDigest, store, now })
-  return createChatRecorder({ issuer, sseLineBytes: DEFAULT_LIMITS.sseLineBytes })
+  return createChatRecorder({
+    issuer,
+    rewrites: NO_REWRITES,
+    sseLineBytes: DEFAULT_LIMITS.sseLineBytes,
+  })
 }
 
 const unsignedRecorder = {
@@ -80,6 +85,7 @@ const server = createServer({
   limits: DEFAULT_LIMITS,
   budget: createByteBudget(DEFAULT_LIMITS.requestBytesInFlight),
   state,
+  keepAliveMs: null,
   account: (summary) => metrics.request(summary),
   onRefused: (code) => metrics.refused(code),
   headers: ['X-ACI-Version', 'aci/1', 'X-ACI-Keyset-Digest', `sha256:${'00'.repeat(32)}`],

@@ -36,8 +36,8 @@ export function attestedConfig(config: Config, facts: AttestedFacts): JsonObject
     doors: [...config.doors],
     principals: [...principals.values()],
     legacy_text: 'two-part',
-    // The only change ever made to a request: ACI's constraints are taken out. The receipt shows both hashes.
-    rewrites: ['aci_constraints'],
+    // Each that is made is named in the record of its request. ACI's constraints are for the service itself.
+    rewrites: { aci_constraints: true, ...config.rewrites },
     logging: { content: false, requests: config.logging.requests },
     metrics: config.metrics === null ? null : { ...config.metrics },
     limits: { ...limitsOf(config) },

@@ -18,6 +18,9 @@ export const MAX_GPUS = 16
 export const MAX_URLS = 64
 /** Where vLLM and SGLang say how they are. */
 export const DEFAULT_HEALTH_PATH = '/health'
+/** Milliseconds of silence after which a stream may be given a comment: from one that costs little to one that is of use. */
+const MIN_KEEP_ALIVE_MS = 1_000
+const MAX_KEEP_ALIVE_MS = 600_000
 /** A limit may be set to anything a timer and a buffer can hold. */
 const MAX_LIMIT = 2 ** 31 - 1
 
@@ -71,6 +74,19 @@ const schema = z.strictObject({
     .optional(),
   doors: z.array(z.enum(DOORS)).default([...DOORS]),
   allow_remote_upstream: z.boolean().default(false),
+  rewrites: z
+    .strictObject({
+      strip_empty_tool_calls: z.boolean().default(false),
+      include_usage: z.boolean().default(false),
+      keep_alive_ms: z
+        .number()
+        .int()
+        .min(MIN_KEEP_ALIVE_MS)
+        .max(MAX_KEEP_ALIVE_MS)
+        .nullable()
+        .default(null),
+    })
+    .prefault({}),
   metrics: z
     .union([
       z.null(),

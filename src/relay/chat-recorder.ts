@@ -12,7 +12,7 @@ import { hexToSha256Digest } from '../../attestation/protocol/hex.ts'
 import type { Sha256Digest } from '../../attestation/protocol/hex.ts'
 import { isJsonObject, parseJson } from '../../attestation/protocol/json.ts'
 import type { JsonObject } from '../../attestation/protocol/json.ts'
-import type { Outcome } from '../../attestation/protocol/record.ts'
+import type { Outcome, RewriteName } from '../../attestation/protocol/record.ts'
 import {
   MAX_MEMBER_NAME,
   MAX_REQUEST_MEMBERS,
@@ -24,8 +24,9 @@ import type { Ownership } from '../../enclave/receipts/receipt-store.ts'
 import type { ReceiptIssuer } from '../../enclave/receipts/receipt-issuer.ts'
 import type { ServiceErrorCode } from '../errors.ts'
 import { ChatObserver, MAX_LABEL } from './chat-observer.ts'
-import { cutMember } from './cut-member.ts'
 import { readConstraints } from './read-constraints.ts'
+import { rewriteRequest } from './rewrite-request.ts'
+import type { RequestRewrites } from './rewrite-request.ts'
 
 export interface RequestFacts {
   readonly model: string | null
@@ -44,6 +45,8 @@ export interface Settlement {
   /** Something was sent upstream. */
   readonly forwarded: boolean
   readonly whole: boolean
+  /** Comments of our own went into the stream. */
+  readonly keptAlive?: boolean
 }
 
 /** One admitted request. */
@@ -112,6 +115,8 @@ const FAULT_CODES = {
 
 export interface ChatRecorderOptions {
   readonly issuer: ReceiptIssuer
+  /** Changes to requests that the configuration asks for. */
+  readonly rewrites: RequestRewrites
   readonly sseLineBytes: number
 }
 
@@ -135,6 +140,7 @@ class ChatRecording implements Recording {
   #request: JsonObject | null = null
   #members: readonly RequestMember[] | null = null
   #modelRequested: string | null = null
+  #rewrites: readonly RewriteName[] = []
   #responseBytes = 0
   /** Sent, and neither hashed nor read yet. */
   #waiting: Buffer[] = []
@@ -172,13 +178,14 @@ class ChatRecording implements Recording {
       typeof n === 'number' && Number.isSafeInteger(n) && n > 0 ? n : 1,
       this.#options.sseLineBytes,
     )
-    let forward = body
-    this.#forwardedHash = this.#requestHash
-    if (constraints) {
-      forward = cutMember(body, 'provider')
-      this.#forwardedHash = sha256(forward)
-    }
-    return { ok: true, facts: { model: this.#modelRequested, forward } }
+    const { bytes, applied } = rewriteRequest(body, request, {
+      endpoint: this.#admission.endpoint,
+      rewrites: this.#options.rewrites,
+      constraints,
+    })
+    this.#rewrites = applied
+    this.#forwardedHash = applied.length === 0 ? this.#requestHash : sha256(bytes)
+    return { ok: true, facts: { model: this.#modelRequested, forward: bytes } }
   }
 
   digestRequest(): void {
@@ -230,6 +237,12 @@ class ChatRecording implements Recording {
     this.#responseBytes += bytes.length
   }
 
+  /** Of what was sent: a request that went nowhere was not changed on its way. */
+  #rewritesOf({ forwarded, keptAlive }: Settlement): readonly RewriteName[] {
+    const request = forwarded ? this.#rewrites : []
+    return keptAlive === true ? ([...request, 'keep_alive'] as const).toSorted() : request
+  }
+
   get receiptId(): string {
     return this.#admission.receiptId
   }
@@ -269,6 +282,7 @@ class ChatRecording implements Recording {
       content: facts?.content ?? { status: 'none', content: null, uncovered: [] },
       finishReasons: facts?.finishReasons ?? [],
       usage: facts?.usage ?? null,
+      rewrites: this.#rewritesOf(settlement),
     })
   }
 

@@ -16,6 +16,7 @@ import type { Account, AccountSink } from './account.ts'
 import type { ByteBudget } from './byte-budget.ts'
 import type { Recorder, Recording } from './chat-recorder.ts'
 import { afterSettling, cut, leaveWhenWritten } from './ending.ts'
+import { KeepAlive } from './keep-alive.ts'
 import type { Body } from './read-body.ts'
 import type { Place } from './balancer.ts'
 import type { Backend, Upstream, Upstreams } from './upstreams.ts'
@@ -38,6 +39,8 @@ export interface RelayOptions {
   readonly limits: Limits
   /** Memory that all request bodies share. */
   readonly budget: ByteBudget
+  /** Milliseconds of silence after which a stream is given a comment; null: never. */
+  readonly keepAliveMs: number | null
   /** Told of each admitted request when it is over. */
   readonly account: AccountSink
   /** Sent with every answer, names and values in turn. */
@@ -79,6 +82,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #grace: NodeJS.Timeout | null = null
   /** Runs while the client takes nothing of a stream. */
   #stall: NodeJS.Timeout | null = null
+  #keepAlive: KeepAlive | null = null
+  #keptAlive = false
   /** Runs while the request waits for a connection. */
   #queued: NodeJS.Timeout | null = null
   /** undici began to write the request. */
@@ -227,6 +232,21 @@ export class Exchange implements Dispatcher.DispatchHandler {
     const { res } = this.#request
     res.writeHead(status, this.#headers())
     res.flushHeaders()
+    const { keepAliveMs } = this.#options
+    // Into a compressed stream nothing can be put, and an error is over soon.
+    if (keepAliveMs === null || status >= 300 || !this.#isIdentity) return
+    this.#keepAlive = new KeepAlive(keepAliveMs, (comment) => this.#comment(controller, comment))
+  }
+
+  get #isIdentity(): boolean {
+    return this.#encoding === '' || this.#encoding === 'identity'
+  }
+
+  #comment(controller: Dispatcher.DispatchController, comment: Buffer): void {
+    // A client that takes nothing is not waiting for anything.
+    if (this.#request.res.writableNeedDrain) return
+    this.#keptAlive = true
+    this.onResponseData(controller, comment)
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -240,10 +260,12 @@ export class Exchange implements Dispatcher.DispatchHandler {
       return
     }
     if (!this.#recording.pass(chunk)) {
+      this.#keepAlive?.stop()
       this.#held.push(chunk)
       this.#grace ??= setTimeout(() => this.#endGrace(), TERMINATOR_GRACE_MS)
       return
     }
+    this.#keepAlive?.wrote(chunk)
     if (this.#request.res.write(chunk)) return
     controller.pause()
     this.#stall ??= setTimeout(this.#onStall, this.#options.limits.clientStallMs)
@@ -319,7 +341,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     const body = this.#held.length === 1 ? this.#held[0] : Buffer.concat(this.#held)
     if (body === undefined) return
     let decoded: Buffer | null = body
-    if (this.#encoding !== '' && this.#encoding !== 'identity') {
+    if (!this.#isIdentity) {
       decoded = await this.#decode(body)
       if (this.#settled) return
     }
@@ -362,6 +384,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     for (const timer of [this.#grace, this.#stall, this.#queued]) {
       if (timer !== null) clearTimeout(timer)
     }
+    this.#keepAlive?.stop()
     const { res, done } = this.#request
     res.off('close', this.#onClientClose)
     res.off('drain', this.#onDrain)
@@ -379,6 +402,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
       backend,
       forwarded: this.#forwarded,
       whole,
+      keptAlive: this.#keptAlive,
     })
     const { receiptId, responseBytes } = this.#recording
     const facts = { receiptId, outcome, status, upstream: backend, responseBytes }

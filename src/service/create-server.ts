@@ -37,6 +37,8 @@ export interface ServerOptions {
   readonly limits: Limits
   readonly budget: ByteBudget
   readonly state: ServiceState
+  /** Milliseconds of silence after which a stream is given a comment; null: never. */
+  readonly keepAliveMs: number | null
   /** Told of each admitted request when it is over. */
   readonly account: AccountSink
   /** Told of the error that a request of a hot route got instead of being admitted. */

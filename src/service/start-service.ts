@@ -175,7 +175,15 @@ export async function startService(parts: ServiceParts): Promise<Service> {
   const server = createServer({
     authenticate,
     upstreams,
-    recorder: createChatRecorder({ issuer, sseLineBytes: limits.sseLineBytes }),
+    recorder: createChatRecorder({
+      issuer,
+      rewrites: {
+        stripEmptyToolCalls: config.rewrites.strip_empty_tool_calls,
+        includeUsage: config.rewrites.include_usage,
+      },
+      sseLineBytes: limits.sseLineBytes,
+    }),
+    keepAliveMs: config.rewrites.keep_alive_ms,
     limits,
     budget,
     state,

@@ -84,6 +84,7 @@ export function issue(world: World, options: IssueOptions = {}): Issued {
     content: contentOfCompletion(parsed(response)),
     finishReasons: ['stop'],
     usage: { completion_tokens: 1, prompt_tokens: 3, total_tokens: 4 },
+    rewrites: [],
     ...options.exchange,
   })
   const stored = store.get(admission.receiptId)

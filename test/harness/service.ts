@@ -11,6 +11,7 @@ import { createMemoryStore } from '../../enclave/receipts/memory-store.ts'
 import { decodeReceipt } from '../../enclave/receipts/stored-receipt.ts'
 import type { ReceiptStore, StoredReceipt } from '../../enclave/receipts/receipt-store.ts'
 import { parseConfig } from '../../src/config/config.ts'
+import type { Config } from '../../src/config/config.ts'
 import type { ServiceLog } from '../../src/operations/open-log.ts'
 import type { RequestLogging } from '../../src/operations/request-log.ts'
 import type { UpstreamConfig } from '../../src/relay/upstreams.ts'
@@ -54,6 +55,7 @@ export interface TestServiceOptions {
   /** Instead of the demo model. */
   readonly upstreams?: readonly TestUpstream[]
   readonly limits?: Partial<Limits>
+  readonly rewrites?: Partial<Config['rewrites']>
   readonly doors?: readonly Door[]
   /** With these many simulated GPUs in a simulated guest; without it the quotes are 4 zero bytes. */
   readonly gpus?: number
@@ -137,6 +139,7 @@ export async function startTestService(options: TestServiceOptions = {}): Promis
       ...upstream,
     })),
     ...(options.limits === undefined ? {} : { limits: options.limits }),
+    ...(options.rewrites === undefined ? {} : { rewrites: options.rewrites }),
     metrics: options.operations === true ? { port: 0 } : null,
     ...(options.requestLog === undefined ? {} : { logging: { requests: options.requestLog } }),
     ...(options.doors === undefined ? {} : { doors: options.doors }),

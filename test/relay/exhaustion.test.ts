@@ -2,7 +2,6 @@
 import { once } from 'node:events'
 import { afterEach, describe, expect, test } from 'vitest'
 import { MAX_RECEIPT_BYTES } from '../../attestation/protocol/receipt.ts'
-import { cutMember } from '../../src/relay/cut-member.ts'
 import { createByteBudget } from '../../src/relay/byte-budget.ts'
 import { chatBody, openRaw, rawChat } from '../harness/chat.ts'
 import { MODEL, bearer, startTestService } from '../harness/service.ts'
@@ -130,24 +129,4 @@ test('memory for bodies is given up to its limit', () => {
   at = { close: () => Promise.resolve() } as TestService
   const budget = createByteBudget(10)
   expect([budget.take(8), budget.take(3), budget.taken]).toEqual([true, false, 8])
-})
-
-describe('taking the constraints out of a body', () => {
-  test.each([
-    [
-      '{"a":1,"provider":{"aci_verified":true},"b":9007199254740993}',
-      '{"a":1,"b":9007199254740993}',
-    ],
-    ['{"provider":{"aci_verified":true},"b":1.0}', '{"b":1.0}'],
-    ['{"b":1.0 , "provider" : {"aci_verified":true} }', '{"b":1.0 }'],
-    ['{"provider":{"aci_verified":true}}', '{}'],
-    [
-      '{"x":"\\"provider\\":{}","y":{"provider":1},"\\u0070rovider":{}}',
-      '{"x":"\\"provider\\":{}","y":{"provider":1}}',
-    ],
-    ['{"a":[1,{"provider":2}],"b":"\\\\"}', '{"a":[1,{"provider":2}],"b":"\\\\"}'],
-  ])('%s leaves %s', (before, after) => {
-    at = { close: () => Promise.resolve() } as TestService
-    expect(cutMember(Buffer.from(before), 'provider').toString()).toBe(after)
-  })
 })

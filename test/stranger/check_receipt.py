@@ -6,8 +6,8 @@ from check_document import RECEIPT_ALGO
 from content import answer_chunks
 from curves import ed25519_verify
 from formats import (
-    ADMITTED_OUTCOMES, EVENT_MEMBERS, bodies_commitment, content_digest, digest, is_digest,
-    jcs_digest, record_of, request_members, unhex,
+    ADMITTED_OUTCOMES, EVENT_MEMBERS, OPTIONAL_EVENT_MEMBERS, REWRITES, bodies_commitment,
+    content_digest, digest, is_digest, jcs_digest, record_of, request_members, unhex,
 )
 from jcs import Malformed, jcs, jcs_bytes, utf16
 from kinds import KIND_OF, content_of
@@ -33,6 +33,7 @@ def check_receipt(checker, args, files):
     run("receipt.events", lambda receipt: read_events(receipt, args), "receipt.read")
     run("record.hash", record_hash, "receipt.read", "receipt.events")
     run("record.boot", record_boot, "record.hash", "document.read", "config.digest")
+    run("record.rewrites", record_rewrites, "record.hash", "receipt.events")
     run("record.outcome", record_outcome, "record.hash", "receipt.events")
     run("record.challenge", lambda record: record_challenge(record, args), "record.hash")
     run("bodies.commitment", lambda events, record, opening: bodies(events, record, opening, args),
@@ -86,6 +87,8 @@ def read_events(receipt, args):
               "countersign.response.partial": {"type", "body_hash", "bytes"}}
     for event in events:
         shape = shapes.get(event["type"], {"type", "body_hash"})
+        if event["type"] == "countersign.record":
+            shape |= set(OPTIONAL_EVENT_MEMBERS) & set(event)
         need(set(event) == shape, f"members of {event['type']}: {sorted(set(event) ^ shape)}")
         need("body_hash" not in event or is_digest(event["body_hash"]), "a body hash is no digest")
     return dict(zip(types, events))
@@ -96,6 +99,18 @@ def record_hash(receipt, events):
     record = record_of(receipt, event)
     same(event["record_hash"], jcs_digest(record), "record_hash")
     return record
+
+
+def record_rewrites(record, events):
+    if "rewrites" not in record:
+        return
+    rewrites = record["rewrites"]
+    need(rewrites and set(rewrites) <= set(REWRITES), f"rewrites {rewrites!r}")
+    same(rewrites, sorted(set(rewrites)), "order of rewrites")
+    forwarded = events.get("request.forwarded")
+    if forwarded is not None and set(rewrites) - {"keep_alive"}:
+        need(forwarded["body_hash"] != events["request.received"]["body_hash"],
+             "a rewritten request whose hash did not change")
 
 
 def record_boot(record, document, config):

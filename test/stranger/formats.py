@@ -18,6 +18,9 @@ EVENT_MEMBERS = (
     "content_status", "content_uncovered", "finish_reasons", "members", "model_served", "outcome",
     "response_bytes", "sequence", "status", "usage",
 )
+# … that stand there only where they say something …
+OPTIONAL_EVENT_MEMBERS = ("rewrites",)
+REWRITES = ("aci_constraints", "include_usage", "keep_alive", "strip_empty_tool_calls")
 # … and those that stand at the receipt's top level: record member -> receipt member.
 TOP_MEMBERS = {
     "chat_id": "chat_id", "endpoint": "endpoint", "keyset_digest": "workload_keyset_digest",
@@ -167,6 +170,7 @@ def request_members(opening, body):
 def receipt_of(record, events, key_id):
     """Receipt without signature from a record and the events that go before its own."""
     own = {name: record[name] for name in EVENT_MEMBERS}
+    own.update({name: record[name] for name in OPTIONAL_EVENT_MEMBERS if name in record})
     own.update(type="countersign.record", record_hash=jcs_digest(record))
     document = {receipt: record[name] for name, receipt in TOP_MEMBERS.items()}
     document.update(api_version="aci/1", event_log=[*events, own], key_id=key_id)
@@ -176,6 +180,7 @@ def receipt_of(record, events, key_id):
 def record_of(receipt, event):
     """Record put together from a receipt's top level and its `countersign.record` event."""
     record = {name: event[name] for name in EVENT_MEMBERS}
+    record.update({name: event[name] for name in OPTIONAL_EVENT_MEMBERS if name in event})
     record.update({name: receipt[member] for name, member in TOP_MEMBERS.items()})
     record["purpose"] = "countersign.record.v1"
     return record

@@ -142,6 +142,9 @@ def record_vectors():
     record = demo_record()
     yield vector("record", {"record": record},
                  {"text": j.jcs(record), "record_hash": f.jcs_digest(record)})
+    rewritten = {**record, "rewrites": ["aci_constraints", "include_usage"]}
+    yield vector("record.rewrites", {"record": rewritten},
+                 {"text": j.jcs(rewritten), "record_hash": f.jcs_digest(rewritten)})
     for name, hashes in (("bodies", demo_hashes()),
                          ("bodies.not_forwarded", {**demo_hashes(), "forwarded": None})):
         yield vector(name, {"opening": OPENING.hex(), **hashes},
@@ -222,6 +225,8 @@ def receipt_vectors():
     open_kind = "content_kind, finish_reasons and content_uncovered where the status is none"
     for name, own, events, assumes in (
         ("receipt.full", record, body_events(hashes), None),
+        ("receipt.rewrites", {**record, "rewrites": ["aci_constraints", "include_usage"]},
+         body_events(hashes), None),
         ("receipt.view", record, [], None),
         ("receipt.partial", cut, partial, open_kind),
         ("receipt.refused", refused, [received, returned], open_kind),

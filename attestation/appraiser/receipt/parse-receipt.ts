@@ -19,8 +19,14 @@ import {
   RECORD_EVENT,
   RETURNED_EVENT,
 } from '../../protocol/receipt.ts'
-import { OUTCOMES, RECEIPT_ID, RECORD_PURPOSE } from '../../protocol/record.ts'
-import type { BodyHashes, Outcome, ReceiptRecord, Usage } from '../../protocol/record.ts'
+import { OUTCOMES, RECEIPT_ID, RECORD_PURPOSE, REWRITES } from '../../protocol/record.ts'
+import type {
+  BodyHashes,
+  Outcome,
+  ReceiptRecord,
+  RewriteName,
+  Usage,
+} from '../../protocol/record.ts'
 import { MAX_MEMBER_NAME, MAX_REQUEST_MEMBERS } from '../../protocol/request-members.ts'
 import type { RequestMember } from '../../protocol/request-members.ts'
 
@@ -61,15 +67,18 @@ const RECORD_MEMBERS = [
   'usage',
 ]
 
+/** @param optional members that may be there beside the others */
 function objectOf(
   value: JsonValue | undefined,
   what: string,
   members: readonly string[],
+  optional: readonly string[] = [],
 ): JsonObject {
   if (!isJsonObject(value)) throw new Unreadable(`${what} is not an object`)
   const names = Object.keys(value)
   const odd =
-    members.find((name) => !names.includes(name)) ?? names.find((name) => !members.includes(name))
+    members.find((name) => !names.includes(name)) ??
+    names.find((name) => !members.includes(name) && !optional.includes(name))
   if (odd !== undefined) throw new Unreadable(`${what} lacks or must not have ${odd.slice(0, 64)}`)
   return value
 }
@@ -139,6 +148,16 @@ function readMembers(value: JsonValue | undefined): readonly RequestMember[] | n
   return members
 }
 
+/** Sorted and without an empty list, so that one set of changes has one spelling. */
+function readRewrites(value: JsonValue | undefined): { rewrites?: readonly RewriteName[] } {
+  if (value === undefined) return {}
+  const known = REWRITES.filter((name) => Array.isArray(value) && value.includes(name))
+  if (known.length === 0 || canonicalize(known) !== canonicalize(value)) {
+    throw new Unreadable('rewrites is malformed')
+  }
+  return { rewrites: known }
+}
+
 interface Events {
   readonly record: JsonObject
   readonly bodies: BodyHashes | null
@@ -153,7 +172,7 @@ function readEvents(value: JsonValue | undefined): Events {
     throw new Unreadable('event_log is malformed')
   }
   const events = value as readonly JsonValue[]
-  const record = objectOf(events.at(-1), 'the record', RECORD_MEMBERS)
+  const record = objectOf(events.at(-1), 'the record', RECORD_MEMBERS, ['rewrites'])
   if (record['type'] !== RECORD_EVENT) throw new Unreadable('the last event is not the record')
   if (events.length === 1) return { record, bodies: null, whole: null, bytes: null }
 
@@ -218,6 +237,7 @@ function readReceipt(value: JsonValue): ParsedReceipt {
     purpose: RECORD_PURPOSE,
     receipt_id: receiptId,
     response_bytes: member(event, 'response_bytes', isCount),
+    ...readRewrites(event['rewrites']),
     sequence: member(event, 'sequence', isCount),
     served_at: member(top, 'served_at', isCount),
     status: member(event, 'status', isCount),
