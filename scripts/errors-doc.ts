@@ -6,6 +6,7 @@
 import { format } from 'prettier'
 import { CHECK_CODES } from '../attestation/appraiser/codes.ts'
 import type { CodeTable } from '../attestation/appraiser/codes.ts'
+import { COLLATERAL_ERRORS } from '../attestation/collateral/collateral-error.ts'
 import { COMPOSE_PROBLEMS, COMPOSE_WARNINGS } from '../src/compose/hash-compose.ts'
 import { SERVICE_ERRORS } from '../src/errors.ts'
 import type { ServiceErrorSpec } from '../src/errors.ts'
@@ -70,6 +71,14 @@ export function renderErrorsDoc(
       row(['code', 'family', 'meaning']),
       row(['---', '---', '---']),
       ...checkRows(checks),
+      '',
+      '## Codes of fetching collateral',
+      '',
+      'What `countersign collateral fetch`, `tcb-status` and `verify --fetch-collateral` say where Intel or a caching service did not give it (exit 1).',
+      '',
+      row(['code', 'meaning']),
+      row(['---', '---']),
+      ...Object.entries(COLLATERAL_ERRORS).map(([code, text]) => row([`\`${code}\``, text])),
       '',
       '## Codes of `countersign compose hash`',
       '',

@@ -85,21 +85,19 @@ export function createCollateralClient(options: CollateralClientOptions = {}): C
 
   const kept = async (request: CollateralRequest): Promise<Kept | null> => {
     const entry = (await cache?.read(request)) ?? null
-    const description = entry === null ? null : describeCollateral(entry.collateral)
-    return entry === null || description === null || description.fmspc !== request.fmspc
-      ? null
-      : { collateral: entry.collateral, description }
+    const described = entry === null ? null : describeCollateral(entry.collateral)
+    if (entry === null || described === null || !described.ok) return null
+    const { description } = described
+    return description.fmspc === request.fmspc
+      ? { collateral: entry.collateral, description }
+      : null
   }
 
   const fetched = async (request: CollateralRequest): Promise<FetchedCollateral> => {
     const collateral = await fetchCollateral(service, request, get)
-    const description = describeCollateral(collateral)
-    if (description === null) {
-      throw new CollateralError(
-        'collateral_malformed',
-        'a document lacks its dates or its platform',
-      )
-    }
+    const described = describeCollateral(collateral)
+    if (!described.ok) throw new CollateralError('collateral_malformed', described.detail)
+    const { description } = described
     if (description.fmspc !== request.fmspc) {
       throw new CollateralError('collateral_malformed', 'TCB info: of another platform')
     }

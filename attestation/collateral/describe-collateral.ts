@@ -4,12 +4,11 @@
  *
  * @module
  */
-import { readDer, timeOf } from '../appraiser/x509/der.ts'
-import { MAX_CRL_BYTES } from '../protocol/dcap-collateral.ts'
+import { parseQeIdentity } from '../appraiser/quote/parse-qe-identity.ts'
+import { parseTcbInfo } from '../appraiser/quote/parse-tcb-info.ts'
+import { parseCrl } from '../appraiser/x509/parse-crl.ts'
 import type { DcapCollateral } from '../protocol/dcap-collateral.ts'
-import { fromHex } from '../protocol/hex.ts'
-import { isJsonObject, parseJsonText } from '../protocol/json.ts'
-import type { JsonObject } from '../protocol/json.ts'
+import { fromHex, toHex } from '../protocol/hex.ts'
 
 /** Unix seconds. */
 export interface Window {
@@ -32,62 +31,46 @@ export interface CollateralDescription {
   readonly expiresAt: number
 }
 
-const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/
+export type DescriptionResult =
+  | { readonly ok: true; readonly description: CollateralDescription }
+  | { readonly ok: false; readonly detail: string }
 
-function secondsOf(value: unknown): number | null {
-  if (typeof value !== 'string' || !INSTANT.test(value)) return null
-  const at = Date.parse(value)
-  return Number.isNaN(at) ? null : at / 1000
-}
-
-function objectOf(text: string): JsonObject | null {
-  const parsed = parseJsonText(text)
-  return parsed.ok && isJsonObject(parsed.value) ? parsed.value : null
-}
-
-function windowOfText(value: JsonObject | null): Window | null {
-  const issuedAt = secondsOf(value?.['issueDate'])
-  const nextUpdate = secondsOf(value?.['nextUpdate'])
-  return issuedAt === null || nextUpdate === null ? null : { issuedAt, nextUpdate }
-}
-
-/** TBSCertList of RFC 5280 §5.1.2: version, signature, issuer, thisUpdate, nextUpdate. */
 function windowOfList(hex: string): Window | null {
-  const parsed = readDer(fromHex(hex) ?? new Uint8Array(), MAX_CRL_BYTES)
+  const parsed = parseCrl(fromHex(hex) ?? new Uint8Array())
   if (!parsed.ok) return null
-  const fields = parsed.node.children[0]?.children
-  const issuedAt = timeOf(fields?.[3])
-  const nextUpdate = timeOf(fields?.[4])
-  return issuedAt === null || nextUpdate === null ? null : { issuedAt, nextUpdate }
+  const { thisUpdate, nextUpdate } = parsed.list
+  return { issuedAt: thisUpdate, nextUpdate }
 }
 
-function evaluationNumberOf(value: JsonObject | null): number | null {
-  const number = value?.['tcbEvaluationDataNumber']
-  return typeof number === 'number' && Number.isSafeInteger(number) && number >= 0 ? number : null
-}
-
-/** @returns null where a date, the platform or the evaluation number cannot be read */
-export function describeCollateral(collateral: DcapCollateral): CollateralDescription | null {
-  const info = objectOf(collateral.tcb_info)
-  const identity = objectOf(collateral.qe_identity)
-  const fmspc = info?.['fmspc']
-  const tcbInfo = windowOfText(info)
-  const qeIdentity = windowOfText(identity)
+/** @returns the first part that cannot be read, where there is one */
+export function describeCollateral(collateral: DcapCollateral): DescriptionResult {
+  const unreadable = (detail: string): DescriptionResult => ({ ok: false, detail })
+  const info = parseTcbInfo(collateral.tcb_info)
+  if (!info.ok) return unreadable(`TCB info: ${info.detail}`)
+  const identity = parseQeIdentity(collateral.qe_identity)
+  if (!identity.ok) return unreadable(`QE identity: ${identity.detail}`)
   const pckCrl = windowOfList(collateral.pck_crl)
+  if (pckCrl === null) return unreadable('PCK CRL: not a revocation list')
   const rootCrl = windowOfList(collateral.root_ca_crl)
-  const infoNumber = evaluationNumberOf(info)
-  const identityNumber = evaluationNumberOf(identity)
-  if (typeof fmspc !== 'string' || infoNumber === null || identityNumber === null) return null
-  if (tcbInfo === null || qeIdentity === null || pckCrl === null || rootCrl === null) return null
+  if (rootCrl === null) return unreadable('root CA CRL: not a revocation list')
+  const { issueDate, nextUpdate } = info.value
+  const tcbInfo = { issuedAt: issueDate, nextUpdate }
+  const qeIdentity = { issuedAt: identity.value.issueDate, nextUpdate: identity.value.nextUpdate }
   const windows = [tcbInfo, qeIdentity, pckCrl, rootCrl]
   return {
-    fmspc: fmspc.toLowerCase(),
-    tcbEvaluationDataNumber: Math.min(infoNumber, identityNumber),
-    tcbInfo,
-    qeIdentity,
-    pckCrl,
-    rootCrl,
-    validFrom: Math.max(...windows.map(({ issuedAt }) => issuedAt)),
-    expiresAt: Math.min(...windows.map(({ nextUpdate }) => nextUpdate)),
+    ok: true,
+    description: {
+      fmspc: toHex(info.value.fmspc),
+      tcbEvaluationDataNumber: Math.min(
+        info.value.tcbEvaluationDataNumber,
+        identity.value.tcbEvaluationDataNumber,
+      ),
+      tcbInfo,
+      qeIdentity,
+      pckCrl,
+      rootCrl,
+      validFrom: Math.max(...windows.map((window) => window.issuedAt)),
+      expiresAt: Math.min(...windows.map((window) => window.nextUpdate)),
+    },
   }
 }

@@ -12,7 +12,6 @@ import type {
 } from '../../attestation/appraiser/report/appraise-report.ts'
 import { REPORT_LAYOUTS, recogniseLayout } from '../../attestation/appraiser/report/parse-report.ts'
 import type { ReportLayout } from '../../attestation/appraiser/report/parse-report.ts'
-import { parseCollateral } from '../../attestation/protocol/dcap-collateral.ts'
 import { fromHex } from '../../attestation/protocol/hex.ts'
 import { isJsonObject, parseJson } from '../../attestation/protocol/json.ts'
 import { fromUtf8 } from '../../attestation/protocol/utf8.ts'
@@ -25,7 +24,6 @@ const REPORT_MEMBERS = ['quote', 'intel_quote', 'signing_address'] as const
 
 export interface ReportFileOptions {
   readonly layout?: string
-  readonly collateral?: string
   readonly compose?: string
   readonly reportData?: string
 }
@@ -67,14 +65,6 @@ async function readCompose(path: string): Promise<string> {
   return text
 }
 
-async function readCollateralFile(
-  path: string,
-): Promise<NonNullable<AppraiseReportOptions['collateral']>> {
-  const result = parseCollateral(await readBounded(path))
-  if (!result.ok) throw new Refusal(`${path}: ${result.detail}.`)
-  return result.collateral
-}
-
 function reportDataOf(hex: string): Uint8Array {
   const bytes = fromHex(hex)
   if (bytes === null || bytes.length === 0 || bytes.length > REPORT_DATA_BYTES) {
@@ -84,7 +74,7 @@ function reportDataOf(hex: string): Uint8Array {
 }
 
 /** Bounded by zlib itself, so that a small certificate cannot fill the memory. */
-function gunzip(compressed: Uint8Array, maxOutputLength: number): Uint8Array | null {
+export function gunzip(compressed: Uint8Array, maxOutputLength: number): Uint8Array | null {
   try {
     return gunzipSync(compressed, { maxOutputLength })
   } catch {
@@ -92,7 +82,7 @@ function gunzip(compressed: Uint8Array, maxOutputLength: number): Uint8Array | n
   }
 }
 
-type Appraisal = Omit<AppraiseReportOptions, 'collateral' | 'layout' | 'appCompose' | 'reportData'>
+type Appraisal = Omit<AppraiseReportOptions, 'layout' | 'appCompose' | 'reportData'>
 
 /** @param layout anything but an attestation document */
 export async function appraiseReportFile(
@@ -101,13 +91,12 @@ export async function appraiseReportFile(
   appraisal: Appraisal,
   options: ReportFileOptions,
 ): Promise<Pick<ReportAppraisal, 'verdict' | 'signer'>> {
-  const { collateral, compose, reportData } = options
+  const { compose, reportData } = options
   if (reportData !== undefined && layout !== 'dstack') {
     throw new Refusal('--report-data is for dstack reports; this layout says what is quoted.')
   }
   const given = {
     ...appraisal,
-    collateral: collateral === undefined ? null : await readCollateralFile(collateral),
     appCompose: compose === undefined ? null : await readCompose(compose),
   }
   if (layout === 'ratls') {

@@ -6,11 +6,15 @@
  */
 import { Command } from 'commander'
 import { VERSION } from '../version.ts'
+import { collateralFetch, collateralShow } from './collateral.ts'
+import type { FetchOptions, ShowOptions } from './collateral.ts'
 import { composeHash } from './compose-hash.ts'
 import { EXIT } from './exit-codes.ts'
 import { exitWith } from './refusal.ts'
 import { serve } from './serve.ts'
 import type { ServeOptions } from './serve.ts'
+import { tcbStatus } from './tcb-status.ts'
+import type { TcbStatusOptions } from './tcb-status.ts'
 import { verify } from './verify.ts'
 import type { VerifyOptions } from './verify.ts'
 
@@ -63,10 +67,21 @@ program
   .option('--policy <file>', 'appraisal policy (JSON)')
   .option('--roots <file>', 'roots of a simulation')
   .option('--layout <name>', 'what the file is: countersign, dstack, vllm-proxy, aci or ratls')
-  .option('--collateral <file>', 'for a report: what Intel says of the platform (JSON)')
   .option('--compose <file>', 'for a report that holds none: the raw app-compose.json')
   .option('--report-data <hex>', 'for a dstack report: the bytes that you had quoted')
   .option('--allow-simulated', 'accept simulated evidence')
+  .option(
+    '--collateral <file|dir>',
+    "Intel's collateral: one set, or a folder as `collateral fetch` keeps it",
+  )
+  .option(
+    '--fetch-collateral',
+    'ask Intel for collateral: it learns which processor family you verify. Without this nothing but the service is asked',
+  )
+  .option('--channel <channel>', 'TCB updates: standard (default) or early')
+  .option('--pccs <url>', 'with --fetch-collateral: ask this caching service in place of Intel')
+  .option('--proxy <url|none>', 'with --fetch-collateral: default HTTPS_PROXY and NO_PROXY')
+  .option('--tls-ca <file>', 'with --fetch-collateral: CAs of the service (PEM)')
   .option('--accept-unchecked', 'do without the checks that this version does not make yet')
   .option('--require <check>', 'a check that must pass; may be repeated', collect)
   .option('--receipt <file>', 'a receipt to verify under the keyset')
@@ -100,6 +115,55 @@ program
       process.exit(await runDemo(options))
     },
   )
+
+const collateral = program
+  .command('collateral')
+  .description("Intel's TCB info, QE identity and revocation lists on disk")
+collateral
+  .command('fetch')
+  .description('ask Intel, or a caching service, and keep what it says')
+  .argument('[file]', 'a quote, an attestation document or a report that holds one')
+  .option('--fmspc <hex>', 'without a file: the processor family, 12 hex digits')
+  .option('--ca <name>', 'without a file: platform (default) or processor')
+  .option('--channel <channel>', 'standard or early (default: both)')
+  .option('--dir <dir>', 'where to keep it (default ~/.cache/countersign/collateral)')
+  .option('--pccs <url>', 'caching service to ask in place of Intel')
+  .option('--proxy <url|none>', 'default HTTPS_PROXY and NO_PROXY')
+  .option('--tls-ca <file>', 'CAs of the service (PEM)')
+  .option('--json', 'print the sets as one JSON document')
+  .action(async (file: string | undefined, options: FetchOptions) => {
+    process.exit(await collateralFetch(file, options))
+  })
+collateral
+  .command('show')
+  .description('what is kept, by what it says of itself; asks nobody, verifies nothing')
+  .argument('[file|dir]', 'default ~/.cache/countersign/collateral')
+  .option('--json', 'print the sets as one JSON document')
+  .action(async (path: string | undefined, options: ShowOptions) => {
+    process.exit(await collateralShow(path, options))
+  })
+
+program
+  .command('tcb-status')
+  .description(
+    'the state of a platform by standard and early collateral, and what it is short of; asks Intel unless --collateral is given',
+  )
+  .argument('<file>', 'a quote, an attestation document or a report that holds one')
+  .option(
+    '--collateral <file|dir>',
+    'ask nobody: one set, or a folder as `collateral fetch` keeps it',
+  )
+  .option('--pccs <url>', 'caching service to ask in place of Intel')
+  .option('--proxy <url|none>', 'default HTTPS_PROXY and NO_PROXY')
+  .option('--tls-ca <file>', 'CAs of the service (PEM)')
+  .option('--at <time>', 'judge as of this time (unix seconds or ISO)')
+  .option('--policy <file>', 'appraisal policy (JSON)')
+  .option('--roots <file>', 'roots of a simulation')
+  .option('--allow-simulated', 'accept simulated evidence')
+  .option('--json', 'print both as one JSON document')
+  .action(async (file: string, options: TcbStatusOptions) => {
+    process.exit(await tcbStatus(file, options))
+  })
 
 const compose = program.command('compose').description('about app-compose.json')
 compose

@@ -9,12 +9,14 @@ import { appraiseDocument } from '../../attestation/appraiser/appraise-document.
 import { DEFAULT_POLICY, parsePolicy } from '../../attestation/appraiser/policy.ts'
 import { CHECK_CODES } from '../../attestation/appraiser/codes.ts'
 import { unwrapDocument } from '../../attestation/appraiser/document/parse-document.ts'
+import { parseQuote } from '../../attestation/appraiser/quote/parse-quote.ts'
 import type { AppraisalPolicy } from '../../attestation/appraiser/policy.ts'
 import type { SigningIdentity } from '../../attestation/appraiser/report/read-vllm-proxy-report.ts'
 import type { ReceiptVerdict } from '../../attestation/appraiser/receipt/verify-receipt.ts'
 import { VERDICT_EXIT_CODES, matchesCheckId } from '../../attestation/appraiser/verdict.ts'
 import type { Verdict } from '../../attestation/appraiser/verdict.ts'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
+import type { DcapCollateral } from '../../attestation/protocol/dcap-collateral.ts'
 import { isHex32, toHex32 } from '../../attestation/protocol/hex.ts'
 import type { Hex32 } from '../../attestation/protocol/hex.ts'
 import { isJsonObject, parseJson } from '../../attestation/protocol/json.ts'
@@ -24,21 +26,20 @@ import type { FileLayout, ReportFileOptions } from './appraise-report-file.ts'
 import { checkReceipt, readReceiptFiles } from './check-receipt.ts'
 import type { ReceiptOptions } from './check-receipt.ts'
 import { EXIT } from './exit-codes.ts'
+import { obtainCollateral } from './obtain-collateral.ts'
+import type { CollateralOptions } from './obtain-collateral.ts'
 import { formatChecks, printable } from './print-verdict.ts'
 import { MAX_DOCUMENT_BYTES, readBounded } from './read-bounded.ts'
+import { findQuote } from './read-quote.ts'
 import { Refusal } from './refusal.ts'
 
 /** Milliseconds for an answer: a round of attestation takes seconds on hardware. */
 export const FETCH_MS = 60_000
 
-export interface VerifyOptions extends ReceiptOptions, ReportFileOptions {
+export interface VerifyOptions
+  extends ReceiptOptions, ReportFileOptions, CollateralOptions, PolicyOptions {
   readonly nonce?: string
   readonly at?: string
-  readonly policy?: string
-  readonly roots?: string
-  readonly allowSimulated?: boolean
-  readonly require?: readonly string[]
-  readonly acceptUnchecked?: boolean
   readonly json?: boolean
 }
 
@@ -75,7 +76,16 @@ async function fetchDocument(base: string, nonce: Hex32): Promise<Uint8Array> {
   return unwrapDocument(Buffer.concat(chunks))
 }
 
-async function loadPolicy(options: VerifyOptions): Promise<AppraisalPolicy> {
+/** What of a command line says which evidence is accepted. */
+export interface PolicyOptions {
+  readonly policy?: string
+  readonly roots?: string
+  readonly allowSimulated?: boolean
+  readonly acceptUnchecked?: boolean
+  readonly require?: readonly string[]
+}
+
+export async function loadPolicy(options: PolicyOptions): Promise<AppraisalPolicy> {
   let policy = DEFAULT_POLICY
   if (options.policy !== undefined) {
     const result = parsePolicy(await readObject(options.policy))
@@ -116,7 +126,7 @@ function nonceOf(options: VerifyOptions, live: boolean): Hex32 | null {
   return live ? toHex32(randomBytes(32)) : null
 }
 
-function timeOf(text: string | undefined): number {
+export function timeOf(text: string | undefined): number {
   if (text === undefined) return Math.floor(Date.now() / 1000)
   const seconds = /^\d{1,10}$/.test(text) ? Number(text) : Math.floor(Date.parse(text) / 1000)
   if (!Number.isSafeInteger(seconds)) throw new Refusal('--at takes unix seconds or an ISO time.')
@@ -162,9 +172,7 @@ function refuseUnknownChecks(options: VerifyOptions, verdict: Verdict): void {
 
 /** An option that would be ignored may have been meant as a condition. */
 function refuseReportOptions(options: VerifyOptions): void {
-  const needless = (['collateral', 'compose', 'reportData'] as const).find(
-    (name) => options[name] !== undefined,
-  )
+  const needless = (['compose', 'reportData'] as const).find((name) => options[name] !== undefined)
   if (options.layout !== undefined && options.layout !== 'countersign') {
     throw new Refusal(
       '--layout is for saved files; a service is asked for its attestation document.',
@@ -196,6 +204,18 @@ function printReport(report: Report, options: VerifyOptions, receiptUnjudged = f
   return VERDICT_EXIT_CODES[report.verdict]
 }
 
+/** Null also where there is no quote to get any for: the appraisal says what is wrong. */
+async function collateralFor(
+  bytes: Uint8Array,
+  layout: FileLayout,
+  options: CollateralOptions,
+  policy: AppraisalPolicy,
+): Promise<DcapCollateral | null> {
+  const quote = findQuote(bytes, layout)
+  if (quote === null || !parseQuote(quote).ok) return null
+  return obtainCollateral(quote, options, policy.tdx.maxCollateralAgeS)
+}
+
 /** @returns the exit code */
 export async function verify(target: string, options: VerifyOptions): Promise<number> {
   const live = /^https?:\/\//.test(target)
@@ -213,18 +233,18 @@ export async function verify(target: string, options: VerifyOptions): Promise<nu
   }
   const at = timeOf(options.at)
   const files = await readReceiptFiles(options)
+  const layout = live ? 'countersign' : layoutOf(bytes, options)
+  if (layout === 'countersign') refuseReportOptions(options)
+  else if (files !== null) throw new Refusal('A receipt is judged under an attestation document.')
   const appraisal = {
     crypto: nodeCrypto,
     at,
     nonce,
     policy,
+    collateral: await collateralFor(bytes, layout, options, policy),
     ...(options.at === undefined ? {} : { asOf: true }),
   }
-  const layout = live ? 'countersign' : layoutOf(bytes, options)
-  if (layout === 'countersign') {
-    refuseReportOptions(options)
-  } else {
-    if (files !== null) throw new Refusal('A receipt is judged under an attestation document.')
+  if (layout !== 'countersign') {
     const { verdict, signer } = await appraiseReportFile(bytes, layout, appraisal, options)
     refuseUnknownChecks(options, verdict)
     return printReport({ ...verdict, receipt: null, layout, signer }, options)

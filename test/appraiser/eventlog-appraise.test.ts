@@ -225,7 +225,7 @@ function uncoveredRanges(log: string): (readonly [number, number])[] {
 }
 
 describe('a changed byte', () => {
-  function mutants(log: string, quote: Quote): number {
+  function mutants(log: string, quote: Quote, flips: readonly number[]): number {
     const accepted = (text: string) =>
       appraiseEventLog({ eventLog: text, appCompose: null, vmConfig: null }, quote, OPTIONS)
     const genuine = accepted(log)
@@ -233,29 +233,23 @@ describe('a changed byte', () => {
     const ranges = uncoveredRanges(log)
     let unnoticed = 0
     for (let at = 0; at < log.length; at++) {
-      // Digits stay digits, so that a change is a change of value and not of form.
-      const changed = String.fromCharCode(log.charCodeAt(at) ^ 1)
-      const { checks, system } = accepted(log.slice(0, at) + changed + log.slice(at + 1))
-      if (checks.some(({ status }) => status === 'fail')) continue
-      unnoticed++
-      const inside = ranges.some(([from, to]) => at >= from && at < to)
-      expect(inside, `byte ${at}: ${log.slice(at - 20, at + 20)}`).toBe(true)
-      expect(system).toEqual(genuine.system)
+      for (const flip of flips) {
+        const changed = String.fromCharCode(log.charCodeAt(at) ^ flip)
+        const { checks, system } = accepted(log.slice(0, at) + changed + log.slice(at + 1))
+        if (checks.some(({ status }) => status === 'fail')) continue
+        unnoticed++
+        const inside = ranges.some(([from, to]) => at >= from && at < to)
+        expect(inside, `byte ${at}: ${log.slice(at - 20, at + 20)}`).toBe(true)
+        expect(system).toEqual(genuine.system)
+      }
     }
     return unnoticed
   }
 
-  // Both walk every byte of a log with a whole appraisal each: seconds, and more where others use the processor too.
-  const WALK_MS = 120_000
-
-  test(
-    'of a simulated log is noticed, but in what no register covers',
-    () => {
-      // Stripped: boot events have a type and a name, runtime events have no digest to cross-check.
-      expect(mutants(guest.quotedEventLog, QUOTE)).toBeGreaterThan(0)
-    },
-    WALK_MS,
-  )
+  test('of a simulated log is noticed, but in what no register covers', () => {
+    // Stripped: boot events have a type and a name, runtime events have no digest to cross-check.
+    expect(mutants(guest.quotedEventLog, QUOTE, [1, 2, 0x20])).toBeGreaterThan(0)
+  })
 
   test.runIf(haveFixtures('tdx'))(
     'of a recorded log is noticed, but in what no register covers',
@@ -264,8 +258,7 @@ describe('a changed byte', () => {
         quote: string
         event_log: string
       }
-      expect(mutants(report.event_log, read(hex(report.quote)))).toBeGreaterThan(0)
+      expect(mutants(report.event_log, read(hex(report.quote)), [1])).toBeGreaterThan(0)
     },
-    WALK_MS,
   )
 })

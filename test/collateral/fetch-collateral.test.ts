@@ -122,7 +122,10 @@ describe('a sound service', () => {
   })
 
   test('signed text is taken as it stands: order, spacing and escapes stay', async () => {
-    const text = `{ "id" : "TDX", "fmspc":"53494D000000","issueDate":"2026-11-26T11:00:00Z",\n"nextUpdate":"2026-12-26T11:00:00Z","tcbEvaluationDataNumber":18,"x":"}\\"\\u007d{","n":1.0e0}`
+    const text = collateral.tcb_info
+      .replace('{"id":"TDX",', '{ "odd" : "}\\"\\u007d{", "n":1.0e0,\n"id" :\t"TDX",')
+      .replace('"pceId"', '"pce\\u0049d"')
+    expect(text).not.toBe(JSON.stringify(JSON.parse(text)))
     server.serve = () => ({ ...collateral, tcb_info: text })
     const plain = await client().get(REQUEST)
     expect(plain.collateral.tcb_info).toBe(text)

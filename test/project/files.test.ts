@@ -85,6 +85,8 @@ const REASONS: Readonly<Record<string, string>> = {
     'one catalogue of forged reports, in which each kind is also shown as each other kind',
   'test/appraiser/document.test.ts':
     'one catalogue of forged documents over one genuine document, which is costly to make',
+  'test/cli/collateral.test.ts':
+    'one running service stands behind all commands that ask for collateral',
   'test/collateral/fetch-collateral.test.ts':
     'one misbehaving service, every way in which its answers can be wrong',
   'src/relay/exchange.ts':

@@ -159,8 +159,9 @@ function uint16At(bytes: Uint8Array, offset: number): number {
   return (bytes[offset] ?? 0) + 256 * (bytes[offset + 1] ?? 0)
 }
 
+export const qeIsvSvn = (qeReport: Uint8Array): number => uint16At(qeReport, QE_ISV_SVN)
 function qeLevel(qeReport: Uint8Array, identity: QeIdentity): SvnLevel | undefined {
-  return svnLevelOf(identity.levels, uint16At(qeReport, QE_ISV_SVN))
+  return svnLevelOf(identity.levels, qeIsvSvn(qeReport))
 }
 
 /**
@@ -190,7 +191,7 @@ export function qeIdentityFault(
     (!matchesMasked(attributes, identity.attributes, identity.attributesMask) && 'attributes')
   if (wrong !== false) return { code: 'qe_identity_mismatch', detail: wrong }
   return qeLevel(report, identity) === undefined
-    ? { code: 'qe_level_missing', detail: `SVN ${uint16At(report, QE_ISV_SVN)}` }
+    ? { code: 'qe_level_missing', detail: `SVN ${qeIsvSvn(report)}` }
     : null
 }
 
