@@ -40,6 +40,27 @@ export const SERVICE_ERRORS = {
     type: invalid,
     message: 'The request body has too many members, or one with too long a name.',
   },
+  form_malformed: {
+    status: 400,
+    type: invalid,
+    message: 'The request body is not a well-formed multipart form.',
+  },
+  member_rejected: {
+    status: 400,
+    type: invalid,
+    message: 'The request has a member that this service does not accept.',
+  },
+  background_unsupported: {
+    status: 400,
+    type: invalid,
+    message: 'Responses in the background are not served.',
+  },
+  stateful_refused: {
+    status: 400,
+    type: invalid,
+    message: 'The request would have the model server keep its answer, or asks for one it kept.',
+  },
+  too_many_choices: { status: 400, type: invalid, message: 'Too many choices are asked for.' },
   body_too_large: { status: 413, type: invalid, message: 'The request body is too large.' },
   body_timeout: {
     status: 408,

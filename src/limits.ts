@@ -6,8 +6,10 @@
  */
 
 export interface Limits {
-  /** Bytes of a chat request body. */
+  /** Bytes of a request body in JSON. */
   readonly requestBodyBytes: number
+  /** Bytes of a request body with files in it. */
+  readonly uploadBodyBytes: number
   /** Bytes of a buffered answer. */
   readonly bufferedResponseBytes: number
   /** Bytes of one SSE line; a longer one is relayed and makes the content `none`. */
@@ -58,6 +60,7 @@ export interface Limits {
 
 export const DEFAULT_LIMITS: Limits = Object.freeze({
   requestBodyBytes: 32 * 1024 * 1024,
+  uploadBodyBytes: 64 * 1024 * 1024,
   bufferedResponseBytes: 64 * 1024 * 1024,
   sseLineBytes: 8 * 1024 * 1024,
   openRequests: 4096,

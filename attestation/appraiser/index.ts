@@ -4,7 +4,9 @@
  * @module
  */
 export { nobleCrypto } from '../crypto/noble.ts'
-export { contentDigest, contentOfChunks, contentOfCompletion } from '../protocol/chat-content.ts'
+export { contentOfChunks, contentOfCompletion } from '../protocol/chat-content.ts'
+export { contentDigest } from '../protocol/content.ts'
+export { contentKindOf, contentOfBody, contentOfEvents } from '../protocol/content-kinds.ts'
 export { CORE_CHECKS, CORE_GPU_CHECKS, appraiseDocument } from './appraise-document.ts'
 export { CHECK_CODES } from './codes.ts'
 export { appraiseCustody } from './custody/appraise-custody.ts'
@@ -27,7 +29,8 @@ export { REPORT_LAYOUTS } from './report/parse-report.ts'
 export { VERDICT_EXIT_CODES } from './verdict.ts'
 
 export type { CryptoPort } from '../crypto/port.ts'
-export type { ChatContent, ContentStatus, ContentSummary } from '../protocol/chat-content.ts'
+export type { ChatContent } from '../protocol/chat-content.ts'
+export type { Content, ContentKind, ContentStatus, ContentSummary } from '../protocol/content.ts'
 export type { Keyset } from '../protocol/keyset.ts'
 export type { Outcome, ReceiptRecord } from '../protocol/record.ts'
 export type { Appraisal, AppraisalOptions, TrustedKeyset } from './appraise-document.ts'

@@ -7,21 +7,16 @@
  *
  * @module
  */
-import type { CryptoPort } from '../crypto/port.ts'
-import type { Sha256Digest } from './hex.ts'
-import { canonicalize } from './jcs.ts'
+import { MAX_UNCOVERED, MAX_UNCOVERED_NAME, isIndex, orNull } from './content.ts'
+import type { ContentSummary } from './content.ts'
 import { isJsonObject } from './json.ts'
-import { saltedDigest } from './salted-digest.ts'
 
 /** Choices in one answer. */
 export const MAX_CHOICES = 128
 /** Tool calls in one choice. */
 export const MAX_TOOL_CALLS = 128
-/** Names listed in `uncovered`, and the length of one. */
-export const MAX_UNCOVERED = 32
 /** Names remembered before they are sorted and cut. */
 const MAX_UNCOVERED_SEEN = 1024
-export const MAX_UNCOVERED_NAME = 128
 
 export interface ChatToolCall {
   readonly arguments: string | null
@@ -43,18 +38,6 @@ export interface ChatChoice {
 export interface ChatContent {
   readonly choices: readonly ChatChoice[]
   readonly kind: 'chat/v1'
-}
-
-/**
- * covered: the digest speaks for everything said. partial: other non-null members were there, listed by name.
- * ambiguous: two members that mean the same disagree. none: not a chat answer. The last two have no digest.
- */
-export type ContentStatus = 'covered' | 'partial' | 'ambiguous' | 'none'
-
-export interface ContentSummary {
-  readonly status: ContentStatus
-  readonly content: ChatContent | null
-  readonly uncovered: readonly string[]
 }
 
 interface ToolCallState {
@@ -89,10 +72,6 @@ export function isTextMember(name: string): name is TextMember {
 /** Members that say how an answer was made, framed or counted, not what it says. */
 const FRAMING = new Set(['id', 'object', 'created', 'model', 'usage', 'choices', 'logprobs'])
 const CHOICE_FRAMING = new Set(['index', 'message', 'delta', 'finish_reason', 'logprobs'])
-
-function orNull(text: string | null): string | null {
-  return text === '' ? null : text
-}
 
 /** Collects one chat answer, from deltas in order of arrival or from one buffered body. */
 export class ChatAccumulator {
@@ -146,7 +125,7 @@ export class ChatAccumulator {
     return this.#sorted().every(([index], position) => index === position)
   }
 
-  summarize(): ContentSummary {
+  summarize(): ContentSummary<ChatContent> {
     if (this.#malformed || this.#choices.size === 0) {
       return { status: 'none', content: null, uncovered: [] }
     }
@@ -321,34 +300,15 @@ export class ChatAccumulator {
 
 const TOOL_CALL_MEMBERS = new Set(['index', 'id', 'type', 'function'])
 
-function isIndex(value: unknown, limit: number): value is number {
-  return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value < limit
-}
-
-/** SHA-256(`countersign.content.v1` ‖ 0 ‖ salt ‖ JCS(content)); null where a text is not well-formed Unicode. */
-export function contentDigest(
-  content: ChatContent,
-  salt: Uint8Array,
-  crypto: CryptoPort,
-): Sha256Digest | null {
-  let canonical: string
-  try {
-    canonical = canonicalize(content)
-  } catch {
-    return null
-  }
-  return saltedDigest('countersign.content.v1', salt, canonical, crypto)
-}
-
 /** The content of one buffered body or SDK object (`ChatCompletion`). */
-export function contentOfCompletion(completion: unknown): ContentSummary {
+export function contentOfCompletion(completion: unknown): ContentSummary<ChatContent> {
   const accumulator = new ChatAccumulator()
   accumulator.add(completion)
   return accumulator.summarize()
 }
 
 /** The content of a stream's chunks (`ChatCompletionChunk`), in order of arrival. */
-export function contentOfChunks(chunks: Iterable<unknown>): ContentSummary {
+export function contentOfChunks(chunks: Iterable<unknown>): ContentSummary<ChatContent> {
   const accumulator = new ChatAccumulator()
   for (const chunk of chunks) accumulator.add(chunk)
   return accumulator.summarize()

@@ -7,7 +7,7 @@
  * @module
  */
 import type { CryptoPort } from '../crypto/port.ts'
-import type { ContentStatus } from './chat-content.ts'
+import type { ContentKind, ContentStatus } from './content.ts'
 import { hexToSha256Digest } from './hex.ts'
 import type { Hex32, Sha256Digest } from './hex.ts'
 import type { RequestMember } from './request-members.ts'
@@ -63,7 +63,7 @@ export interface ReceiptRecord {
   readonly chat_id: string | null
   readonly config_digest: Sha256Digest
   readonly content_digest: Sha256Digest | null
-  readonly content_kind: 'chat/v1' | 'none'
+  readonly content_kind: ContentKind | 'none'
   readonly content_status: ContentStatus
   readonly content_uncovered: readonly string[]
   readonly endpoint: string

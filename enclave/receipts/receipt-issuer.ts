@@ -8,8 +8,8 @@
  */
 import { createHmac, randomBytes } from 'node:crypto'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
-import { contentDigest } from '../../attestation/protocol/chat-content.ts'
-import type { ContentSummary } from '../../attestation/protocol/chat-content.ts'
+import { contentDigest } from '../../attestation/protocol/content.ts'
+import type { ContentSummary } from '../../attestation/protocol/content.ts'
 import { toHex } from '../../attestation/protocol/hex.ts'
 import type { Sha256Digest } from '../../attestation/protocol/hex.ts'
 import { legacyText } from '../../attestation/protocol/legacy-text.ts'
@@ -157,7 +157,7 @@ export function createReceiptIssuer(options: IssuerOptions): ReceiptIssuer {
         chat_id: exchange.chatId,
         config_digest: configDigest,
         content_digest: digest,
-        content_kind: digest === null ? 'none' : 'chat/v1',
+        content_kind: digest === null || content.content === null ? 'none' : content.content.kind,
         content_status: content.content !== null && digest === null ? 'none' : content.status,
         content_uncovered: content.uncovered,
         endpoint: admission.endpoint,

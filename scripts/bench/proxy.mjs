@@ -11,6 +11,7 @@ import { DEFAULT_LIMITS } from '../../dist/src/limits.js'
 import { createMetrics } from '../../dist/src/operations/metrics.js'
 import { createChatRecorder } from '../../dist/src/relay/chat-recorder.js'
 import { NO_REWRITES } from '../../dist/src/relay/rewrite-request.js'
+import { DEFAULT_REJECTED_MEMBERS } from '../../dist/src/relay/request-policy.js'
 import { createByteBudget } from '../../dist/src/relay/byte-budget.js'
 import { createAuthenticator } from '../../dist/src/relay/principals.js'
 import { openUpstreams } from '../../dist/src/relay/upstreams.js'
@@ -36,6 +37,7 @@ function signedRecorder() {
   const issuer = createReceiptIssuer({ keys, configDigest, store, now })
   return createChatRecorder({
     issuer,
+    policy: { rejected: new Set(DEFAULT_REJECTED_MEMBERS), stateful: 'refuse' },
     rewrites: NO_REWRITES,
     sseLineBytes: DEFAULT_LIMITS.sseLineBytes,
   })

@@ -6,16 +6,18 @@
 import type { TrustedKeyset } from '../../attestation/appraiser/appraise-document.ts'
 import { unwrapDocument } from '../../attestation/appraiser/document/parse-document.ts'
 import type { AppraisalPolicy } from '../../attestation/appraiser/policy.ts'
+import { parseReceipt } from '../../attestation/appraiser/receipt/parse-receipt.ts'
 import { verifyReceipt } from '../../attestation/appraiser/receipt/verify-receipt.ts'
 import type { ReceiptVerdict } from '../../attestation/appraiser/receipt/verify-receipt.ts'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
-import { contentOfCompletion } from '../../attestation/protocol/chat-content.ts'
-import type { ContentSummary } from '../../attestation/protocol/chat-content.ts'
+import { contentKindOf, contentOfBody } from '../../attestation/protocol/content-kinds.ts'
+import type { ContentSummary } from '../../attestation/protocol/content.ts'
 import { fromHex } from '../../attestation/protocol/hex.ts'
 import { isJsonObject, parseJson } from '../../attestation/protocol/json.ts'
+import type { JsonObject } from '../../attestation/protocol/json.ts'
 import { OPENING_BYTES } from '../../attestation/protocol/salted-digest.ts'
 import { AnswerEvents } from '../client/answer-events.ts'
-import { isPlainCompletion } from '../client/answer-shape.ts'
+import { isPlainBody } from '../client/shape-of.ts'
 import { readBounded } from './read-bounded.ts'
 import { Refusal } from './refusal.ts'
 
@@ -63,10 +65,20 @@ export async function readReceiptFiles(options: ReceiptOptions): Promise<Receipt
 }
 
 /** What an answer says, where every reader takes the same from it: a JSON body, or a stream's events. */
-function contentOf(response: Buffer): ContentSummary | null {
+function contentOf(
+  response: Buffer,
+  request: JsonObject | null,
+  receipt: string,
+): ContentSummary | null {
+  const known = parseReceipt(receipt)
+  const kind = known.ok ? contentKindOf(known.receipt.record.endpoint) : null
+  if (kind === null) return null
   const parsed = parseJson(response)
-  if (parsed.ok) return contentOfCompletion(isPlainCompletion(parsed.value) ? parsed.value : null)
-  const events = new AnswerEvents()
+  if (parsed.ok) {
+    const plain = isPlainBody(kind, parsed.value, request)
+    return contentOfBody(kind, plain ? parsed.value : null, nodeCrypto)
+  }
+  const events = new AnswerEvents(kind)
   events.push(response)
   events.end()
   // A stream that was cut says less than was said: there is nothing to compare but its bytes.
@@ -90,7 +102,8 @@ export function checkReceipt(
   const { opening, request, response } = files
   const level = levelOf(options, files)
   const parsed = request === null ? null : parseJson(request)
-  const content = response === null ? null : contentOf(response)
+  const asked = parsed?.ok === true && isJsonObject(parsed.value) ? parsed.value : null
+  const content = response === null ? null : contentOf(response, asked, files.text)
   return verifyReceipt(files.text, {
     crypto: nodeCrypto,
     at,
@@ -104,7 +117,7 @@ export function checkReceipt(
     expected: {
       ...(options.anyOutcome === true ? {} : { requireOutcome: 'complete' as const }),
       ...(request === null ? {} : { requestBytes: request }),
-      ...(parsed?.ok === true && isJsonObject(parsed.value) ? { request: parsed.value } : {}),
+      ...(asked === null ? {} : { request: asked }),
       ...(response === null ? {} : { responseBytes: response }),
       ...(content === null ? {} : { content }),
       ...(options.challenge === undefined ? {} : { challenge: options.challenge }),

@@ -3,17 +3,22 @@
  *
  * An intermediary can choose any framing, so only framing that every reader takes alike is let through: lines end in LF
  * or CRLF, and there is no byte-order mark before a field (some readers strip it from each line, others ignore such a
- * line), no named event (some readers hand those out in another shape), no text that is not UTF-8.
+ * line), no named event where names are not part of the API (some readers hand those out in another shape) and no name that
+ * is not the event's type where they are (readers go by either), no text that is not UTF-8.
  *
  * @module
  */
 import type { CheckCode } from '../../attestation/appraiser/codes.ts'
-import { ChatAccumulator } from '../../attestation/protocol/chat-content.ts'
-import type { ContentSummary } from '../../attestation/protocol/chat-content.ts'
-import { parseJsonText } from '../../attestation/protocol/json.ts'
+import { nodeCrypto } from '../../attestation/crypto/node.ts'
+import type { ContentKind, ContentSummary } from '../../attestation/protocol/content.ts'
+import { createAccumulator } from '../../attestation/protocol/content-kinds.ts'
+import type { Accumulator } from '../../attestation/protocol/content-kinds.ts'
+import { isJsonObject, parseJsonText } from '../../attestation/protocol/json.ts'
+import { RESPONSE_ENDS } from '../../attestation/protocol/responses-content.ts'
 import { fromUtf8 } from '../../attestation/protocol/utf8.ts'
-import { ChunkShape } from './answer-shape.ts'
 import { concatBytes } from './bytes.ts'
+import { createStreamShape } from './shape-of.ts'
+import type { StreamShape } from './shape-of.ts'
 
 /** Length of one line in bytes. */
 export const MAX_LINE_BYTES = 16 * 1024 * 1024
@@ -25,9 +30,25 @@ const CR = 0x0d
 const TERMINATOR = '[DONE]'
 const FIELDS = new Set(['data', 'id', 'retry'])
 
+/** Of the kinds whose events have names: the types of those that end a stream, and whether a name may be left out. */
+interface Naming {
+  readonly ends: ReadonlySet<string>
+  readonly optional: boolean
+}
+const NAMED: Readonly<Partial<Record<ContentKind, Naming>>> = {
+  // Anthropic's client passes over an event without a name.
+  'messages/v1': { ends: new Set(['message_stop']), optional: false },
+  'responses/v1': { ends: RESPONSE_ENDS, optional: true },
+}
+
 export class AnswerEvents {
-  readonly #accumulator = new ChatAccumulator()
-  readonly #shape = new ChunkShape()
+  readonly #accumulator: Accumulator
+  readonly #shape: StreamShape
+  readonly #naming: Naming | null
+  /** The name of the event that is being read. */
+  #name: string | null = null
+  /** Of kinds with names, the lines of that event: it is handed out when it is known not to be the last. */
+  #event: Uint8Array[] = []
   #partial: Uint8Array[] = []
   #partialBytes = 0
   #data: string[] = []
@@ -35,6 +56,12 @@ export class AnswerEvents {
   #held: Uint8Array[] = []
   #heldBytes = 0
   #fault: CheckCode | null = null
+
+  constructor(kind: ContentKind) {
+    this.#accumulator = createAccumulator(kind, nodeCrypto)
+    this.#shape = createStreamShape(kind)
+    this.#naming = NAMED[kind] ?? null
+  }
 
   /** The terminator has been read. */
   get done(): boolean {
@@ -48,7 +75,7 @@ export class AnswerEvents {
 
   /** From the line of the terminator on. */
   get held(): Uint8Array<ArrayBuffer> {
-    return concatBytes([...this.#held, ...this.#partial])
+    return concatBytes([...this.#held, ...this.#event, ...this.#partial])
   }
 
   /** What was said before the terminator. */
@@ -80,7 +107,8 @@ export class AnswerEvents {
       start = end + 1
       this.#line(line.subarray(0, -1))
       if (this.#fault !== null) return concatBytes(release)
-      if (!this.#done) release.push(line)
+      if (this.#naming !== null) this.#handOut(line, release)
+      else if (!this.#done) release.push(line)
       else this.#hold(line)
     }
     if (start < chunk.length) {
@@ -100,6 +128,17 @@ export class AnswerEvents {
     // A last line without its end: some readers take it, some do not.
     if (this.#partialBytes > 0) this.#line(concatBytes(this.#partial))
     if (this.#fault === null && !this.#done) this.#fault = 'stream_cut'
+  }
+
+  #handOut(line: Uint8Array, release: Uint8Array[]): void {
+    this.#event.push(line)
+    const over = line.length === 1 || (line.length === 2 && line[0] === CR)
+    if (!over) return
+    for (const each of this.#event) {
+      if (this.#done) this.#hold(each)
+      else release.push(each)
+    }
+    this.#event = []
   }
 
   #hold(line: Uint8Array): void {
@@ -123,6 +162,10 @@ export class AnswerEvents {
     const field = colon === -1 ? text : text.slice(0, colon)
     const rest = colon === -1 ? '' : text.slice(colon + 1)
     const value = rest.startsWith(' ') ? rest.slice(1) : rest
+    if (field === 'event' && this.#naming !== null && this.#name === null) {
+      this.#name = value
+      return
+    }
     const usual = FIELDS.has(field) || (field === 'event' && value === 'message')
     if (!usual) {
       this.#fault = 'stream_unreadable'
@@ -136,21 +179,36 @@ export class AnswerEvents {
     this.#data.push(value)
     // Clients stop reading at a text that starts like this, even before the event is over.
     if (value.startsWith(TERMINATOR)) {
-      if (value === TERMINATOR && this.#data.length === 1) this.#done = true
-      else this.#fault = 'stream_unreadable'
+      if (value === TERMINATOR && this.#data.length === 1 && this.#naming === null) {
+        this.#done = true
+      } else this.#fault = 'stream_unreadable'
       this.#data = []
     }
   }
 
   #dispatch(): void {
-    if (this.#data.length === 0) return
+    const name = this.#name
+    this.#name = null
+    if (this.#data.length === 0) {
+      // A name without data: some readers hand it out, some do not.
+      if (name !== null) this.#fault = 'stream_unreadable'
+      return
+    }
     const parsed = parseJsonText(this.#data.join('\n'))
     this.#data = []
-    if (!parsed.ok) {
+    if (!parsed.ok || !this.#isNamed(name, parsed.value)) {
       this.#fault = 'stream_unreadable'
       return
     }
     this.#accumulator.add(parsed.value)
     this.#shape.add(parsed.value)
+    const type = isJsonObject(parsed.value) ? parsed.value['type'] : undefined
+    if (typeof type === 'string' && this.#naming?.ends.has(type) === true) this.#done = true
+  }
+
+  #isNamed(name: string | null, event: unknown): boolean {
+    if (this.#naming === null) return true
+    if (name === null) return this.#naming.optional
+    return isJsonObject(event) && event['type'] === name
   }
 }

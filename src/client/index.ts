@@ -3,11 +3,13 @@
  *
  * @module
  */
+export { contentOfChunks, contentOfCompletion } from '../../attestation/protocol/chat-content.ts'
+export { contentDigest } from '../../attestation/protocol/content.ts'
 export {
-  contentDigest,
-  contentOfChunks,
-  contentOfCompletion,
-} from '../../attestation/protocol/chat-content.ts'
+  contentKindOf,
+  contentOfBody,
+  contentOfEvents,
+} from '../../attestation/protocol/content-kinds.ts'
 export { VerificationError } from './verification-error.ts'
 export { verified } from './verified.ts'
 

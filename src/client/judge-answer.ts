@@ -21,8 +21,6 @@ import type { CompletionCall } from './read-call.ts'
 import { firstFailure } from './verification-error.ts'
 import type { ClientVerdict } from './verification-error.ts'
 
-const ENDPOINT = '/v1/chat/completions'
-
 export type WantedLevel = Exclude<ReceiptLevel, 'none'>
 
 /** What stays the same for all requests of one verified fetch. */
@@ -125,7 +123,7 @@ export async function judgeAnswer(exchange: Exchange, answer: Answer): Promise<C
       level: answer.level,
       ...(opening === null ? {} : { opening }),
       expected: {
-        endpoint: ENDPOINT,
+        endpoint: call.operation.endpoint,
         challenge,
         receiptId,
         requestBytes: call.body,

@@ -5,16 +5,16 @@
  */
 import { isJsonObject, parseJson } from '../../attestation/protocol/json.ts'
 import type { JsonObject } from '../../attestation/protocol/json.ts'
+import { operationOf } from './operation.ts'
+import type { Operation } from './operation.ts'
 
 export type FetchInput = Parameters<typeof fetch>[0]
 export type FetchInit = NonNullable<Parameters<typeof fetch>[1]>
 
-/** The operation that is verified; whatever precedes it is the base URL. */
-const CHAT_PATH = '/chat/completions'
-
 export interface CompletionCall {
   readonly url: string
-  /** Without `/chat/completions` and query. */
+  readonly operation: Operation
+  /** Without the operation and query. */
   readonly base: string
   readonly headers: Headers
   readonly body: Uint8Array<ArrayBuffer>
@@ -25,14 +25,22 @@ export interface CompletionCall {
   readonly init: FetchInit
 }
 
-async function bodyBytes(body: unknown): Promise<Uint8Array<ArrayBuffer>> {
-  if (typeof body === 'string') return new TextEncoder().encode(body)
+interface SentBody {
+  readonly bytes: Uint8Array<ArrayBuffer>
+  /** What `fetch` would say of it by itself: of a form, its boundary. */
+  readonly type: string | null
+}
+
+async function bodyBytes(body: unknown): Promise<SentBody> {
+  if (typeof body === 'string') return { bytes: new TextEncoder().encode(body), type: null }
   // A copy, so that the caller cannot change what is sent while it is on its way.
-  if (body instanceof Uint8Array) return Uint8Array.from(body)
-  if (body instanceof ArrayBuffer) return new Uint8Array(body.slice(0))
-  return new Uint8Array(
-    await new Response(body as ConstructorParameters<typeof Response>[0]).arrayBuffer(),
-  )
+  if (body instanceof Uint8Array) return { bytes: Uint8Array.from(body), type: null }
+  if (body instanceof ArrayBuffer) return { bytes: new Uint8Array(body.slice(0)), type: null }
+  const sent = new Response(body as ConstructorParameters<typeof Response>[0])
+  return {
+    bytes: new Uint8Array(await sent.arrayBuffer()),
+    type: sent.headers.get('content-type'),
+  }
 }
 
 function methodOf(input: FetchInput, init: FetchInit): string {
@@ -48,25 +56,29 @@ export function isReading(input: FetchInput, init: FetchInit): boolean {
   return ['GET', 'HEAD'].includes(methodOf(input, init))
 }
 
-/** @returns null for a call that is not a chat completion */
+/** @returns null for a call whose answer has no receipt */
 export async function readCall(input: FetchInput, init: FetchInit): Promise<CompletionCall | null> {
   const request = input instanceof Request ? input : null
   const url = urlOf(input)
   if (methodOf(input, init) !== 'POST') return null
   const path = url.split(/[?#]/, 1)[0] ?? ''
-  if (!path.endsWith(CHAT_PATH)) return null
+  const operation = operationOf(path)
+  if (operation === null) return null
   const given = init.body ?? null
-  const body =
+  const { bytes: body, type } =
     given !== null
       ? await bodyBytes(given)
-      : request === null
-        ? new Uint8Array(0)
-        : new Uint8Array(await request.clone().arrayBuffer())
+      : request !== null
+        ? { bytes: new Uint8Array(await request.clone().arrayBuffer()), type: null }
+        : { bytes: new Uint8Array(0), type: null }
+  const headers = new Headers(init.headers ?? request?.headers)
+  if (type !== null && !headers.has('content-type')) headers.set('content-type', type)
   const parsed = parseJson(body)
   return {
     url,
-    base: path.slice(0, -CHAT_PATH.length),
-    headers: new Headers(init.headers ?? request?.headers),
+    operation,
+    base: path.slice(0, -operation.suffix.length),
+    headers,
     body,
     request: parsed.ok && isJsonObject(parsed.value) ? parsed.value : null,
     signal: init.signal ?? request?.signal ?? null,

@@ -16,17 +16,18 @@ import { DEFAULT_POLICY, parsePolicy } from '../../attestation/appraiser/policy.
 import type { AppraisalPolicy } from '../../attestation/appraiser/policy.ts'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
 import type { CryptoPort } from '../../attestation/crypto/port.ts'
-import { contentOfCompletion } from '../../attestation/protocol/chat-content.ts'
+import type { ContentKind } from '../../attestation/protocol/content.ts'
+import { contentOfBody } from '../../attestation/protocol/content-kinds.ts'
 import { toHex } from '../../attestation/protocol/hex.ts'
 import { isJsonObject, parseJson } from '../../attestation/protocol/json.ts'
 import { askedForm, hasForm } from './answer-form.ts'
-import { isPlainCompletion } from './answer-shape.ts'
 import { createAttestations } from './attestations.ts'
 import { abortable, randomBytes, readBytes, toBase64Url } from './bytes.ts'
 import { judgeAnswer, refuseRoute, toVerdict } from './judge-answer.ts'
 import type { Client, Exchange, WantedLevel } from './judge-answer.ts'
 import { isReading, readCall, urlOf } from './read-call.ts'
 import type { CompletionCall, FetchInit, FetchInput } from './read-call.ts'
+import { isPlainBody } from './shape-of.ts'
 import { VerificationError } from './verification-error.ts'
 import type { ClientVerdict } from './verification-error.ts'
 import { verifyStream } from './verify-stream.ts'
@@ -42,13 +43,13 @@ export interface VerifiedOptions {
   readonly policy?: Partial<AppraisalPolicy>
   /** What each finished answer must reach; default `content`, which holds through intermediaries that re-encode. */
   readonly level?: WantedLevel
-  /** Called once for every chat completion, also one that was given up. */
+  /** Called once for every answer that has a receipt, also one that was given up. */
   readonly onVerdict?: (verdict: ClientVerdict) => void
   /** `report` hands out answers that do not verify, too; then `onVerdict` is all there is. Default `throw`. */
   readonly onFailure?: 'throw' | 'report'
   /**
-   * What becomes of requests that are no chat completion and whose answers nobody vouches for: responses, embeddings,
-   * uploads, any other method than GET and HEAD on any route. `refuse`, the default, throws a {@link VerificationError}
+   * What becomes of requests whose answers nobody vouches for: routes that the service does not relay, any other method than
+   * GET and HEAD on any route. `refuse`, the default, throws a {@link VerificationError}
    * with the code `route_unverified` before anything is sent, whatever `onFailure` says. `pass` sends them as they are,
    * and their answers come back unverified. GET and HEAD always pass, unverified.
    */
@@ -126,8 +127,12 @@ async function passError(exchange: Exchange, response: Response): Promise<Respon
   return withBody(response, bytes ?? new Uint8Array(0))
 }
 
-async function verifyBuffered(exchange: Exchange, response: Response): Promise<Response> {
-  const { client } = exchange
+async function verifyBuffered(
+  exchange: Exchange,
+  response: Response,
+  kind: ContentKind,
+): Promise<Response> {
+  const { client, call } = exchange
   const bytes = await readBytes(response, MAX_ANSWER_BYTES)
   const parsed = bytes === null ? null : parseJson(bytes)
   const completion = parsed?.ok === true ? parsed.value : null
@@ -138,11 +143,32 @@ async function verifyBuffered(exchange: Exchange, response: Response): Promise<R
     expected: {
       requireOutcome: 'complete',
       ...(bytes === null ? {} : { responseBytes: bytes }),
-      content: contentOfCompletion(completion),
+      content: contentOfBody(kind, completion, client.crypto),
       model: typeof model === 'string' ? model : null,
     },
     fault: bytes === null ? 'answer_too_long' : null,
-    plain: isPlainCompletion(completion),
+    plain: isPlainBody(kind, completion, call.request),
+  })
+  client.report(verdict)
+  if (bytes === null || (!verdict.accepted && client.throws)) {
+    return failingResponse(response, new VerificationError(verdict))
+  }
+  return withBody(response, bytes)
+}
+
+/**
+ * An answer of which only the bytes can be compared. A stream, too, is handed out when it has ended: before, nothing of it could
+ * be vouched for.
+ */
+async function verifyBytes(exchange: Exchange, response: Response): Promise<Response> {
+  const { client } = exchange
+  const bytes = await readBytes(response, MAX_ANSWER_BYTES)
+  const verdict = await judgeAnswer(exchange, {
+    headers: response.headers,
+    level: client.level,
+    expected: { requireOutcome: 'complete', ...(bytes === null ? {} : { responseBytes: bytes }) },
+    fault: bytes === null ? 'answer_too_long' : null,
+    plain: true,
   })
   client.report(verdict)
   if (bytes === null || (!verdict.accepted && client.throws)) {
@@ -183,8 +209,14 @@ function refuseService(client: Client, call: CompletionCall, checks: readonly Ch
   return failingResponse(null, error)
 }
 
+/** Anthropic's clients send their key in a header of its own; what reads evidence and receipts takes the usual one. */
+function authorizationOf(headers: Headers): string | null {
+  const key = headers.get('x-api-key')
+  return headers.get('authorization') ?? (key === null ? null : `Bearer ${key}`)
+}
+
 async function complete(client: Client, call: CompletionCall): Promise<Response> {
-  const authorization = call.headers.get('authorization')
+  const authorization = authorizationOf(call.headers)
   const outcome = await abortable(client.attestations.get(call.base, authorization), call.signal)
   if (!outcome.ok && client.throws) return refuseService(client, call, outcome.checks)
   const challenge = toBase64Url(randomBytes(CHALLENGE_BYTES))
@@ -209,17 +241,20 @@ async function complete(client: Client, call: CompletionCall): Promise<Response>
     attestation: outcome.checks,
   }
   if (!response.ok) return passError(exchange, response)
+  const { kind } = call.operation
+  if (kind === null) return verifyBytes(exchange, response)
   const form = askedForm(call.request)
   if (!hasForm(response, form)) return refuseForm(exchange, response)
   const { body } = response
   return form === 'stream' && body !== null
-    ? verifyStream(exchange, response, body as ReadableStream<Uint8Array>)
-    : verifyBuffered(exchange, response)
+    ? verifyStream(exchange, response, body as ReadableStream<Uint8Array>, kind)
+    : verifyBuffered(exchange, response, kind)
 }
 
 /**
- * Makes a `fetch` that verifies chat completions, i.e. POST to a path that ends in `/chat/completions`. GET and HEAD pass
- * through untouched and unverified; every other request is refused unless `otherRequests` is `pass`.
+ * Makes a `fetch` that verifies every answer that has a receipt, i.e. those to a POST to a path that ends as one in `operation.ts`.
+ * Completions, messages, responses and embeddings are compared by what they say, the others by their bytes. GET and HEAD pass through untouched and unverified; every
+ * other request is refused unless `otherRequests` is `pass`.
  *
  * @throws TypeError for a policy with an unknown or malformed member
  */

@@ -4,6 +4,7 @@
  * @module
  */
 import { sha256 } from '@noble/hashes/sha2.js'
+import type { ContentKind } from '../../attestation/protocol/content.ts'
 import { AnswerEvents } from './answer-events.ts'
 import { judgeAnswer } from './judge-answer.ts'
 import type { Exchange } from './judge-answer.ts'
@@ -39,11 +40,12 @@ export function verifyStream(
   exchange: Exchange,
   response: Response,
   body: ReadableStream<Uint8Array>,
+  kind: ContentKind,
 ): Response {
   const { client } = exchange
   const { headers } = response
   const reader = body.getReader()
-  const events = new AnswerEvents()
+  const events = new AnswerEvents(kind)
   const hash = sha256.create()
   let over = false
 

@@ -38,6 +38,8 @@ export function attestedConfig(config: Config, facts: AttestedFacts): JsonObject
     legacy_text: 'two-part',
     // Each that is made is named in the record of its request. ACI's constraints are for the service itself.
     rewrites: { aci_constraints: true, ...config.rewrites },
+    reject_members: [...config.reject_members],
+    stateful_requests: config.stateful_requests,
     logging: { content: false, requests: config.logging.requests },
     metrics: config.metrics === null ? null : { ...config.metrics },
     limits: { ...limitsOf(config) },

@@ -9,6 +9,7 @@ import { DEFAULT_LIMITS } from '../limits.ts'
 import type { Limits } from '../limits.ts'
 import type { UpstreamConfig } from '../relay/upstreams.ts'
 import { REQUEST_LOGGING } from '../operations/request-log.ts'
+import { DEFAULT_REJECTED_MEMBERS, STATEFUL_REQUESTS } from '../relay/request-policy.ts'
 import { DOORS } from '../routes/attestation.ts'
 import { upstreamProblems } from './upstream-problems.ts'
 
@@ -97,6 +98,11 @@ const schema = z.strictObject({
     ])
     .prefault({}),
   logging: z.strictObject({ requests: z.enum(REQUEST_LOGGING).default('errors') }).prefault({}),
+  reject_members: z
+    .array(z.string().min(1).max(256))
+    .max(256)
+    .default([...DEFAULT_REJECTED_MEMBERS]),
+  stateful_requests: z.enum(STATEFUL_REQUESTS).default('refuse'),
   limits: z.partialRecord(z.enum(limitNames), limit).default({}),
 })
 

@@ -4,7 +4,7 @@
  * @module
  */
 import { ChatAccumulator } from '../../attestation/protocol/chat-content.ts'
-import type { ContentSummary } from '../../attestation/protocol/chat-content.ts'
+import type { ContentSummary } from '../../attestation/protocol/content.ts'
 import { isJsonObject } from '../../attestation/protocol/json.ts'
 import type { JsonObject } from '../../attestation/protocol/json.ts'
 import type { Usage } from '../../attestation/protocol/record.ts'
@@ -16,17 +16,17 @@ import { SseScanner } from './sse-scanner.ts'
 export const MAX_LABEL = 256
 
 /** A text of the upstream's as it may stand in a signed record: bounded, well-formed Unicode; else null. */
-function label(value: unknown): string | null {
+export function label(value: unknown): string | null {
   if (typeof value !== 'string' || value.length === 0 || value.length > MAX_LABEL) return null
   return value.isWellFormed() ? value : null
 }
 
 /** Finish reasons are single words; up to MAX_CHOICES of them stand in a receipt of bounded length. */
-function word(value: string | null): string | null {
+export function word(value: string | null): string | null {
   return value !== null && /^[\x21-\x7e]{1,64}$/.test(value) ? value : null
 }
 
-function count(value: unknown): number | null {
+export function count(value: unknown): number | null {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : null
 }
 

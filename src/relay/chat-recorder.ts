@@ -23,8 +23,14 @@ import { nodeCrypto } from '../../attestation/crypto/node.ts'
 import type { Ownership } from '../../enclave/receipts/receipt-store.ts'
 import type { ReceiptIssuer } from '../../enclave/receipts/receipt-issuer.ts'
 import type { ServiceErrorCode } from '../errors.ts'
-import { ChatObserver, MAX_LABEL } from './chat-observer.ts'
+import { createObserver } from './answer-observer.ts'
+import type { Observer } from './answer-observer.ts'
+import { MAX_LABEL } from './chat-observer.ts'
 import { readConstraints } from './read-constraints.ts'
+import { readForm } from './read-form.ts'
+import type { RelayRoute } from './relay-routes.ts'
+import { expectedChoices, judgeFields, judgeRequest } from './request-policy.ts'
+import type { RequestPolicy } from './request-policy.ts'
 import { rewriteRequest } from './rewrite-request.ts'
 import type { RequestRewrites } from './rewrite-request.ts'
 
@@ -56,7 +62,8 @@ export interface Recording {
   readonly responseBytes: number
   /** Names and values in turn, for `writeHead`. */
   readonly headers: readonly string[]
-  readRequest(body: Buffer): ReadResult
+  /** @param contentType as the client stated it */
+  readRequest(body: Buffer, contentType: string): ReadResult
   /** Digests the request's members and lets go of the parsed body; called once it is on its way, so that nothing waits. */
   digestRequest(): void
   /** The request body did not arrive whole, or was too large: only its hash as far as it came is recorded. */
@@ -79,7 +86,7 @@ export interface Recording {
 export interface AdmittedRequest {
   readonly ownership: Ownership
   readonly challenge: string | null
-  readonly endpoint: string
+  readonly route: RelayRoute
   readonly method: string
 }
 
@@ -115,6 +122,7 @@ const FAULT_CODES = {
 
 export interface ChatRecorderOptions {
   readonly issuer: ReceiptIssuer
+  readonly policy: RequestPolicy
   /** Changes to requests that the configuration asks for. */
   readonly rewrites: RequestRewrites
   readonly sseLineBytes: number
@@ -145,11 +153,19 @@ class ChatRecording implements Recording {
   /** Sent, and neither hashed nor read yet. */
   #waiting: Buffer[] = []
   #waitingBytes = 0
-  #observer: ChatObserver | null = null
+  #observer: Observer | null = null
+  readonly #route: RelayRoute
 
   constructor(options: ChatRecorderOptions, request: AdmittedRequest) {
     this.#options = options
-    this.#admission = options.issuer.admit(request)
+    const { ownership, challenge, route, method } = request
+    this.#route = route
+    this.#admission = options.issuer.admit({
+      ownership,
+      challenge,
+      endpoint: route.endpoint,
+      method,
+    })
     const { receiptId, opening } = this.#admission
     this.headers = [
       'X-Receipt-Id',
@@ -161,8 +177,9 @@ class ChatRecording implements Recording {
     ]
   }
 
-  readRequest(body: Buffer): ReadResult {
+  readRequest(body: Buffer, contentType: string): ReadResult {
     this.#requestHash = sha256(body)
+    if (this.#route.body === 'multipart') return this.#readForm(body, contentType)
     const parsed = parseJson(body)
     if (!parsed.ok) return { ok: false, code: FAULT_CODES[parsed.fault] }
     if (!isJsonObject(parsed.value)) return { ok: false, code: 'body_not_object' }
@@ -170,22 +187,44 @@ class ChatRecording implements Recording {
     const names = Object.keys(request)
     if (!areNamesBounded(names)) return { ok: false, code: 'body_too_many_members' }
     this.#request = request
-    const { model, n } = request
-    if (typeof model === 'string' && model.length <= MAX_LABEL) this.#modelRequested = model
+    this.#setModel(request['model'])
+    const refusal = judgeRequest(request, this.#route, this.#options.policy)
+    if (refusal !== null) return { ok: false, code: refusal }
     const constraints = readConstraints(request)
     if (typeof constraints === 'string') return { ok: false, code: constraints }
-    this.#observer = new ChatObserver(
-      typeof n === 'number' && Number.isSafeInteger(n) && n > 0 ? n : 1,
-      this.#options.sseLineBytes,
-    )
+    const choices = expectedChoices(request, this.#route)
+    this.#observer = createObserver(this.#route, choices, this.#options.sseLineBytes)
     const { bytes, applied } = rewriteRequest(body, request, {
-      endpoint: this.#admission.endpoint,
+      endpoint: this.#route.endpoint,
       rewrites: this.#options.rewrites,
       constraints,
     })
     this.#rewrites = applied
     this.#forwardedHash = applied.length === 0 ? this.#requestHash : sha256(bytes)
     return { ok: true, facts: { model: this.#modelRequested, forward: bytes } }
+  }
+
+  #setModel(model: unknown): void {
+    if (typeof model === 'string' && model.length <= MAX_LABEL && model.isWellFormed()) {
+      this.#modelRequested = model
+    }
+  }
+
+  /** A form has no members that could be compared after an intermediary wrote it anew: its hash is all there is. */
+  #readForm(body: Buffer, contentType: string): ReadResult {
+    const form = readForm(body, contentType)
+    if (!form.ok) {
+      return {
+        ok: false,
+        code: form.why === 'malformed' ? 'form_malformed' : 'body_duplicate_member',
+      }
+    }
+    this.#setModel(form.model)
+    const refusal = judgeFields(form.names, this.#options.policy)
+    if (refusal !== null) return { ok: false, code: refusal }
+    this.#observer = createObserver(this.#route, 1, this.#options.sseLineBytes)
+    this.#forwardedHash = this.#requestHash
+    return { ok: true, facts: { model: this.#modelRequested, forward: body } }
   }
 
   digestRequest(): void {

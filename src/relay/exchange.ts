@@ -18,6 +18,7 @@ import type { Recorder, Recording } from './chat-recorder.ts'
 import { afterSettling, cut, leaveWhenWritten } from './ending.ts'
 import { KeepAlive } from './keep-alive.ts'
 import type { Body } from './read-body.ts'
+import type { RelayRoute } from './relay-routes.ts'
 import type { Place } from './balancer.ts'
 import type { Backend, Upstream, Upstreams } from './upstreams.ts'
 
@@ -51,8 +52,7 @@ export interface ChatRequest {
   readonly req: IncomingMessage
   readonly res: ServerResponse
   readonly principal: { readonly name: string; readonly relay: boolean }
-  /** Canonical spelling, e.g. `/v1/chat/completions`. */
-  readonly endpoint: string
+  readonly route: RelayRoute
   /** With the leading `?`, or empty. */
   readonly query: string
   /** Called when the answer has left or its connection is gone. */
@@ -144,17 +144,17 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   #dispatch(place: Place<Backend>, body: Buffer): void {
-    const { req, endpoint, query } = this.#request
+    const { req, route, query } = this.#request
     this.#account.dispatched()
     this.#place = place
     place.target.pool.dispatch(
       {
-        path: endpoint + query,
+        path: route.upstreamPath + query,
         method: 'POST',
         headers: [
-          // The body has been read as JSON, whatever somebody on the way says it is.
           'content-type',
-          'application/json',
+          // A body that was read as JSON is JSON, whatever somebody on the way says it is.
+          route.body === 'json' ? 'application/json' : (req.headers['content-type'] ?? ''),
           'accept',
           req.headers.accept ?? '*/*',
           'x-request-id',

@@ -21,14 +21,20 @@ export interface Body {
   release(): void
 }
 
+export interface BodyBounds {
+  readonly maxBytes: number
+  readonly limits: Limits
+  /** Memory that all bodies share. */
+  readonly budget: ByteBudget
+}
+
 /**
  * @param done called once. After `too_large` and `no_room` the rest of the body is still coming: the caller answers and
  *   closes
  */
 export function readBody(
   req: IncomingMessage,
-  limits: Limits,
-  budget: ByteBudget,
+  { maxBytes, limits, budget }: BodyBounds,
   done: (result: BodyResult) => void,
 ): Body {
   let reserved = 0
@@ -45,7 +51,7 @@ export function readBody(
     return true
   }
   const declared = Number(req.headers['content-length'] ?? 0)
-  if (declared > limits.requestBodyBytes) {
+  if (declared > maxBytes) {
     // After this function has returned, as in all other cases: the caller's callback uses what it returns.
     queueMicrotask(() => done({ ok: false, why: 'too_large', read: Buffer.alloc(0) }))
     return body
@@ -73,7 +79,7 @@ export function readBody(
     size += chunk.length
     chunks.push(chunk)
     idle.refresh()
-    if (size > limits.requestBodyBytes) fail('too_large')
+    if (size > maxBytes) fail('too_large')
     else if (!reserve(size)) fail('no_room')
   }
   const onEnd = () => finish({ ok: true, body: collected() })

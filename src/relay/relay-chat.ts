@@ -55,7 +55,7 @@ function admission(request: ChatRequest): Refusal {
         ownerHash: validOwner ? owner : null,
       },
       challenge: validChallenge ? challenge : null,
-      endpoint: request.endpoint,
+      route: request.route,
       method: method ?? '',
     },
   }
@@ -66,7 +66,7 @@ export function relayChat(options: RelayOptions, request: ChatRequest): void {
   const { limits } = options
   const { admitted, code } = admission(request)
   const recording = options.recorder.admit(admitted)
-  const account = new Account(request.endpoint, options.account)
+  const account = new Account(request.route.endpoint, options.account)
 
   /** Settles what never went upstream; `written` sends what there is to send. */
   const settle = (outcome: Outcome, status: number, whole: boolean, written: () => void) => {
@@ -104,7 +104,8 @@ export function relayChat(options: RelayOptions, request: ChatRequest): void {
     refuse(code)
     return
   }
-  const body = readBody(req, limits, options.budget, (result) => {
+  const bounds = { maxBytes: limits[request.route.limit], limits, budget: options.budget }
+  const body = readBody(req, bounds, (result) => {
     account.read(result.ok ? result.body.length : result.read.length)
     if (!result.ok) {
       recording.cutRequest(result.read)
@@ -115,7 +116,7 @@ export function relayChat(options: RelayOptions, request: ChatRequest): void {
       else settle('downstream_closed', 499, false, request.done)
       return
     }
-    const read = recording.readRequest(result.body)
+    const read = recording.readRequest(result.body, req.headers['content-type'] ?? '')
     const upstream = read.ok ? options.upstreams.forModel(read.facts.model) : null
     if (!read.ok || upstream === null) {
       body.release()

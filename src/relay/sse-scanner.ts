@@ -10,6 +10,7 @@
 const LF = 0x0a
 const CR = 0x0d
 const DATA = Buffer.from('data')
+const EVENT = Buffer.from('event')
 const COLON = 0x3a
 const OPEN_BRACE = 0x7b
 const SPACE = 0x20
@@ -24,6 +25,8 @@ export interface SseSink {
    * @param all one character for each byte (latin1)
    */
   onEvent(all: string, bytes: Buffer, start: number, end: number): void
+  /** Whether an event of that name ends the stream; of none where this is left out. */
+  isEnd?(name: string): boolean
 }
 
 /** How an event that may wait begins: with an object, so that whatever it says, it is not the terminator. */
@@ -53,7 +56,7 @@ export class SseScanner {
 
   /**
    * The line `data: [DONE]` has been read, though perhaps not its end: a client that looks for those bytes alone would
-   * take the stream for finished now.
+   * take the stream for finished now. So has the line that names an event which ends it.
    */
   get terminatorInSight(): boolean {
     return this.#terminator
@@ -169,7 +172,7 @@ export class SseScanner {
     this.#partial.push(rest)
     this.#partialBytes += rest.length
     if (this.#partialBytes <= 16) {
-      const data = dataOf(Buffer.concat(this.#partial))
+      const data = valueOf(Buffer.concat(this.#partial), DATA)
       if (data !== null && data.toString('latin1') === DONE) this.#terminator = true
     }
   }
@@ -184,8 +187,13 @@ export class SseScanner {
       this.#dispatch()
       return
     }
-    const data = dataOf(text)
-    if (data === null) return
+    const data = valueOf(text, DATA)
+    if (data === null) {
+      if (this.#sink.isEnd === undefined) return
+      const name = valueOf(text, EVENT)
+      if (name !== null && this.#sink.isEnd(name.toString('utf8'))) this.#terminator = true
+      return
+    }
     const value = data.toString('utf8')
     if (value === DONE) this.#terminator = true
     this.#data = this.#data === null ? value : `${this.#data}\n${value}`
@@ -207,10 +215,11 @@ function lineEnd(chunk: Buffer, start: number): number {
   return cr === -1 ? lf : start + cr
 }
 
-/** The value of a `data` line; null for any other. */
-function dataOf(line: Buffer): Buffer | null {
-  if (line.length < 4 || line.compare(DATA, 0, 4, 0, 4) !== 0) return null
-  if (line.length === 4) return EMPTY
-  if (line[4] !== COLON) return null
-  return line.subarray(line[5] === SPACE ? 6 : 5)
+/** The value of a line of that field; null for any other. */
+function valueOf(line: Buffer, field: Buffer): Buffer | null {
+  const { length } = field
+  if (line.length < length || line.compare(field, 0, length, 0, length) !== 0) return null
+  if (line.length === length) return EMPTY
+  if (line[length] !== COLON) return null
+  return line.subarray(line[length + 1] === SPACE ? length + 2 : length + 1)
 }

@@ -8,6 +8,7 @@ import type { ErrorRequestHandler, Express, Request, Response } from 'express'
 import type { Readiness } from '../operations/readiness.ts'
 import { attestationRoutes } from './attestation.ts'
 import type { AttestationRoutesOptions } from './attestation.ts'
+import { cors } from './cors.ts'
 import { healthRoutes } from './health.ts'
 import { receiptRoutes } from './receipts.ts'
 import type { ReceiptRoutesOptions } from './receipts.ts'
@@ -36,6 +37,7 @@ export function createControlPlane(options: ControlPlaneOptions): Express {
     }
     next()
   })
+  app.use(cors)
   app.use(healthRoutes(options.readiness))
   app.get('/version', (_req: Request, res: Response) =>
     sendText(res, 200, JSON.stringify({ name: 'countersign', version })),

@@ -9,7 +9,7 @@ import {
   ServerResponse,
   createServer as createHttpServer,
 } from 'node:http'
-import type { RequestListener, Server } from 'node:http'
+import type { IncomingHttpHeaders, RequestListener, Server } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { errorBody, errorSpec } from '../errors.ts'
 import type { ServiceErrorCode } from '../errors.ts'
@@ -20,8 +20,11 @@ import type { Recorder } from '../relay/chat-recorder.ts'
 import type { AccountSink } from '../relay/account.ts'
 import { relayChat } from '../relay/relay-chat.ts'
 import { relayModels } from '../relay/relay-models.ts'
+import { RELAY_ROUTES } from '../relay/relay-routes.ts'
+import type { RelayRoute } from '../relay/relay-routes.ts'
 import { bodyPending, discardRest, replyError } from '../relay/reply.ts'
 import type { Upstreams } from '../relay/upstreams.ts'
+import { CORS_HEADERS } from '../routes/cors.ts'
 import { requestFault } from './request-fault.ts'
 import type { ServiceState } from './state.ts'
 
@@ -49,18 +52,24 @@ export interface ServerOptions {
   readonly controlPlane: RequestListener
 }
 
-type HotRoute = { readonly kind: 'chat' | 'models'; readonly endpoint: string }
+type HotRoute = { readonly kind: 'relay'; readonly route: RelayRoute } | { readonly kind: 'models' }
 
-const CHAT: HotRoute = { kind: 'chat', endpoint: '/v1/chat/completions' }
-const MODELS: HotRoute = { kind: 'models', endpoint: '/v1/models' }
+const MODELS: HotRoute = { kind: 'models' }
 
-/** Each route with `/v1`, without it, and below `/v1/proxy`. */
-const HOT_ROUTES: ReadonlyMap<string, HotRoute> = new Map(
-  [CHAT, MODELS].flatMap((route) => {
-    const bare = route.endpoint.slice('/v1'.length)
-    return [route.endpoint, bare, `/v1/proxy${bare}`].map((path) => [path, route] as const)
-  }),
-)
+const HOT_ROUTES: ReadonlyMap<string, HotRoute> = new Map<string, HotRoute>([
+  ...['/v1/models', '/models', '/v1/proxy/models'].map((path) => [path, MODELS] as const),
+  ...RELAY_ROUTES.flatMap((route) =>
+    route.paths.map((path) => [path, { kind: 'relay', route } as const] as const),
+  ),
+])
+
+/** Anthropic's clients send their key in a header of its own. */
+function authorizationOf({
+  authorization,
+  'x-api-key': key,
+}: IncomingHttpHeaders): string | undefined {
+  return authorization ?? (typeof key === 'string' ? `Bearer ${key}` : undefined)
+}
 
 export function createServer(options: ServerOptions): Server {
   const { limits, state, headers, controlPlane, onRefused } = options
@@ -78,6 +87,61 @@ export function createServer(options: ServerOptions): Server {
     if (early) discardRest(req)
   }
 
+  /** @param admitted called before anything is read of the body */
+  const listen = (req: IncomingMessage, res: ServerResponse, admitted: () => void) => {
+    // The answer before said that this connection closes: what was sent behind it is nobody's request.
+    if (!req.socket.writable) {
+      req.socket.destroy()
+      return
+    }
+    const fault = requestFault(req)
+    if (fault !== null) {
+      refuse(req, res, fault, ['Connection', 'close'])
+      return
+    }
+    // An answer that waits behind another one of its connection has no socket yet. A client could queue any number of
+    // requests on one connection and read none of their answers.
+    if (res.socket === null) {
+      refuse(req, res, 'pipelining_unsupported', ['Connection', 'close'])
+      return
+    }
+    const url = req.url ?? '/'
+    const mark = url.indexOf('?')
+    const path = mark === -1 ? url : url.slice(0, mark)
+    const hot = HOT_ROUTES.get(path)
+    const { method } = req
+    if (hot === undefined || (hot.kind === 'models' && method === 'OPTIONS')) {
+      admitted()
+      controlPlane(req, res)
+      return
+    }
+    const allowed = hot.kind === 'relay' ? 'POST' : 'GET, HEAD'
+    if (!allowed.split(', ').includes(method ?? '')) {
+      refuse(req, res, 'method_not_allowed', ['Allow', allowed])
+      return
+    }
+    const principal: Principal | null = options.authenticate(authorizationOf(req.headers))
+    if (principal === null) {
+      refuse(req, res, 'unauthorized')
+      return
+    }
+    const { refusal, leaving } = state
+    // Whoever keeps connections open is to take its next request elsewhere.
+    if (leaving) res.shouldKeepAlive = false
+    if (refusal !== null) {
+      refuse(req, res, refusal)
+      return
+    }
+    const done = state.enter()
+    admitted()
+    if (hot.kind === 'models') {
+      relayModels({ ...options, headers: [...headers, ...CORS_HEADERS] }, res, done)
+      return
+    }
+    const query = mark === -1 ? '' : url.slice(mark)
+    relayChat(options, { req, res, principal, route: hot.route, query, done })
+  }
+
   const server = createHttpServer(
     {
       keepAliveTimeout: limits.clientKeepAliveMs,
@@ -93,56 +157,11 @@ export function createServer(options: ServerOptions): Server {
       joinDuplicateHeaders: false,
       noDelay: true,
     },
-    (req, res) => {
-      // The answer before said that this connection closes: what was sent behind it is nobody's request.
-      if (!req.socket.writable) {
-        req.socket.destroy()
-        return
-      }
-      const fault = requestFault(req)
-      if (fault !== null) {
-        refuse(req, res, fault, ['Connection', 'close'])
-        return
-      }
-      // An answer that waits behind another one of its connection has no socket yet. A client could queue any number of
-      // requests on one connection and read none of their answers.
-      if (res.socket === null) {
-        refuse(req, res, 'pipelining_unsupported', ['Connection', 'close'])
-        return
-      }
-      const url = req.url ?? '/'
-      const mark = url.indexOf('?')
-      const path = mark === -1 ? url : url.slice(0, mark)
-      const route = HOT_ROUTES.get(path)
-      if (route === undefined) {
-        controlPlane(req, res)
-        return
-      }
-      const method = route.kind === 'chat' ? 'POST' : 'GET'
-      if (req.method !== method) {
-        refuse(req, res, 'method_not_allowed', ['Allow', method])
-        return
-      }
-      const principal: Principal | null = options.authenticate(req.headers.authorization)
-      if (principal === null) {
-        refuse(req, res, 'unauthorized')
-        return
-      }
-      const { refusal, leaving } = state
-      // Whoever keeps connections open is to take its next request elsewhere.
-      if (leaving) res.shouldKeepAlive = false
-      if (refusal !== null) {
-        refuse(req, res, refusal)
-        return
-      }
-      const done = state.enter()
-      if (route.kind === 'models') {
-        relayModels(options, res, done)
-        return
-      }
-      const query = mark === -1 ? '' : url.slice(mark)
-      relayChat(options, { req, res, principal, endpoint: route.endpoint, query, done })
-    },
+    (req, res) => listen(req, res, () => {}),
+  )
+  // A client that asks first is told to go on when it was admitted, so that nobody uploads a body only to be turned away.
+  server.on('checkContinue', (req: IncomingMessage, res: ServerResponse) =>
+    listen(req, res, () => res.writeContinue()),
   )
   // All lines are read, so that requestFault can count them: by default node:http drops those beyond 2,000 unseen.
   server.maxHeadersCount = 0

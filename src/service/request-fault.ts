@@ -11,7 +11,7 @@ import type { ServiceErrorCode } from '../errors.ts'
 export const MAX_REQUEST_HEADERS = 100
 
 /** node:http keeps the first of several and says nothing; a proxy before it may have looked at the last. */
-const SINGLE: ReadonlySet<string> = new Set(['authorization', 'content-type'])
+const SINGLE: ReadonlySet<string> = new Set(['authorization', 'content-type', 'x-api-key'])
 
 /**
  * Segments that a file system or another server would read as something else: empty ones, `.` and `..`, `\` for `/`, and

@@ -177,6 +177,10 @@ export async function startService(parts: ServiceParts): Promise<Service> {
     upstreams,
     recorder: createChatRecorder({
       issuer,
+      policy: {
+        rejected: new Set(config.reject_members),
+        stateful: config.stateful_requests,
+      },
       rewrites: {
         stripEmptyToolCalls: config.rewrites.strip_empty_tool_calls,
         includeUsage: config.rewrites.include_usage,

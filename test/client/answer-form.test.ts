@@ -107,7 +107,7 @@ describe('an answer in another form than was asked for', () => {
   })
 })
 
-describe('a request that is no chat completion', () => {
+describe('a request whose answer nobody vouches for', () => {
   /** A client whose every request but the attestation would be answered with a lie. */
   function lying(options: Parameters<typeof user>[2] = {}) {
     const sent: string[] = []
@@ -123,9 +123,9 @@ describe('a request that is no chat completion', () => {
   }
 
   test.each<[string, (openai: OpenAI) => Promise<unknown>]>([
-    ['responses', (openai) => openai.responses.create({ model: 'm', input: 'hi' })],
-    ['embeddings', (openai) => openai.embeddings.create({ model: 'm', input: 'hi' })],
-    ['completions', (openai) => openai.completions.create({ model: 'm', prompt: 'hi' })],
+    ['moderations', (openai) => openai.moderations.create({ model: 'm', input: 'hi' })],
+    ['a response that is called off', (openai) => openai.responses.cancel('resp_1')],
+    ['speech', (openai) => openai.audio.speech.create({ model: 'm', input: 'hi', voice: 'x' })],
     ['a stored completion that is deleted', (openai) => openai.chat.completions.delete('x')],
   ])('(%s) is refused before anything is sent', async (_name, act) => {
     for (const onFailure of ['throw', 'report'] as const) {
@@ -153,8 +153,8 @@ describe('a request that is no chat completion', () => {
 
   test('passes where that is asked for, and reads always do', async () => {
     const { sent, me, openai } = lying({ otherRequests: 'pass' })
-    await openai.embeddings.create({ model: 'm', input: 'hi', encoding_format: 'float' })
-    expect(sent).toEqual([`${me.base}/embeddings`])
+    await openai.moderations.create({ model: 'm', input: 'hi' })
+    expect(sent).toEqual([`${me.base}/moderations`])
     const strict = lying()
     await strict.me.fetch(`${me.base}/models`)
     await strict.me.fetch(new URL(`${me.base}/models`), { method: 'head' })

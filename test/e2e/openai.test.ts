@@ -168,7 +168,7 @@ describe('the openai client throws', () => {
   test('NotFoundError for a model nobody serves, and for a route that is not there', async () => {
     const model = await thrownBy(client.chat.completions.create({ ...ask('x'), model: 'other' }))
     expect(model.error).toBeInstanceOf(OpenAI.NotFoundError)
-    const route = await thrownBy(client.embeddings.create({ model: MODEL, input: 'x' }))
+    const route = await thrownBy(client.moderations.create({ model: MODEL, input: 'x' }))
     expect(route).toMatchObject({ status: 404, code: 'not_found' })
     expect(route.error).toBeInstanceOf(OpenAI.NotFoundError)
   })

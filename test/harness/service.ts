@@ -57,6 +57,8 @@ export interface TestServiceOptions {
   readonly limits?: Partial<Limits>
   readonly rewrites?: Partial<Config['rewrites']>
   readonly doors?: readonly Door[]
+  /** Any other members of the configuration. */
+  readonly config?: Readonly<Record<string, unknown>>
   /** With these many simulated GPUs in a simulated guest; without it the quotes are 4 zero bytes. */
   readonly gpus?: number
   readonly addressKey?: 'derived' | 'ephemeral'
@@ -143,6 +145,7 @@ export async function startTestService(options: TestServiceOptions = {}): Promis
     metrics: options.operations === true ? { port: 0 } : null,
     ...(options.requestLog === undefined ? {} : { logging: { requests: options.requestLog } }),
     ...(options.doors === undefined ? {} : { doors: options.doors }),
+    ...options.config,
   })
   if (!parsed.ok) throw new Error(parsed.problems.join('; '))
   const source = simulation?.cpu ?? inertSource()

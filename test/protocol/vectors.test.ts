@@ -12,8 +12,8 @@ import {
   contentOfChunks,
   contentOfCompletion,
 } from '../../attestation/protocol/chat-content.ts'
-import type { ContentSummary } from '../../attestation/protocol/chat-content.ts'
 import { contentDigest } from '../../attestation/protocol/content.ts'
+import type { ContentSummary } from '../../attestation/protocol/content.ts'
 import { isHex32, toHex, toSha256Digest } from '../../attestation/protocol/hex.ts'
 import type { Hex32 } from '../../attestation/protocol/hex.ts'
 import { canonicalize } from '../../attestation/protocol/jcs.ts'

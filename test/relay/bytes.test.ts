@@ -2,12 +2,9 @@
 import { createHash } from 'node:crypto'
 import { gzipSync } from 'node:zlib'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import {
-  contentDigest,
-  contentOfChunks,
-  contentOfCompletion,
-} from '../../attestation/protocol/chat-content.ts'
-import type { ContentSummary } from '../../attestation/protocol/chat-content.ts'
+import { contentOfChunks, contentOfCompletion } from '../../attestation/protocol/chat-content.ts'
+import { contentDigest } from '../../attestation/protocol/content.ts'
+import type { ContentSummary } from '../../attestation/protocol/content.ts'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
 import { eventData, WEATHER_TOOLS } from '../demo/model-raw-request.ts'
 import { chat, chatBody, header } from '../harness/chat.ts'

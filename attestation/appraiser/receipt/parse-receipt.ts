@@ -6,8 +6,8 @@
  * @module
  */
 import { ACI_VERSION } from '../../protocol/aci-statement.ts'
-import { MAX_CHOICES, MAX_UNCOVERED, MAX_UNCOVERED_NAME } from '../../protocol/chat-content.ts'
-import type { ContentStatus } from '../../protocol/chat-content.ts'
+import { CONTENT_KINDS, MAX_UNCOVERED, MAX_UNCOVERED_NAME } from '../../protocol/content.ts'
+import type { ContentStatus } from '../../protocol/content.ts'
 import { fromHex, isHex32, isSha256Digest } from '../../protocol/hex.ts'
 import type { Sha256Digest } from '../../protocol/hex.ts'
 import { canonicalize } from '../../protocol/jcs.ts'
@@ -29,6 +29,7 @@ import type {
 } from '../../protocol/record.ts'
 import { MAX_MEMBER_NAME, MAX_REQUEST_MEMBERS } from '../../protocol/request-members.ts'
 import type { RequestMember } from '../../protocol/request-members.ts'
+import { MAX_TEXT_CHOICES } from '../../protocol/text-content.ts'
 
 /** Length of any other text in a receipt. */
 export const MAX_RECEIPT_TEXT = 512
@@ -102,7 +103,7 @@ function isStatus(value: unknown): value is ContentStatus {
 }
 
 function isKind(value: unknown): value is ReceiptRecord['content_kind'] {
-  return value === 'chat/v1' || value === 'none'
+  return value === 'none' || CONTENT_KINDS.some((kind) => kind === value)
 }
 
 function orNull<T>(guard: Guard<T>): Guard<T | null> {
@@ -227,7 +228,7 @@ function readReceipt(value: JsonValue): ParsedReceipt {
     content_status: member(event, 'content_status', isStatus),
     content_uncovered: member(event, 'content_uncovered', listOf(isUncovered, MAX_UNCOVERED)),
     endpoint: member(top, 'endpoint', isText),
-    finish_reasons: member(event, 'finish_reasons', listOf(orNull(isText), MAX_CHOICES)),
+    finish_reasons: member(event, 'finish_reasons', listOf(orNull(isText), MAX_TEXT_CHOICES)),
     keyset_digest: member(top, 'workload_keyset_digest', isSha256Digest),
     members: readMembers(event['members']),
     method: member(top, 'method', isText),

@@ -7,8 +7,9 @@
  * @module
  */
 import type { CryptoPort } from '../../crypto/port.ts'
-import { MAX_UNCOVERED, contentDigest } from '../../protocol/chat-content.ts'
-import type { ContentSummary } from '../../protocol/chat-content.ts'
+import { MAX_UNCOVERED, contentDigest } from '../../protocol/content.ts'
+import type { ContentSummary } from '../../protocol/content.ts'
+import { contentKindOf, hasFinishReasons } from '../../protocol/content-kinds.ts'
 import { fromHex, toSha256Digest } from '../../protocol/hex.ts'
 import type { Sha256Digest } from '../../protocol/hex.ts'
 import type { JsonObject } from '../../protocol/json.ts'
@@ -167,12 +168,10 @@ function judgeTime(record: ReceiptRecord, { at, trusted, policy }: ReceiptOption
 function judgeOutcome({ record, whole }: ParsedReceipt, required: Outcome | undefined): Result {
   const { outcome, status, finish_reasons: reasons } = record
   if (outcome === 'complete') {
-    const ended =
-      status >= 200 &&
-      status <= 299 &&
-      whole !== false &&
-      reasons.length > 0 &&
-      reasons.every((reason) => reason !== null && reason !== 'abort')
+    const finished =
+      !hasFinishReasons(contentKindOf(record.endpoint)) ||
+      (reasons.length > 0 && reasons.every((reason) => reason !== null && reason !== 'abort'))
+    const ended = status >= 200 && status <= 299 && whole !== false && finished
     if (!ended) return failed('outcome_inconsistent', `complete with status ${status}`)
   }
   if (required !== undefined && outcome !== required) {
@@ -227,11 +226,10 @@ function judgeContent(
   }
   const added = content.uncovered.find((name) => !record.content_uncovered.includes(name))
   if (added !== undefined) return failed('content_member_added', added)
-  // One inside a choice may be read as part of the answer (a verdict of a filter, an annotation), and anybody on the way
-  // could have changed its value. Top-level members frame the whole.
+  // One inside a choice or a block may be read as part of the answer (a verdict of a filter, an annotation), and anybody on
+  // the way could have changed its value. Top-level members frame the whole.
   const inside = content.uncovered.find(
-    (name) =>
-      /^(?:choices|message|tool_calls)\./.test(name) && !policy.allowUncovered.includes(name),
+    (name) => name.includes('.') && !policy.allowUncovered.includes(name),
   )
   if (inside !== undefined) return { status: 'skip', code: 'content_uncovered', detail: inside }
   const detail =
@@ -295,7 +293,8 @@ export function verifyReceipt(text: string, options: ReceiptOptions): ReceiptVer
       ? 'none'
       : held('request_bytes') && held('response_bytes')
         ? 'bytes'
-        : held('content') && held('members')
+        : // Bytes that are the enclave's own say what it said.
+          (held('content') || held('response_bytes')) && held('members')
           ? 'content'
           : 'signer'
     const reached = RECEIPT_LEVELS.indexOf(level) >= RECEIPT_LEVELS.indexOf(wanted)

@@ -76,6 +76,12 @@ interface Matched {
   readonly path: string
 }
 
+/** Its billed routes (`TargetRoute`), but for videos; all but chat came in 2026. */
+function isBilled(name: string): boolean {
+  const named = ['/chat/completions', '/messages', '/audio/transcriptions']
+  return named.includes(name) || name.startsWith('/images/')
+}
+
 function match(method: string, url: string, quote: boolean): Matched {
   const refused: Matched = { route: 'refused', path: '' }
   if (quote && method === 'GET' && (url === QUOTE || url.startsWith(`${QUOTE}?`))) {
@@ -85,7 +91,7 @@ function match(method: string, url: string, quote: boolean): Matched {
   let path = url.slice(PREFIX.length)
   if (path.startsWith('/v1/')) path = path.slice('/v1'.length)
   const name = path.split('?', 1)[0]
-  if (method === 'POST' && name === '/chat/completions') return { route: 'completion', path }
+  if (method === 'POST' && isBilled(name ?? '')) return { route: 'completion', path }
   if (method === 'GET' && path.startsWith('/attestation')) return { route: 'attestation', path }
   if (method === 'GET' && path.startsWith('/signature')) return { route: 'signature', path }
   return refused

@@ -1,0 +1,52 @@
+/**
+ * The shapes of the kinds of answers, see answer-shape.ts.
+ *
+ * @module
+ */
+import type { ContentKind } from '../../attestation/protocol/content.ts'
+import type { JsonObject } from '../../attestation/protocol/json.ts'
+import { ChunkShape, isPlainCompletion } from './answer-shape.ts'
+import { MessageShape, isPlainMessage } from './messages-shape.ts'
+import { ResponseShape, isPlainResponse } from './responses-shape.ts'
+import { TextShape, isPlainEmbeddings, isPlainText } from './text-shape.ts'
+
+/** Looks at the events of one stream. */
+export interface StreamShape {
+  readonly plain: boolean
+  readonly model: string | null
+  add(event: unknown): void
+}
+
+/** A stream of vectors is never plain. */
+const NEVER: StreamShape = Object.freeze({ plain: false, model: null, add: () => undefined })
+
+export function createStreamShape(kind: ContentKind): StreamShape {
+  switch (kind) {
+    case 'chat/v1':
+      return new ChunkShape()
+    case 'text/v1':
+      return new TextShape()
+    case 'messages/v1':
+      return new MessageShape()
+    case 'responses/v1':
+      return new ResponseShape()
+    case 'embeddings/v1':
+      return NEVER
+  }
+}
+
+/** @param request what was asked, null where it is not known */
+export function isPlainBody(kind: ContentKind, body: unknown, request: JsonObject | null): boolean {
+  switch (kind) {
+    case 'chat/v1':
+      return isPlainCompletion(body)
+    case 'text/v1':
+      return isPlainText(body)
+    case 'messages/v1':
+      return isPlainMessage(body)
+    case 'responses/v1':
+      return isPlainResponse(body)
+    case 'embeddings/v1':
+      return isPlainEmbeddings(body, request)
+  }
+}
