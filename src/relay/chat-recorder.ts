@@ -10,14 +10,9 @@ import { createHash, hash } from 'node:crypto'
 import type { Hash } from 'node:crypto'
 import { hexToSha256Digest } from '../../attestation/protocol/hex.ts'
 import type { Sha256Digest } from '../../attestation/protocol/hex.ts'
-import { isJsonObject, parseJson } from '../../attestation/protocol/json.ts'
 import type { JsonObject } from '../../attestation/protocol/json.ts'
 import type { Outcome, RewriteName } from '../../attestation/protocol/record.ts'
-import {
-  MAX_MEMBER_NAME,
-  MAX_REQUEST_MEMBERS,
-  requestMembers,
-} from '../../attestation/protocol/request-members.ts'
+import { requestMembers } from '../../attestation/protocol/request-members.ts'
 import type { RequestMember } from '../../attestation/protocol/request-members.ts'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
 import type { Ownership } from '../../enclave/receipts/receipt-store.ts'
@@ -28,6 +23,7 @@ import type { Observer } from './answer-observer.ts'
 import { MAX_LABEL } from './chat-observer.ts'
 import { readConstraints } from './read-constraints.ts'
 import { readForm } from './read-form.ts'
+import { readJsonRequest } from './read-json-request.ts'
 import type { RelayRoute } from './relay-routes.ts'
 import { expectedChoices, judgeFields, judgeRequest } from './request-policy.ts'
 import type { RequestPolicy } from './request-policy.ts'
@@ -94,32 +90,6 @@ export interface Recorder {
   admit(request: AdmittedRequest): Recording
 }
 
-/**
- * Names stand in the receipt as they are; all of them together are bounded, so that no request makes a receipt that is too
- * long for a verifier or that crowds out others.
- */
-const MAX_NAMES_BYTES = 16 * 1024
-
-function areNamesBounded(names: readonly string[]): boolean {
-  if (names.length > MAX_REQUEST_MEMBERS) return false
-  let bytes = 0
-  for (const name of names) {
-    if (name.length > MAX_MEMBER_NAME) return false
-    bytes += Buffer.byteLength(JSON.stringify(name))
-  }
-  return bytes <= MAX_NAMES_BYTES
-}
-
-const FAULT_CODES = {
-  not_utf8: 'body_ill_formed',
-  not_json: 'body_not_json',
-  duplicate_member: 'body_duplicate_member',
-  lone_surrogate: 'body_ill_formed',
-  number_overflow: 'body_ill_formed',
-  too_deep: 'body_ill_formed',
-  too_many_values: 'body_ill_formed',
-} as const satisfies Record<string, ServiceErrorCode>
-
 export interface ChatRecorderOptions {
   readonly issuer: ReceiptIssuer
   readonly policy: RequestPolicy
@@ -180,12 +150,9 @@ class ChatRecording implements Recording {
   readRequest(body: Buffer, contentType: string): ReadResult {
     this.#requestHash = sha256(body)
     if (this.#route.body === 'multipart') return this.#readForm(body, contentType)
-    const parsed = parseJson(body)
-    if (!parsed.ok) return { ok: false, code: FAULT_CODES[parsed.fault] }
-    if (!isJsonObject(parsed.value)) return { ok: false, code: 'body_not_object' }
-    const request = parsed.value
-    const names = Object.keys(request)
-    if (!areNamesBounded(names)) return { ok: false, code: 'body_too_many_members' }
+    const read = readJsonRequest(body)
+    if (!read.ok) return read
+    const { request } = read
     this.#request = request
     this.#setModel(request['model'])
     const refusal = judgeRequest(request, this.#route, this.#options.policy)

@@ -84,7 +84,7 @@ export function user(
   }
 }
 
-/** A user to whom the service's completions come rewritten; bytes, content and receipt are the service's until then. */
+/** A user to whom the service's answers come rewritten; bytes, content and receipt are the service's until then. */
 export function rewriting(
   stage: Stage,
   rewrite: (text: string, response: Response) => string | Response,
@@ -94,7 +94,8 @@ export function rewriting(
     ...options,
     fetch: async (input, init) => {
       const response = await fetch(input, init)
-      if (!String(input).endsWith('/chat/completions')) return response
+      // Only what has a receipt is posted; evidence and receipts are fetched.
+      if (init?.method !== 'POST') return response
       const body = rewrite(await response.text(), response)
       if (body instanceof Response) return body
       const { status, headers } = response

@@ -206,8 +206,9 @@ describe('bodies that make others fall over', () => {
 
 describe('paths around the signature', () => {
   const paths = [
-    'POST /v1/completions, POST /v1/embeddings, POST /v1/rerank',
-    'POST /v1/proxy/completions, POST /tokenize, GET /metrics',
+    'POST /v1/moderations, POST /classify, POST /pooling, POST /v1/realtime',
+    'GET /v1/responses/resp_1, POST /v1/responses/resp_1/cancel, DELETE /v1/responses/resp_1',
+    'POST /v1/proxy/tokenizer_info, POST /inference/v1/generate, GET /metrics',
     'POST /v1/load_lora_adapter, POST /pause, GET /server_info',
     'POST //v1/chat/completions, POST /v1/chat/completions/, POST /v1//chat/completions',
     'POST /v1/%63hat/completions, POST /v1/../v1/chat/completions',

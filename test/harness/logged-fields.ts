@@ -31,7 +31,7 @@ const FIELDS: Readonly<Record<string, RegExp>> = {
   receipt: /^(?:sim-)?rcpt-[0-9a-f]{12}$/,
   request_bytes: COUNT,
   response_bytes: COUNT,
-  route: /^\/v1\/[a-z/]{1,40}$/,
+  route: /^\/v[12]\/[a-z_/]{1,40}$/,
   signing_ms: COUNT,
   status: /^\d{3}$/,
   stored: FLAG,
