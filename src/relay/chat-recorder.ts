@@ -1,8 +1,5 @@
 /**
- * Between the relay, which moves bytes, and the enclave, which signs what it was told: reads the request, looks at the
- * answer, and settles the receipt.
- *
- * The relay knows only these interfaces, so that a benchmark can put one in their place that reads and signs nothing.
+ * The recorder that signs: reads the request, looks at the answer, and settles the receipt.
  *
  * @module
  */
@@ -11,17 +8,16 @@ import type { Hash } from 'node:crypto'
 import { hexToSha256Digest } from '../../attestation/protocol/hex.ts'
 import type { Sha256Digest } from '../../attestation/protocol/hex.ts'
 import type { JsonObject } from '../../attestation/protocol/json.ts'
-import type { Outcome, RewriteName } from '../../attestation/protocol/record.ts'
+import type { RewriteName } from '../../attestation/protocol/record.ts'
 import { requestMembers } from '../../attestation/protocol/request-members.ts'
 import type { RequestMember } from '../../attestation/protocol/request-members.ts'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
-import type { Ownership } from '../../enclave/receipts/receipt-store.ts'
 import type { ReceiptIssuer } from '../../enclave/receipts/receipt-issuer.ts'
-import type { ServiceErrorCode } from '../errors.ts'
 import { createObserver } from './answer-observer.ts'
 import type { Observer } from './answer-observer.ts'
 import { MAX_LABEL } from './chat-observer.ts'
 import { readConstraints } from './read-constraints.ts'
+import type { AdmittedRequest, ReadResult, Recorder, Recording, Settlement } from './recording.ts'
 import { readForm } from './read-form.ts'
 import { readJsonRequest } from './read-json-request.ts'
 import type { RelayRoute } from './relay-routes.ts'
@@ -29,66 +25,6 @@ import { expectedChoices, judgeFields, judgeRequest } from './request-policy.ts'
 import type { RequestPolicy } from './request-policy.ts'
 import { rewriteRequest } from './rewrite-request.ts'
 import type { RequestRewrites } from './rewrite-request.ts'
-
-export interface RequestFacts {
-  readonly model: string | null
-  /** Bytes to send upstream: those received, but for a recorded rewrite. */
-  readonly forward: Buffer
-}
-
-export type ReadResult =
-  | { readonly ok: true; readonly facts: RequestFacts }
-  | { readonly ok: false; readonly code: ServiceErrorCode }
-
-export interface Settlement {
-  readonly outcome: Outcome
-  readonly status: number
-  readonly backend: string | null
-  /** Something was sent upstream. */
-  readonly forwarded: boolean
-  readonly whole: boolean
-  /** Comments of our own went into the stream. */
-  readonly keptAlive?: boolean
-}
-
-/** One admitted request. */
-export interface Recording {
-  readonly receiptId: string
-  /** Bytes of the response body so far. */
-  readonly responseBytes: number
-  /** Names and values in turn, for `writeHead`. */
-  readonly headers: readonly string[]
-  /** @param contentType as the client stated it */
-  readRequest(body: Buffer, contentType: string): ReadResult
-  /** Digests the request's members and lets go of the parsed body; called once it is on its way, so that nothing waits. */
-  digestRequest(): void
-  /** The request body did not arrive whole, or was too large: only its hash as far as it came is recorded. */
-  cutRequest(body: Buffer): void
-  /**
-   * Takes a piece of a stream that came from upstream. True: write it to the client now, it belongs to the bytes under the
-   * receipt. False: it could end the answer in a client's eyes; hold it, and call {@link sent} when it is written.
-   */
-  pass(chunk: Buffer): boolean
-  /** A piece that was held is being written. */
-  sent(chunk: Buffer): void
-  /** The whole buffered answer. `decoded` is it without Content-Encoding; null where that failed. */
-  buffered(body: Buffer, decoded: Buffer | null): void
-  /** The answer ended as its API says an answer ends. */
-  readonly complete: boolean
-  /** Called once. A promise must be awaited before the last byte leaves. */
-  settle(settlement: Settlement): Promise<void> | null
-}
-
-export interface AdmittedRequest {
-  readonly ownership: Ownership
-  readonly challenge: string | null
-  readonly route: RelayRoute
-  readonly method: string
-}
-
-export interface Recorder {
-  admit(request: AdmittedRequest): Recording
-}
 
 export interface ChatRecorderOptions {
   readonly issuer: ReceiptIssuer
