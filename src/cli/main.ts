@@ -6,6 +6,7 @@
  */
 import { Command } from 'commander'
 import { VERSION } from '../version.ts'
+import { appraiseTdxCommand } from './appraise-tdx.ts'
 import { collateralFetch, collateralShow } from './collateral.ts'
 import type { FetchOptions, ShowOptions } from './collateral.ts'
 import { composeHash } from './compose-hash.ts'
@@ -163,6 +164,13 @@ program
   .option('--json', 'print both as one JSON document')
   .action(async (file: string, options: TcbStatusOptions) => {
     process.exit(await tcbStatus(file, options))
+  })
+
+program
+  .command('appraise-tdx')
+  .description('judge the TDX evidence on standard input (JSON, docs/conformance.md)')
+  .action(async () => {
+    process.exit(await appraiseTdxCommand())
   })
 
 const compose = program.command('compose').description('about app-compose.json')

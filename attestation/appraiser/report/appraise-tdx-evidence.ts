@@ -15,6 +15,7 @@ import type { SystemIdentity } from '../eventlog/read-system-events.ts'
 import { verifySystemPolicy } from '../eventlog/verify-system-policy.ts'
 import type { AppraisalPolicy } from '../policy.ts'
 import { appraiseQuote } from '../quote/appraise-quote.ts'
+import type { TcbVerdict } from '../quote/judge-collateral.ts'
 import { isGenuine } from '../quote/only-if-genuine.ts'
 import { parseQuote } from '../quote/parse-quote.ts'
 import type { Quote } from '../quote/parse-quote.ts'
@@ -45,6 +46,8 @@ export interface TdxEvidenceAppraisal {
   readonly quote: Quote | null
   readonly genuine: boolean
   readonly simulated: boolean
+  /** State of the platform where the collateral says it. */
+  readonly tcb: TcbVerdict | null
   /** Null unless the log was verified under a genuine quote. */
   readonly system: SystemIdentity | null
 }
@@ -103,6 +106,7 @@ export function appraiseTdxEvidence(
       ? {
           checks: [fail('quote.structure', 'quote_malformed', PROVES_QUOTE, 'not lower-case hex')],
           report: null,
+          tcb: null,
         }
       : appraiseQuote({
           quote: bytes,
@@ -125,6 +129,7 @@ export function appraiseTdxEvidence(
     quote,
     genuine,
     simulated,
+    tcb: appraisal.tcb,
     system: log.system,
   }
 }
