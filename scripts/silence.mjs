@@ -2,12 +2,10 @@
 // sidecar, as users start it, in front of a model server that is silent for so long: before its headers, between headers
 // and body, in mid-stream; beside them a client connection that idles as long. 5 minutes are the default of Node and
 // undici for all of these, so the default here is beyond it, and beyond what Node grants a whole request (6 minutes).
-import { spawn } from 'node:child_process'
-import { createServer, request, Agent } from 'node:http'
-import { fileURLToPath } from 'node:url'
+import { Agent, createServer } from 'node:http'
+import { TOKEN, ask as askChat, sleep as sleepMs, startSidecar } from './sidecar.mjs'
 
 const SECONDS = Number(process.argv[2] ?? 400)
-const TOKEN = 'silence-token-0123456789'
 const EVENT =
   'data: {"id":"c","choices":[{"index":0,"delta":{"content":"a"},"finish_reason":null}]}\n\n'
 const END =
@@ -17,7 +15,7 @@ const WHOLE = JSON.stringify({
   choices: [{ index: 0, message: { role: 'assistant', content: 'a' }, finish_reason: 'stop' }],
 })
 
-const sleep = (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000))
+const sleep = (seconds) => sleepMs(seconds * 1000)
 
 const model = createServer((req, res) => {
   let body = ''
@@ -40,58 +38,17 @@ const model = createServer((req, res) => {
 model.timeout = 0
 await new Promise((resolve) => model.listen(0, '127.0.0.1', resolve))
 
-const main = fileURLToPath(new URL('../dist/src/cli/main.js', import.meta.url))
 const upstream = `http://127.0.0.1:${model.address().port}`
-const sidecar = spawn(
-  process.execPath,
-  [main, 'serve', '--simulate', '--listen', '127.0.0.1:0', '--upstream', upstream],
-  {
-    env: { ...process.env, COUNTERSIGN_TOKENS: `silence:${TOKEN}` },
-    stdio: ['ignore', 'pipe', 'ignore'],
-  },
-)
-const url = await new Promise((resolve, reject) => {
-  let seen = ''
-  sidecar.on('exit', () => reject(new Error('the sidecar ended')))
-  sidecar.stdout.on('data', (chunk) => {
-    seen += chunk
-    const [, found] = /"url":"(http[^"]+)"/.exec(seen) ?? []
-    if (found !== undefined) resolve(found)
-    seen = seen.slice(-4096)
-  })
-})
-while (!(await fetch(`${url}/health/ready`)).ok) await sleep(0.1)
+const sidecar = await startSidecar({ upstreams: [{ name: 'silent', url: upstream }] })
+const { url } = sidecar
 
 const agent = new Agent({ keepAlive: true, timeout: 0, maxSockets: 1 })
-function ask(content, using) {
-  const body = JSON.stringify({
-    messages: [{ role: 'user', content }],
-    stream: content.includes('stream'),
-  })
-  return new Promise((resolve) => {
-    const req = request(`${url}/v1/chat/completions`, {
-      method: 'POST',
-      agent: using ?? false,
-      headers: { authorization: `Bearer ${TOKEN}`, 'content-length': Buffer.byteLength(body) },
-    })
-    req.on('error', (error) => resolve({ status: error.code, whole: false }))
-    req.on('response', (res) => {
-      let text = ''
-      res.on('data', (chunk) => (text += chunk))
-      res.on('error', () => {})
-      res.on('close', () =>
-        resolve({
-          status: res.statusCode,
-          whole: res.complete,
-          text,
-          id: res.headers['x-receipt-id'],
-          reused: req.reusedSocket,
-        }),
-      )
-    })
-    req.end(body)
-  })
-}
+const ask = (content, using) =>
+  askChat(
+    url,
+    { messages: [{ role: 'user', content }], stream: content.includes('stream') },
+    { agent: using ?? false },
+  )
 
 async function outcomeOf(id) {
   const answer = await fetch(`${url}/v1/signature/${id}`, {
@@ -105,7 +62,11 @@ async function report(name, asked, wanted) {
   const before = Date.now()
   const reply = await asked
   const outcome = reply.id === undefined ? null : await outcomeOf(reply.id)
-  const ok = reply.status === 200 && reply.whole && outcome === 'complete' && reply.text === wanted
+  const ok =
+    reply.status === 200 &&
+    reply.whole &&
+    outcome === 'complete' &&
+    reply.body.toString() === wanted
   if (!ok) failed++
   const seconds = Math.round((Date.now() - before) / 1000)
   console.log(JSON.stringify({ name, ok, seconds, status: reply.status, outcome }))
@@ -126,9 +87,7 @@ await Promise.all([
   report('an idle client connection', idle(), WHOLE),
 ])
 agent.destroy()
-sidecar.removeAllListeners('exit')
-sidecar.kill('SIGTERM')
-await new Promise((resolve) => sidecar.once('exit', resolve))
+await sidecar.stop()
 model.closeAllConnections()
 model.close()
 process.exitCode = failed === 0 ? 0 : 1
