@@ -77,6 +77,7 @@ const memory = []
 for (let fifth = 1; fifth <= 5; fifth++) {
   const until = Math.round((COUNT * fifth) / 5)
   const began = performance.now()
+  const cpuBefore = sidecar.cpuSeconds()
   const run = async () => {
     while (next < until) await one(next++)
   }

@@ -39,7 +39,11 @@ export async function startSidecar(config) {
     pid: child.pid,
     sockets: () => readdirSync(`/proc/${child.pid}/fd`).length,
     rssMb: () => Math.round(status('VmRSS') / 1024),
-    threads: () => status('Threads'),
+    // User and system time so far; Linux counts it in hundredths of a second.
+    cpuSeconds: () => {
+      const fields = readFileSync(`/proc/${child.pid}/stat`, 'utf8').split(') ')[1].split(' ')
+      return (Number(fields[11]) + Number(fields[12])) / 100
+    },
     stop: async () => {
       child.kill('SIGTERM')
       const code = await exited

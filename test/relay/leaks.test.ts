@@ -1,29 +1,11 @@
 /** After aborts, faults and time-outs nothing stays open: no socket, no timer, no counted request. */
-import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { chat, chatBody, openRaw, rawChat } from '../harness/chat.ts'
+import { openHandles, settlesTo } from '../harness/open-handles.ts'
 import { startTestService } from '../harness/service.ts'
 
-/** Handles that keep a process alive, by kind. */
-function open(): Readonly<Record<string, number>> {
-  const counts: Record<string, number> = {}
-  for (const kind of process.getActiveResourcesInfo()) {
-    if (/TCP|Pipe|Timeout|Immediate/.test(kind)) counts[kind] = (counts[kind] ?? 0) + 1
-  }
-  return counts
-}
-
-async function settles(to: Readonly<Record<string, number>>): Promise<void> {
-  const until = performance.now() + 5_000
-  const more = () => Object.entries(open()).filter(([kind, count]) => count > (to[kind] ?? 0))
-  while (more().length > 0) {
-    if (performance.now() > until) throw new Error(`left open: ${JSON.stringify(more())}`)
-    await sleep(20)
-  }
-}
-
 test('sockets, timers and open requests go back to where they were', async () => {
-  const before = open()
+  const before = openHandles()
   const at = await startTestService({
     limits: { openRequests: 40, upstreamIdleMs: 300, requestBodyMs: 200, drainMs: 2_000 },
   })
@@ -64,14 +46,14 @@ test('sockets, timers and open requests go back to where they were', async () =>
   at.model.faults.holdUntil = undefined
   expect((await chat(at, stream)).status).toBe(200)
   await at.close()
-  await settles(before)
+  await settlesTo(before)
 })
 
 test('a service that never passed its gate closes at once', async () => {
-  const before = open()
+  const before = openHandles()
   const at = await startTestService({ gate: () => 'never' })
   const started = performance.now()
   await at.close()
-  await settles(before)
+  await settlesTo(before)
   expect(performance.now() - started).toBeLessThan(1_000)
 })
