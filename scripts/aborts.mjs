@@ -89,6 +89,7 @@ for (let fifth = 1; fifth <= 5; fifth++) {
     JSON.stringify({
       done: next,
       seconds,
+      cpuS: Math.round((sidecar.cpuSeconds() - cpuBefore) * 10) / 10,
       rssMb: memory.at(-1),
       slowestMs,
       descriptors: sidecar.sockets(),
