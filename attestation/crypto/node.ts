@@ -22,7 +22,7 @@ function ed25519Key(publicKey: Uint8Array): KeyObject {
   })
 }
 
-function nistKey(curve: NistCurve, point: Uint8Array): KeyObject {
+function importNistKey(curve: NistCurve, point: Uint8Array): KeyObject {
   const half = point.length / 2
   // Importing as JWK is about twice as fast as SPKI in Node 20, and checks that the point is on the curve.
   return createPublicKey({
@@ -34,6 +34,24 @@ function nistKey(curve: NistCurve, point: Uint8Array): KeyObject {
     },
     format: 'jwk',
   })
+}
+
+/**
+ * Keys that were imported, by the array that holds their point, for as long as somebody holds it: a root verifies several
+ * signatures of one appraisal, and importing a key takes as long as verifying with it.
+ */
+const imported = new WeakMap<
+  Uint8Array,
+  { readonly curve: NistCurve; readonly point: Uint8Array; readonly key: KeyObject }
+>()
+
+function nistKey(curve: NistCurve, point: Uint8Array): KeyObject {
+  const known = imported.get(point)
+  // The bytes are compared, because a caller may have reused the array for another key.
+  if (known?.curve === curve && timingSafeEqual(known.point, point)) return known.key
+  const key = importNistKey(curve, point)
+  imported.set(point, { curve, point: new Uint8Array(point), key })
+  return key
 }
 
 export const nodeCrypto: CryptoPort = Object.freeze({

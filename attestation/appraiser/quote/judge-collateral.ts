@@ -54,6 +54,10 @@ function windowFault(
   return null
 }
 
+function isSame(a: Certificate, b: Certificate): boolean {
+  return a === b || (a.der.length === b.der.length && a.der.every((byte, i) => byte === b.der[i]))
+}
+
 /** Windows of the certificates, and that the collateral stands under the root of the quote and no other accepted one. */
 function chainFault(
   chain: readonly Certificate[],
@@ -63,7 +67,7 @@ function chainFault(
 ): Fault | null {
   const root = chain.at(-1)
   const quoted = pck.at(-1)
-  if (root === undefined || quoted === undefined || toHex(root.der) !== toHex(quoted.der)) {
+  if (root === undefined || quoted === undefined || !isSame(root, quoted)) {
     return { code: 'collateral_chain_other_root', detail: what }
   }
   const fault = validityFault(chain, at)

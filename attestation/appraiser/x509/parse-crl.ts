@@ -52,12 +52,17 @@ function knowsExtensions(wrapper: DerNode, known: readonly string[]): boolean {
   return [...extensions].every(([oid, { critical }]) => !critical || known.includes(oid))
 }
 
+/** When something was revoked changes nothing: only the form is looked at. */
+function isTime(node: DerNode | undefined): boolean {
+  return node?.tag === TAG.utcTime || node?.tag === TAG.generalizedTime
+}
+
 /** @returns null where an entry is malformed or speaks in a way that is not understood */
 function serialsOf(entries: DerNode): ReadonlySet<string> | null {
   const serials = new Set<string>()
   for (const entry of entries.children) {
     const [serial, date, extensions, ...rest] = entry.children
-    if (entry.tag !== TAG.sequence || rest.length !== 0 || timeOf(date) === null) return null
+    if (entry.tag !== TAG.sequence || rest.length !== 0 || !isTime(date)) return null
     if (serial?.tag !== TAG.integer || serial.content.length > MAX_SERIAL_BYTES + 1) return null
     // `extensions` is not tagged here: wrapped to be read like those of a certificate.
     if (extensions !== undefined) {
