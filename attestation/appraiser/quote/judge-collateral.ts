@@ -35,13 +35,9 @@ export interface Moment {
 /** Leaf, issuing authority, root: the chain in the quote, already verified. */
 export type PckChain = readonly Certificate[]
 
-interface Window {
-  readonly from: number
-  readonly to: number
-}
-
 function windowFault(
-  { from, to }: Window,
+  from: number,
+  to: number,
   name: 'crl' | 'tcb_info' | 'qe_identity',
   what: string,
   { at, policy }: Moment,
@@ -91,11 +87,10 @@ export function revocationFault(
   const { root, pck: pckList } = lists.value
   const [leaf, authority] = pck
   const [issuer] = lists.chain
-  const window = (list: typeof root): Window => ({ from: list.thisUpdate, to: list.nextUpdate })
   const fault =
     chainFault(lists.chain, pck, 'pck_crl_issuer_chain', moment.at) ??
-    windowFault(window(root), 'crl', 'root_ca_crl', moment) ??
-    windowFault(window(pckList), 'crl', 'pck_crl', moment)
+    windowFault(root.thisUpdate, root.nextUpdate, 'crl', 'root_ca_crl', moment) ??
+    windowFault(pckList.thisUpdate, pckList.nextUpdate, 'crl', 'pck_crl', moment)
   if (fault !== null) return fault
   // The list must be of the authority that certified this platform: Intel has two, each with its own list. Name and key,
   // because an authority may be certified anew.
@@ -131,10 +126,10 @@ function documentFault(
   moment: Moment,
 ): Fault | null {
   if (!part.ok) return part.fault
-  const window = { from: part.value.issueDate, to: part.value.nextUpdate }
+  const { issueDate, nextUpdate } = part.value
   return (
     chainFault(part.chain, pck, `${name}_issuer_chain`, moment.at) ??
-    windowFault(window, name, name, moment)
+    windowFault(issueDate, nextUpdate, name, name, moment)
   )
 }
 
