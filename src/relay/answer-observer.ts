@@ -27,6 +27,8 @@ export interface Observer {
   streamWaiting(bytes: Buffer): void
   /** The next bytes could end the answer in a client's eyes. */
   readonly terminatorInSight: boolean
+  /** Nothing more is to be awaited: the terminator was read, or is `[DONE]` and can only be that. */
+  readonly terminated: boolean
   /** Looks at a whole buffered body, already decoded from any Content-Encoding. */
   body(bytes: Buffer): void
   /** The answer ended as its API says an answer ends. */
@@ -123,6 +125,10 @@ class AnswerObserver implements Observer {
 
   get terminatorInSight(): boolean {
     return this.#done || this.#scanner.terminatorInSight
+  }
+
+  get terminated(): boolean {
+    return this.#done || (this.#ends.size === 0 && this.#scanner.terminatorInSight)
   }
 
   body(bytes: Buffer): void {
@@ -243,6 +249,10 @@ class BytesObserver implements Observer {
 
   get terminatorInSight(): boolean {
     return this.#done || this.#scanner.terminatorInSight
+  }
+
+  get terminated(): boolean {
+    return this.#done
   }
 
   body(): void {

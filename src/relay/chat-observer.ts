@@ -96,6 +96,10 @@ export class ChatObserver {
     return this.#scanner.terminatorInSight
   }
 
+  get terminated(): boolean {
+    return this.#scanner.terminatorInSight
+  }
+
   /** Looks at a whole buffered body, already decoded from any Content-Encoding. */
   body(bytes: Buffer): void {
     this.#done = true

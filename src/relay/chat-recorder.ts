@@ -157,6 +157,10 @@ class ChatRecording implements Recording {
     return true
   }
 
+  get terminated(): boolean {
+    return this.#observer?.terminated ?? false
+  }
+
   sent(chunk: Buffer): void {
     this.#hash(chunk)
   }

@@ -262,7 +262,15 @@ export class Exchange implements Dispatcher.DispatchHandler {
     if (!this.#recording.pass(chunk)) {
       this.#keepAlive?.stop()
       this.#held.push(chunk)
-      this.#grace ??= setTimeout(() => this.#endGrace(), TERMINATOR_GRACE_MS)
+      this.#heldBytes += chunk.length
+      if (this.#heldBytes > this.#options.limits.bufferedResponseBytes) {
+        this.#finish('upstream_error', { whole: false })
+        return
+      }
+      // The last event of some APIs repeats the whole answer: its time begins when it has been read.
+      if (this.#recording.terminated) {
+        this.#grace ??= setTimeout(() => this.#endGrace(), TERMINATOR_GRACE_MS)
+      }
       return
     }
     this.#keepAlive?.wrote(chunk)

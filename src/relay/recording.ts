@@ -49,6 +49,8 @@ export interface Recording {
    * receipt. False: it could end the answer in a client's eyes; hold it, and call {@link sent} when it is written.
    */
   pass(chunk: Buffer): boolean
+  /** Nothing more is to be awaited of a stream whose pieces are held. */
+  readonly terminated: boolean
   /** A piece that was held is being written. */
   sent(chunk: Buffer): void
   /** The whole buffered answer. `decoded` is it without Content-Encoding; null where that failed. */

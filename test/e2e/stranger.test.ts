@@ -11,7 +11,7 @@ import { startBroker } from '../../src/demo/broker/start-broker.ts'
 import type { BrokerHandle } from '../../src/demo/broker/start-broker.ts'
 import { WEATHER_TOOLS } from '../demo/model-raw-request.ts'
 import { chat, chatBody, get, header, jsonObject } from '../harness/chat.ts'
-import { TOKENS, startTestService } from '../harness/service.ts'
+import { MODEL, TOKENS, startTestService } from '../harness/service.ts'
 import type { TestService } from '../harness/service.ts'
 import { ask } from '../harness/zg-upstream.ts'
 import type { Reply } from '../harness/zg-upstream.ts'
@@ -88,9 +88,13 @@ const failed = (verdict: Verdict) =>
 const skipped = (verdict: Verdict) =>
   [...verdict].filter(([, status]) => status.startsWith('skip')).map(([id]) => id)
 
-async function saved(body: string, headers: readonly (readonly [string, string])[] = []) {
+async function saved(
+  body: string,
+  headers: readonly (readonly [string, string])[] = [],
+  path = '/v1/chat/completions',
+) {
   const nonce = randomBytes(32).toString('hex')
-  const reply = await chat(at, body, { headers })
+  const reply = await chat(at, body, { headers, path })
   const id = header(reply, 'x-receipt-id')
   const own = { who: 'alice' } as const
   return {
@@ -124,6 +128,33 @@ describe.skipIf(absent !== null)('the Python checker', () => {
     const verdict = check({ ...files, challenge })
     expect(failed(verdict)).toEqual([])
     expect(skipped(verdict)).toEqual([SIMULATED])
+  })
+
+  const tool = { name: 'weather', parameters: {}, input_schema: {}, type: 'function' }
+  const said = (content: string) => [{ role: 'user', content }]
+  test.each<[string, object]>([
+    ['/v1/completions', { prompt: ['a', 'b'] }],
+    ['/v1/completions', { prompt: 'a', n: 2, stream: true }],
+    ['/v1/messages', { max_tokens: 99, messages: said('[[reasoning]] hi') }],
+    ['/v1/messages', { max_tokens: 99, messages: said('[[tools]]'), tools: [tool], stream: true }],
+    ['/v1/responses', { input: '[[reasoning]] hi' }],
+    ['/v1/responses', { input: '[[tools]]', tools: [tool], stream: true }],
+    ['/v1/responses', { input: 'hi', max_output_tokens: 2, stream: true }],
+    ['/v1/embeddings', { input: ['a', 'b'] }],
+    ['/v1/embeddings', { input: 'a', encoding_format: 'base64' }],
+  ])('accepts everything of an answer of %s to %j', async (path, members) => {
+    const { files } = await saved(JSON.stringify({ model: MODEL, ...members }), [], path)
+    const verdict = check(files)
+    expect(failed(verdict)).toEqual([])
+    expect(skipped(verdict).toSorted()).toEqual([SIMULATED, 'record.challenge'])
+  })
+
+  test('accepts the receipt of an answer that is not read', async () => {
+    const body = JSON.stringify({ model: MODEL, query: 'q', documents: ['a'] })
+    const { files } = await saved(body, [], '/v1/rerank')
+    const verdict = check(files)
+    expect(failed(verdict)).toEqual([])
+    expect(skipped(verdict).toSorted()).toEqual([SIMULATED, 'record.challenge', 'response.facts'])
   })
 
   test('accepts the Ed25519 legacy signature and the documents wrapped in JSON', async () => {

@@ -56,6 +56,27 @@ describe('endings', () => {
     }
   })
 
+  test.each(STREAMS)('%s that the client leaves is given up upstream too', async (path, more) => {
+    at.model.faults.silenceAfterChunks = 3
+    const left = new AbortController()
+    const response = await fetch(`${at.url}${path}`, {
+      method: 'POST',
+      headers: {
+        'content-type': 'application/json',
+        authorization: `Bearer ${TOKENS.alice}`,
+      },
+      body: JSON.stringify({ model: MODEL, ...BODIES[path], ...more }),
+      signal: left.signal,
+    })
+    await (response.body as ReadableStream<Uint8Array> | null)?.getReader().read()
+    left.abort()
+    const { record, whole } = await receipt()
+    expect([record.outcome, whole]).toEqual(['downstream_closed', false])
+    expect(record.response_bytes).toBeGreaterThan(0)
+    await at.model.requests.at(-1)?.closed
+    expect(at.model.requests.at(-1)?.aborted).toBe(true)
+  })
+
   test.each(STREAMS)(
     '%s split into single bytes is complete, and says the same',
     async (path, more) => {
@@ -132,6 +153,24 @@ describe('endings', () => {
       expect(text).toMatch(last)
       await slow.close()
     }
+  })
+
+  test('a last event that takes its time is awaited, and one that never comes is no end', async () => {
+    const body = { ...BODIES['/v1/responses'], temperature: 0, stream: true }
+    const full = await post('/v1/responses', body)
+    const start = full.body.lastIndexOf('event: response.completed')
+    const slow = await startTestService({ model: { chunkDelayMs: 1 } })
+    slow.model.faults.splitAt = 'every'
+    await chat(slow, JSON.stringify({ model: MODEL, ...body }), { path: '/v1/responses' })
+    expect(slow.receipts.at(-1)?.record.outcome).toBe('complete')
+    await slow.close()
+    seen = at.receipts.length
+    at.model.faults.cutAfterBytes = start + 60
+    await post('/v1/responses', body).catch(() => undefined)
+    expect((await receipt()).record).toMatchObject({
+      outcome: 'upstream_reset',
+      finish_reasons: [null],
+    })
   })
 
   test('an error in a body with status 200 is an error', async () => {
