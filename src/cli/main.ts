@@ -65,7 +65,10 @@ program
   )
   .option('--nonce <hex>', '64 hex digits; a live service gets a random one')
   .option('--at <time>', 'judge as of this time (unix seconds or ISO)')
-  .option('--policy <file>', 'appraisal policy (JSON)')
+  .option(
+    '--policy <file|name>',
+    'appraisal policy (JSON), or relying-party (default, without --at) or node',
+  )
   .option('--roots <file>', 'roots of a simulation')
   .option('--layout <name>', 'what the file is: countersign, dstack, vllm-proxy, aci or ratls')
   .option('--compose <file>', 'for a report that holds none: the raw app-compose.json')

@@ -6,6 +6,7 @@
 import { randomBytes } from 'node:crypto'
 import { request } from 'undici'
 import { appraiseDocument } from '../../attestation/appraiser/appraise-document.ts'
+import { POLICIES, isPolicyName } from '../../attestation/appraiser/policies.ts'
 import { DEFAULT_POLICY, parsePolicy } from '../../attestation/appraiser/policy.ts'
 import { CHECK_CODES } from '../../attestation/appraiser/codes.ts'
 import { unwrapDocument } from '../../attestation/appraiser/document/parse-document.ts'
@@ -78,6 +79,7 @@ async function fetchDocument(base: string, nonce: Hex32): Promise<Uint8Array> {
 
 /** What of a command line says which evidence is accepted. */
 export interface PolicyOptions {
+  /** A file, or the name of a policy that ships. */
   readonly policy?: string
   readonly roots?: string
   readonly allowSimulated?: boolean
@@ -85,9 +87,15 @@ export interface PolicyOptions {
   readonly require?: readonly string[]
 }
 
-export async function loadPolicy(options: PolicyOptions): Promise<AppraisalPolicy> {
-  let policy = DEFAULT_POLICY
-  if (options.policy !== undefined) {
+/** @param fallback where none is named */
+export async function loadPolicy(
+  options: PolicyOptions,
+  fallback: AppraisalPolicy = DEFAULT_POLICY,
+): Promise<AppraisalPolicy> {
+  let policy = fallback
+  if (options.policy !== undefined && isPolicyName(options.policy)) {
+    policy = POLICIES[options.policy]
+  } else if (options.policy !== undefined) {
     const result = parsePolicy(await readObject(options.policy))
     if (!result.ok) throw new Refusal(`The policy is wrong: ${result.detail}.`)
     policy = result.policy
@@ -219,7 +227,9 @@ async function collateralFor(
 /** @returns the exit code */
 export async function verify(target: string, options: VerifyOptions): Promise<number> {
   const live = /^https?:\/\//.test(target)
-  const policy = await loadPolicy(options)
+  // What holds now must stand on recent collateral; what held then, on the collateral of its time.
+  const fallback = options.at === undefined ? POLICIES['relying-party'] : DEFAULT_POLICY
+  const policy = await loadPolicy(options, fallback)
   const nonce = nonceOf(options, live)
   let bytes: Uint8Array
   try {
