@@ -60,10 +60,10 @@ export const nodeCrypto: CryptoPort = Object.freeze({
     if (prefix.length === 0) return hash('sha256', text)
     // At most three bytes of UTF-8 for a UTF-16 code unit. Hashing is synchronous, so one buffer serves all calls.
     const room = prefix.length + 3 * text.length
-    const input = room <= scratch.length ? scratch : Buffer.allocUnsafe(room)
-    input.set(prefix)
-    const length = prefix.length + input.write(text, prefix.length)
-    return hash('sha256', input.subarray(0, length))
+    if (room > scratch.length) return createHash('sha256').update(prefix).update(text).digest('hex')
+    scratch.set(prefix)
+    const length = prefix.length + scratch.write(text, prefix.length)
+    return hash('sha256', scratch.subarray(0, length))
   },
   sha384: (data: Uint8Array) => createHash('sha384').update(data).digest(),
   sha512: (data: Uint8Array) => createHash('sha512').update(data).digest(),

@@ -8,8 +8,6 @@
  */
 import { createHmac, randomBytes } from 'node:crypto'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
-import { contentDigest } from '../../attestation/protocol/content.ts'
-import type { ContentSummary } from '../../attestation/protocol/content.ts'
 import { toHex } from '../../attestation/protocol/hex.ts'
 import type { Sha256Digest } from '../../attestation/protocol/hex.ts'
 import { legacyText } from '../../attestation/protocol/legacy-text.ts'
@@ -31,6 +29,7 @@ import type {
 import type { RequestMember } from '../../attestation/protocol/request-members.ts'
 import { SIMULATION_ID_PREFIX } from '../../attestation/protocol/simulation.ts'
 import type { BootKeys } from '../keys/boot-keys.ts'
+import type { AttestedContent } from './attest-content.ts'
 import type { Ownership, ReceiptStore, StoredReceipt } from './receipt-store.ts'
 import { encodeReceipt } from './stored-receipt.ts'
 
@@ -66,7 +65,7 @@ export interface Exchange {
   readonly chatId: string | null
   readonly modelRequested: string | null
   readonly modelServed: string | null
-  readonly content: ContentSummary
+  readonly content: AttestedContent
   readonly finishReasons: readonly (string | null)[]
   readonly usage: Usage | null
   /** Sorted. */
@@ -142,8 +141,6 @@ export function createReceiptIssuer(options: IssuerOptions): ReceiptIssuer {
     settle(admission, exchange) {
       const { salt } = admission
       const { content } = exchange
-      const digest =
-        content.content === null ? null : contentDigest(content.content, salt, nodeCrypto)
       const bodies = {
         forwarded: exchange.forwardedHash,
         received: exchange.requestHash,
@@ -156,9 +153,9 @@ export function createReceiptIssuer(options: IssuerOptions): ReceiptIssuer {
         challenge: admission.challenge,
         chat_id: exchange.chatId,
         config_digest: configDigest,
-        content_digest: digest,
-        content_kind: digest === null || content.content === null ? 'none' : content.content.kind,
-        content_status: content.content !== null && digest === null ? 'none' : content.status,
+        content_digest: content.digest,
+        content_kind: content.kind,
+        content_status: content.status,
         content_uncovered: content.uncovered,
         endpoint: admission.endpoint,
         finish_reasons: exchange.finishReasons,

@@ -12,6 +12,7 @@ import { createMetrics } from '../../dist/src/operations/metrics.js'
 import { createChatRecorder } from '../../dist/src/relay/chat-recorder.js'
 import { NO_REWRITES } from '../../dist/src/relay/rewrite-request.js'
 import { DEFAULT_REJECTED_MEMBERS } from '../../dist/src/relay/request-policy.js'
+import { createBodyReader } from '../../dist/src/relay/large/body-reader.js'
 import { createByteBudget } from '../../dist/src/relay/byte-budget.js'
 import { createAuthenticator } from '../../dist/src/relay/principals.js'
 import { openUpstreams } from '../../dist/src/relay/upstreams.js'
@@ -35,12 +36,12 @@ function signedRecorder() {
   const store = createMemoryStore(20_000)
   const configDigest = `sha256:${'00'.repeat(32)}`
   const issuer = createReceiptIssuer({ keys, configDigest, store, now })
-  return createChatRecorder({
-    issuer,
+  const rules = {
     policy: { rejected: new Set(DEFAULT_REJECTED_MEMBERS), stateful: 'refuse' },
     rewrites: NO_REWRITES,
-    sseLineBytes: DEFAULT_LIMITS.sseLineBytes,
-  })
+  }
+  const bodies = createBodyReader()
+  return createChatRecorder({ issuer, rules, bodies, sseLineBytes: DEFAULT_LIMITS.sseLineBytes })
 }
 
 const unsignedRecorder = {
@@ -53,7 +54,7 @@ const unsignedRecorder = {
     digestRequest() {},
     pass: () => true,
     sent() {},
-    buffered() {},
+    buffered: () => null,
     complete: true,
     settle: () => null,
   }),

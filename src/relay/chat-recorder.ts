@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { createHash, hash } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import type { Hash } from 'node:crypto'
 import { hexToSha256Digest } from '../../attestation/protocol/hex.ts'
 import type { Sha256Digest } from '../../attestation/protocol/hex.ts'
@@ -12,31 +12,31 @@ import type { RewriteName } from '../../attestation/protocol/record.ts'
 import { requestMembers } from '../../attestation/protocol/request-members.ts'
 import type { RequestMember } from '../../attestation/protocol/request-members.ts'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
+import { NO_CONTENT, attestContent } from '../../enclave/receipts/attest-content.ts'
 import type { ReceiptIssuer } from '../../enclave/receipts/receipt-issuer.ts'
 import { createObserver } from './answer-observer.ts'
 import type { Observer } from './answer-observer.ts'
-import { MAX_LABEL } from './chat-observer.ts'
-import { readConstraints } from './read-constraints.ts'
+import type { BodyReader } from './large/body-reader.ts'
+import { isLarge } from './large/gather.ts'
+import type { AnswerAnswer } from './large/jobs.ts'
+import { readRequest, sha256Of } from './read-request.ts'
+import type { RequestReading, RequestRules } from './read-request.ts'
 import type { AdmittedRequest, ReadResult, Recorder, Recording, Settlement } from './recording.ts'
-import { readForm } from './read-form.ts'
-import { readJsonRequest } from './read-json-request.ts'
 import type { RelayRoute } from './relay-routes.ts'
-import { expectedChoices, judgeFields, judgeRequest } from './request-policy.ts'
-import type { RequestPolicy } from './request-policy.ts'
-import { rewriteRequest } from './rewrite-request.ts'
-import type { RequestRewrites } from './rewrite-request.ts'
 
 export interface ChatRecorderOptions {
   readonly issuer: ReceiptIssuer
-  readonly policy: RequestPolicy
-  /** Changes to requests that the configuration asks for. */
-  readonly rewrites: RequestRewrites
+  readonly rules: RequestRules
+  /** Reads what is large. */
+  readonly bodies: BodyReader
   readonly sseLineBytes: number
 }
 
 export function createChatRecorder(options: ChatRecorderOptions): Recorder {
   return { admit: (request) => new ChatRecording(options, request) }
 }
+
+type Members = readonly RequestMember[] | null
 
 /** Pieces of a stream, and bytes of them, that are put aside and then hashed and read in one go. */
 const PIECES_AT_ONCE = 32
@@ -52,7 +52,11 @@ class ChatRecording implements Recording {
   #forwardedHash: Sha256Digest | null = null
   /** Until its members are digested; a parsed body can be many times the size of its text. */
   #request: JsonObject | null = null
-  #members: readonly RequestMember[] | null = null
+  #members: Members = null
+  /** Of a request that a worker thread reads. */
+  #largeMembers: Promise<Members> | null = null
+  #largeAnswer: AnswerAnswer | null = null
+  #choices = 1
   #modelRequested: string | null = null
   #rewrites: readonly RewriteName[] = []
   #responseBytes = 0
@@ -83,51 +87,43 @@ class ChatRecording implements Recording {
     ]
   }
 
-  readRequest(body: Buffer, contentType: string): ReadResult {
-    this.#requestHash = sha256(body)
-    if (this.#route.body === 'multipart') return this.#readForm(body, contentType)
-    const read = readJsonRequest(body)
-    if (!read.ok) return read
-    const { request } = read
-    this.#request = request
-    this.#setModel(request['model'])
-    const refusal = judgeRequest(request, this.#route, this.#options.policy)
-    if (refusal !== null) return { ok: false, code: refusal }
-    const constraints = readConstraints(request)
-    if (typeof constraints === 'string') return { ok: false, code: constraints }
-    const choices = expectedChoices(request, this.#route)
-    this.#observer = createObserver(this.#route, choices, this.#options.sseLineBytes)
-    const { bytes, applied } = rewriteRequest(body, request, {
+  readRequest(body: Buffer, contentType: string): ReadResult | Promise<ReadResult> {
+    if (isLarge(body)) return this.#readLarge(body, contentType)
+    const reading = readRequest(body, contentType, this.#route, this.#options.rules)
+    this.#request = reading.request
+    return this.#take(reading)
+  }
+
+  /** Never rejects. */
+  async #readLarge(body: Buffer, contentType: string): Promise<ReadResult> {
+    const { reading, members } = this.#options.bodies.request({
+      kind: 'request',
+      body,
+      contentType,
       endpoint: this.#route.endpoint,
-      rewrites: this.#options.rewrites,
-      constraints,
+      rules: this.#options.rules,
+      salt: this.#admission.salt,
     })
-    this.#rewrites = applied
-    this.#forwardedHash = applied.length === 0 ? this.#requestHash : sha256(bytes)
-    return { ok: true, facts: { model: this.#modelRequested, forward: bytes } }
-  }
-
-  #setModel(model: unknown): void {
-    if (typeof model === 'string' && model.length <= MAX_LABEL && model.isWellFormed()) {
-      this.#modelRequested = model
+    try {
+      const result = this.#take(await reading)
+      this.#largeMembers = members
+      return result
+    } catch {
+      this.#requestHash = sha256Of(body)
+      return { ok: false, code: 'internal_error' }
     }
   }
 
-  /** A form has no members that could be compared after an intermediary wrote it anew: its hash is all there is. */
-  #readForm(body: Buffer, contentType: string): ReadResult {
-    const form = readForm(body, contentType)
-    if (!form.ok) {
-      return {
-        ok: false,
-        code: form.why === 'malformed' ? 'form_malformed' : 'body_duplicate_member',
-      }
-    }
-    this.#setModel(form.model)
-    const refusal = judgeFields(form.names, this.#options.policy)
-    if (refusal !== null) return { ok: false, code: refusal }
-    this.#observer = createObserver(this.#route, 1, this.#options.sseLineBytes)
-    this.#forwardedHash = this.#requestHash
-    return { ok: true, facts: { model: this.#modelRequested, forward: body } }
+  #take({ requestHash, model, verdict }: Omit<RequestReading, 'request'>): ReadResult {
+    this.#requestHash = requestHash
+    this.#modelRequested = model
+    if (!verdict.ok) return verdict
+    const { choices, forward, forwardedHash, rewrites } = verdict
+    this.#choices = choices
+    this.#observer = createObserver(this.#route, choices, this.#options.sseLineBytes)
+    this.#forwardedHash = forwardedHash
+    this.#rewrites = rewrites
+    return { ok: true, facts: { model, forward } }
   }
 
   digestRequest(): void {
@@ -137,7 +133,7 @@ class ChatRecording implements Recording {
   }
 
   cutRequest(body: Buffer): void {
-    this.#requestHash = sha256(body)
+    this.#requestHash = sha256Of(body)
   }
 
   pass(chunk: Buffer): boolean {
@@ -183,12 +179,6 @@ class ChatRecording implements Recording {
     this.#responseBytes += bytes.length
   }
 
-  /** Of what was sent: a request that went nowhere was not changed on its way. */
-  #rewritesOf({ forwarded, keptAlive }: Settlement): readonly RewriteName[] {
-    const request = forwarded ? this.#rewrites : []
-    return keptAlive === true ? ([...request, 'keep_alive'] as const).toSorted() : request
-  }
-
   get receiptId(): string {
     return this.#admission.receiptId
   }
@@ -197,21 +187,47 @@ class ChatRecording implements Recording {
     return this.#responseBytes
   }
 
-  buffered(body: Buffer, decoded: Buffer | null): void {
-    this.#response = sha256(body)
+  buffered(body: Buffer, decoded: Buffer | null): Promise<void> | null {
     this.#responseBytes = body.length
+    if (isLarge(body)) return this.#readLargeAnswer(body, decoded)
+    this.#response = sha256Of(body)
     if (decoded !== null) this.#observer?.body(decoded)
+    return null
+  }
+
+  async #readLargeAnswer(body: Buffer, decoded: Buffer | null): Promise<void> {
+    this.#largeAnswer = await this.#options.bodies.answer({
+      kind: 'answer',
+      body,
+      decoded,
+      endpoint: this.#route.endpoint,
+      choices: this.#choices,
+      salt: this.#admission.salt,
+    })
+    this.#response = this.#largeAnswer.responseHash
   }
 
   get complete(): boolean {
+    if (this.#largeAnswer !== null) return this.#largeAnswer.complete
     this.#readWaiting()
     return this.#observer?.complete ?? false
   }
 
   settle(settlement: Settlement): Promise<void> | null {
     this.#readWaiting()
-    const facts = this.#observer?.facts()
     this.digestRequest()
+    return this.#largeMembers === null
+      ? this.#issue(settlement, this.#members)
+      : this.#issueLarge(settlement, this.#largeMembers)
+  }
+
+  /** Rejects where the members could not be digested: a receipt must not say that there were none. */
+  async #issueLarge(settlement: Settlement, members: Promise<Members>): Promise<void> {
+    await this.#issue(settlement, await members)
+  }
+
+  #issue(settlement: Settlement, members: Members): Promise<void> | null {
+    const { facts, content } = this.#answer()
     return this.#options.issuer.settle(this.#admission, {
       outcome: settlement.outcome,
       status: settlement.status,
@@ -221,15 +237,29 @@ class ChatRecording implements Recording {
       responseHash: this.#responseHash(),
       responseBytes: this.#responseBytes,
       whole: settlement.whole,
-      members: this.#members,
+      members,
       chatId: facts?.chatId ?? null,
       modelRequested: this.#modelRequested,
       modelServed: facts?.modelServed ?? null,
-      content: facts?.content ?? { status: 'none', content: null, uncovered: [] },
+      content,
       finishReasons: facts?.finishReasons ?? [],
       usage: facts?.usage ?? null,
       rewrites: this.#rewritesOf(settlement),
     })
+  }
+
+  /** Of what was sent: a request that went nowhere was not changed on its way. */
+  #rewritesOf({ forwarded, keptAlive }: Settlement): readonly RewriteName[] {
+    const request = forwarded ? this.#rewrites : []
+    return keptAlive === true ? ([...request, 'keep_alive'] as const).toSorted() : request
+  }
+
+  /** What the answer said, as far as it was read. */
+  #answer(): Pick<AnswerAnswer, 'content'> & { readonly facts: AnswerAnswer['facts'] | null } {
+    if (this.#largeAnswer !== null) return this.#largeAnswer
+    if (this.#observer === null) return { facts: null, content: NO_CONTENT }
+    const facts = this.#observer.facts()
+    return { facts, content: attestContent(facts.content, this.#admission.salt, nodeCrypto) }
   }
 
   #responseHash(): Sha256Digest {
@@ -239,8 +269,4 @@ class ChatRecording implements Recording {
   }
 }
 
-function sha256(bytes: Buffer): Sha256Digest {
-  return hexToSha256Digest(hash('sha256', bytes))
-}
-
-const EMPTY_HASH = sha256(Buffer.alloc(0))
+const EMPTY_HASH = sha256Of(Buffer.alloc(0))

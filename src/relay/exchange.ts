@@ -17,6 +17,7 @@ import type { ByteBudget } from './byte-budget.ts'
 import type { Recorder, Recording } from './recording.ts'
 import { afterSettling, cut, leaveWhenWritten } from './ending.ts'
 import { KeepAlive } from './keep-alive.ts'
+import { createGather } from './large/gather.ts'
 import type { Body } from './read-body.ts'
 import type { RelayRoute } from './relay-routes.ts'
 import type { Place } from './balancer.ts'
@@ -76,9 +77,10 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #encoding = ''
   /** Seconds; of errors of our own that pass. */
   #retryAfter: number | null = null
-  /** Buffered answers are collected; of a stream, the piece with the terminator is held back here. */
+  /** Of a stream, the piece with the terminator; of a buffered answer all of it, once it has been read. */
   #held: Buffer[] = []
   #heldBytes = 0
+  #gather = createGather(0)
   #grace: NodeJS.Timeout | null = null
   /** Runs while the client takes nothing of a stream. */
   #stall: NodeJS.Timeout | null = null
@@ -228,7 +230,13 @@ export class Exchange implements Dispatcher.DispatchHandler {
     }
     this.#streaming = this.#contentType.toLowerCase().startsWith('text/event-stream')
     this.#account.answered(this.#streaming)
-    if (!this.#streaming) return
+    if (!this.#streaming) {
+      const declared = Number(single(headers['content-length']))
+      if (declared > this.#options.limits.bufferedResponseBytes) {
+        this.#fail('upstream_invalid', 'upstream_error')
+      } else if (declared > 0) this.#gather = createGather(declared)
+      return
+    }
     const { res } = this.#request
     res.writeHead(status, this.#headers())
     res.flushHeaders()
@@ -252,9 +260,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#settled) return
     if (!this.#streaming) {
-      this.#held.push(chunk)
-      this.#heldBytes += chunk.length
-      if (this.#heldBytes > this.#options.limits.bufferedResponseBytes) {
+      this.#gather.add(chunk)
+      if (this.#gather.length > this.#options.limits.bufferedResponseBytes) {
         this.#fail('upstream_invalid', 'upstream_error')
       }
       return
@@ -346,14 +353,19 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   async #endBuffered(): Promise<void> {
-    const body = this.#held.length === 1 ? this.#held[0] : Buffer.concat(this.#held)
-    if (body === undefined) return
+    const body = this.#gather.bytes()
     let decoded: Buffer | null = body
     if (!this.#isIdentity) {
       decoded = await this.#decode(body)
       if (this.#settled) return
     }
-    this.#recording.buffered(body, decoded)
+    const reading = this.#recording.buffered(body, decoded)
+    if (reading !== null && !(await succeeded(reading))) {
+      // Nobody knows what the answer says, so nothing could be signed of it.
+      this.#fail('internal_error', 'refused')
+      return
+    }
+    if (this.#settled) return
     const ok = this.#status < 300
     this.#held = [body]
     this.#finish(ok && this.#recording.complete ? 'complete' : 'upstream_error', { whole: true })
@@ -381,7 +393,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     const { status, retryAfter } = errorSpec(code)
     this.#status = status
     this.#retryAfter = retryAfter ?? null
-    this.#recording.buffered(body, null)
+    void this.#recording.buffered(body, null)
     this.#finish(outcome, { whole: true })
   }
 
@@ -439,6 +451,15 @@ export class Exchange implements Dispatcher.DispatchHandler {
       res.writeHead(this.#status, headers)
     }
     res.end(last)
+  }
+}
+
+async function succeeded(work: Promise<void>): Promise<boolean> {
+  try {
+    await work
+    return true
+  } catch {
+    return false
   }
 }
 

@@ -6,6 +6,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Limits } from '../limits.ts'
 import type { ByteBudget } from './byte-budget.ts'
+import { createGather } from './large/gather.ts'
 
 export type BodyResult =
   | { readonly ok: true; readonly body: Buffer }
@@ -56,13 +57,8 @@ export function readBody(
     queueMicrotask(() => done({ ok: false, why: 'too_large', read: Buffer.alloc(0) }))
     return body
   }
-  const chunks: Buffer[] = []
-  let size = 0
+  const gather = createGather(declared)
   let over = false
-  const collected = () => {
-    const [only] = chunks
-    return chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks)
-  }
   const finish = (result: BodyResult) => {
     if (over) return
     over = true
@@ -74,15 +70,14 @@ export function readBody(
     done(result)
   }
   const fail = (why: 'too_large' | 'no_room' | 'timeout' | 'closed') =>
-    finish({ ok: false, why, read: collected() })
+    finish({ ok: false, why, read: gather.bytes() })
   const onData = (chunk: Buffer) => {
-    size += chunk.length
-    chunks.push(chunk)
+    gather.add(chunk)
     idle.refresh()
-    if (size > maxBytes) fail('too_large')
-    else if (!reserve(size)) fail('no_room')
+    if (gather.length > maxBytes) fail('too_large')
+    else if (!reserve(gather.length)) fail('no_room')
   }
-  const onEnd = () => finish({ ok: true, body: collected() })
+  const onEnd = () => finish({ ok: true, body: gather.bytes() })
   const onClose = () => fail('closed')
   const whole = setTimeout(() => fail('timeout'), limits.requestBodyMs)
   // A sender of one byte a minute would hold its place for as long as a large upload may take.

@@ -38,8 +38,11 @@ export interface Recording {
   readonly responseBytes: number
   /** Names and values in turn, for `writeHead`. */
   readonly headers: readonly string[]
-  /** @param contentType as the client stated it */
-  readRequest(body: Buffer, contentType: string): ReadResult
+  /**
+   * A promise, which does not reject, where the body is large.
+   * @param contentType as the client stated it
+   */
+  readRequest(body: Buffer, contentType: string): ReadResult | Promise<ReadResult>
   /** Digests the request's members and lets go of the parsed body; called once it is on its way, so that nothing waits. */
   digestRequest(): void
   /** The request body did not arrive whole, or was too large: only its hash as far as it came is recorded. */
@@ -53,8 +56,11 @@ export interface Recording {
   readonly terminated: boolean
   /** A piece that was held is being written. */
   sent(chunk: Buffer): void
-  /** The whole buffered answer. `decoded` is it without Content-Encoding; null where that failed. */
-  buffered(body: Buffer, decoded: Buffer | null): void
+  /**
+   * The whole buffered answer. `decoded` is it without Content-Encoding; null where that failed. A promise must be awaited
+   * before {@link complete} is asked for; where it rejects nobody knows what the answer says.
+   */
+  buffered(body: Buffer, decoded: Buffer | null): Promise<void> | null
   /** The answer ended as its API says an answer ends. */
   readonly complete: boolean
   /** Called once. A promise must be awaited before the last byte leaves. */

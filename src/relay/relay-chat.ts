@@ -10,7 +10,7 @@ import { errorBody, errorSpec } from '../errors.ts'
 import type { ServiceErrorCode } from '../errors.ts'
 import type { Outcome } from '../../attestation/protocol/record.ts'
 import { Account } from './account.ts'
-import type { AdmittedRequest } from './recording.ts'
+import type { AdmittedRequest, ReadResult } from './recording.ts'
 import { afterSettling, leaveWhenWritten } from './ending.ts'
 import { Exchange } from './exchange.ts'
 import type { ChatRequest, RelayOptions } from './exchange.ts'
@@ -88,7 +88,7 @@ export function relayChat(options: RelayOptions, request: ChatRequest): void {
   /** Records a refusal and answers it; the refusal's own bytes are under the receipt. */
   const refuse = (refusal: ServiceErrorCode, outcome: Outcome = 'refused') => {
     const body = errorBody(refusal)
-    recording.buffered(Buffer.from(body), null)
+    void recording.buffered(Buffer.from(body), null)
     account.failed(refusal)
     settle(outcome, errorSpec(refusal).status, true, () => {
       const early = bodyPending(req)
@@ -117,6 +117,11 @@ export function relayChat(options: RelayOptions, request: ChatRequest): void {
       return
     }
     const read = recording.readRequest(result.body, req.headers['content-type'] ?? '')
+    if (read instanceof Promise) void read.then(proceed)
+    else proceed(read)
+  })
+
+  const proceed = (read: ReadResult) => {
     const upstream = read.ok ? options.upstreams.forModel(read.facts.model) : null
     if (!read.ok || upstream === null) {
       body.release()
@@ -124,5 +129,5 @@ export function relayChat(options: RelayOptions, request: ChatRequest): void {
       return
     }
     new Exchange(options, request, recording, account, upstream, body).start(read.facts.forward)
-  })
+  }
 }

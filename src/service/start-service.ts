@@ -24,6 +24,7 @@ import { attestedConfig } from '../config/attested-config.ts'
 import { limitsOf } from '../config/config.ts'
 import type { Config } from '../config/config.ts'
 import { createChatRecorder } from '../relay/chat-recorder.ts'
+import { createBodyReader } from '../relay/large/body-reader.ts'
 import { createByteBudget } from '../relay/byte-budget.ts'
 import { createAuthenticator } from '../relay/principals.ts'
 import type { PrincipalConfig } from '../relay/principals.ts'
@@ -69,6 +70,8 @@ export interface ServiceParts {
   readonly store?: ReceiptStore
   /** Unix milliseconds. */
   readonly nowMs?: () => number
+  /** Script of the threads that read large bodies; default: the one that was built with this module. */
+  readonly bodyWorker?: URL
 }
 
 export interface Service {
@@ -172,19 +175,23 @@ export async function startService(parts: ServiceParts): Promise<Service> {
     headers,
     onFault: (error) => log.error({ fault: faultName(error) }, 'a control-plane request failed'),
   })
+  const bodies = createBodyReader(parts.bodyWorker)
   const server = createServer({
     authenticate,
     upstreams,
     recorder: createChatRecorder({
       issuer,
-      policy: {
-        rejected: new Set(config.reject_members),
-        stateful: config.stateful_requests,
+      rules: {
+        policy: {
+          rejected: new Set(config.reject_members),
+          stateful: config.stateful_requests,
+        },
+        rewrites: {
+          stripEmptyToolCalls: config.rewrites.strip_empty_tool_calls,
+          includeUsage: config.rewrites.include_usage,
+        },
       },
-      rewrites: {
-        stripEmptyToolCalls: config.rewrites.strip_empty_tool_calls,
-        includeUsage: config.rewrites.include_usage,
-      },
+      bodies,
       sseLineBytes: limits.sseLineBytes,
     }),
     keepAliveMs: config.rewrites.keep_alive_ms,
@@ -263,6 +270,7 @@ export async function startService(parts: ServiceParts): Promise<Service> {
         // What was cut is on record as cut by us before the upstreams are, not as a fault of theirs.
         await state.idle(SETTLE_MS)
         endChecks()
+        await bodies.close()
         await upstreams.close()
         if (operationsServer === null) return
         const gone = new Promise<void>((resolve) => operationsServer.close(() => resolve()))

@@ -1,3 +1,4 @@
+import { attestContent } from '../../enclave/receipts/attest-content.ts'
 import { toHex, toSha256Digest } from '../../attestation/protocol/hex.ts'
 import { requestMembers } from '../../attestation/protocol/request-members.ts'
 import { createHash, randomBytes } from 'node:crypto'
@@ -81,7 +82,7 @@ export function issue(world: World, options: IssueOptions = {}): Issued {
     chatId: 'chatcmpl-1',
     modelRequested: 'demo',
     modelServed: 'demo-v2',
-    content: contentOfCompletion(parsed(response)),
+    content: attestContent(contentOfCompletion(parsed(response)), admission.salt, nodeCrypto),
     finishReasons: ['stop'],
     usage: { completion_tokens: 1, prompt_tokens: 3, total_tokens: 4 },
     rewrites: [],

@@ -1,3 +1,4 @@
+import { NO_CONTENT } from '../../enclave/receipts/attest-content.ts'
 import { describe, expect, test } from 'vitest'
 import { verifyReceipt } from '../../attestation/appraiser/receipt/verify-receipt.ts'
 import { nobleCrypto } from '../../attestation/crypto/noble.ts'
@@ -102,7 +103,7 @@ describe('a genuine receipt', () => {
         status: 400,
         forwardedHash: null,
         members: null,
-        content: { status: 'none', content: null, uncovered: [] },
+        content: NO_CONTENT,
         finishReasons: [],
         usage: null,
         chatId: null,

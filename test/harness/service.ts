@@ -2,6 +2,7 @@
  * The whole service on free ports, for tests: demo model behind it, evidence from the simulator or none that is worth
  * the name, and a store that tells what was settled.
  */
+import { inject } from 'vitest'
 import { createHash } from 'node:crypto'
 import type { CpuEvidence, CpuEvidenceSource } from '../../attestation/attester/evidence-source.ts'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
@@ -71,6 +72,8 @@ export interface TestServiceOptions {
   readonly find?: ReceiptStore['get']
   readonly principals?: readonly PrincipalConfig[]
   readonly nowMs?: () => number
+  /** In place of the script that reads large bodies. */
+  readonly bodyWorker?: string
   /** With a listener for health and metrics, on a free port. */
   readonly operations?: boolean
   readonly requestLog?: RequestLogging
@@ -190,6 +193,7 @@ export async function startTestService(options: TestServiceOptions = {}): Promis
     log: { info: logAt('info'), warn: logAt('warn'), error: logAt('error') },
     gate: options.gate ?? (() => null),
     store,
+    bodyWorker: new URL(options.bodyWorker ?? inject('bodyWorker')),
     ...(options.nowMs === undefined ? {} : { nowMs: options.nowMs }),
   })
   if (options.gate === undefined) await service.ready
