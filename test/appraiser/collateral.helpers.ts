@@ -104,7 +104,7 @@ export function edit(
 /** Another certificate under the simulated root. */
 export function issueUnder(
   pki: IntelPki,
-  change: Partial<CertificateTemplate>,
+  { noCa = false, ...change }: Partial<CertificateTemplate> & { readonly noCa?: boolean },
 ): { der: Uint8Array; key: KeyObject } {
   const { publicKey, privateKey } = keyPair()
   const der = buildCertificate({
@@ -115,7 +115,7 @@ export function issueUnder(
     notAfter: new Date((AT + DAY) * 1000),
     publicKey,
     issuerKey: pki.issuers.root.key,
-    ca: { pathLength: 0 },
+    ...(noCa ? {} : { ca: { pathLength: 0 } }),
     keyUsage: ['keyCertSign', 'crlSign'],
     ...change,
   })

@@ -126,6 +126,20 @@ describe('revocation lists', () => {
     ).toBe('quote.crl collateral_chain_untrusted_root')
   })
 
+  test('an issuer that is no authority speaks for no platform', () => {
+    const { der, key } = issueUnder(pki, {
+      subject: platformCa.name,
+      keyUsage: ['crlSign', 'digitalSignature'],
+      noCa: true,
+    })
+    expect(
+      withCollateral({
+        pck_crl_issuer_chain: toPem(der) + toPem(pki.root),
+        pck_crl: list({ issuerKey: key }),
+      }),
+    ).toBe('quote.crl collateral_chain_not_ca')
+  })
+
   test('an issuer that may not sign lists signs none', () => {
     const spare = issueUnder(pki, {
       subject: platformCa.name,

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { POLICIES } from '../../attestation/appraiser/policies.ts'
 import {
   isTcbStatus,
   mergeStatuses,
@@ -6,8 +7,9 @@ import {
   TCB_STATUSES,
 } from '../../attestation/appraiser/quote/tcb-status.ts'
 import type { TcbStatus } from '../../attestation/appraiser/quote/tcb-status.ts'
-import { edit, failed, makeIntelWorld } from './collateral.helpers.ts'
+import { DAY, edit, failed, makeIntelWorld } from './collateral.helpers.ts'
 import type { WorldChange } from './collateral.helpers.ts'
+import { AT } from './x509.helpers.ts'
 
 interface Level {
   tcb: {
@@ -113,6 +115,22 @@ describe('the state of a platform', () => {
       )
     },
   )
+
+  test('the policies that ship: a node takes what Intel has not revoked, a relying party what is current', () => {
+    const { node, 'relying-party': party } = POLICIES
+    expect(platformStatus('OutOfDate', ['INTEL-SA-00001'])({ policy: node.tdx })).toBe('OutOfDate')
+    expect(platformStatus('Revoked')({ policy: node.tdx })).toBe('quote.tcb_status tcb_revoked')
+    expect(platformStatus('UpToDate')({ policy: party.tdx })).toBe('UpToDate')
+    const aWeekOn = AT - 3600 + 7 * DAY
+    const stale = 'quote.collateral_age collateral_too_old'
+    expect(world()({ policy: party.tdx, input: { at: aWeekOn } })).toBe('UpToDate')
+    expect(world()({ policy: party.tdx, input: { at: aWeekOn + 1 } })).toBe(stale)
+    expect(world()({ policy: node.tdx, input: { at: AT + 200 * DAY } })).toBe('UpToDate')
+    const old = world((info) => Object.assign(info, { tcbEvaluationDataNumber: 17 }))
+    expect(old({ policy: party.tdx })).toBe('quote.collateral_age tcb_evaluation_too_old')
+    const debug = { parts: { put: { 120: Uint8Array.of(1) } }, policy: node.tdx }
+    expect(world()(debug)).toBe('quote.td_attributes td_debug')
+  })
 
   test('statuses that Intel never writes there make the TCB info unreadable', () => {
     expect(platformStatus('TDRelaunchAdvised')()).toBe('quote.tcb_info tcb_info_malformed')

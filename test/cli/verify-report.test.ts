@@ -202,6 +202,17 @@ describe('countersign verify report.json', () => {
       expect((await known([{ ...image, rtmr0: ['11'.repeat(48)] }])).code).toBe(10)
     })
 
+    test('the policies that ship are taken by name', async () => {
+      const path = fixturePath('tdx/dstack-quote-report.json')
+      const given = { at, collateral: collateral(), acceptUnchecked: true }
+      // Issued two weeks before the time of the judgement.
+      const party = await run(path, { ...given, policy: 'relying-party' })
+      expect(party.code).toBe(10)
+      expect(lastLine(party.out)).toContain('quote.collateral_age')
+      expect((await run(path, { ...given, policy: 'node' })).code).toBe(0)
+      await expect(verify(path, { ...given, policy: 'nod' })).rejects.toThrow(Refusal)
+    })
+
     test.runIf(haveFixtures('0g'))('a vllm-proxy report is accepted for its nonce', async () => {
       const path = fixturePath('0g/llm_attestation_report.json')
       const nonce = '034b9c390f073a9c8f8a1b50e537342fff3952bf2f32f145174e8d87588ed2da'
