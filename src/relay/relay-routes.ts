@@ -43,6 +43,9 @@ function route(
   }
 }
 
+/** Spellings of the list of models. */
+export const MODELS_PATHS: readonly string[] = spellings('/v1/models')
+
 export const RELAY_ROUTES: readonly RelayRoute[] = [
   route('/v1/chat/completions'),
   route('/v1/completions'),

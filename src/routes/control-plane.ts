@@ -3,7 +3,7 @@
  *
  * @module
  */
-import express from 'express'
+import express, { Router } from 'express'
 import type { ErrorRequestHandler, Express, Request, Response } from 'express'
 import type { Readiness } from '../operations/readiness.ts'
 import { attestationRoutes } from './attestation.ts'
@@ -12,10 +12,12 @@ import { cors } from './cors.ts'
 import { healthRoutes } from './health.ts'
 import { receiptRoutes } from './receipts.ts'
 import type { ReceiptRoutesOptions } from './receipts.ts'
-import { sendError, sendText } from './reply.ts'
+import { readable, sendError, sendText } from './reply.ts'
 
 export interface ControlPlaneOptions extends AttestationRoutesOptions, ReceiptRoutesOptions {
   readonly readiness: () => Readiness
+  /** The OpenAPI document's JSON text. */
+  readonly openapi: string
   readonly version: string
   /** Sent with every answer, names and values in turn. */
   readonly headers: readonly string[]
@@ -39,9 +41,14 @@ export function createControlPlane(options: ControlPlaneOptions): Express {
   })
   app.use(cors)
   app.use(healthRoutes(options.readiness))
-  app.get('/version', (_req: Request, res: Response) =>
+  const about = Router({ caseSensitive: true, strict: true })
+  readable(about, ['/version'], (_req: Request, res: Response) =>
     sendText(res, 200, JSON.stringify({ name: 'countersign', version })),
   )
+  readable(about, ['/openapi.json'], (_req: Request, res: Response) =>
+    sendText(res, 200, options.openapi),
+  )
+  app.use(about)
   app.use(attestationRoutes(options))
   app.use(receiptRoutes(options))
   app.use((_req: Request, res: Response) => sendError(res, 'not_found'))

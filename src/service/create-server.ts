@@ -20,7 +20,7 @@ import type { Recorder } from '../relay/recording.ts'
 import type { AccountSink } from '../relay/account.ts'
 import { relayChat } from '../relay/relay-chat.ts'
 import { relayModels } from '../relay/relay-models.ts'
-import { RELAY_ROUTES } from '../relay/relay-routes.ts'
+import { MODELS_PATHS, RELAY_ROUTES } from '../relay/relay-routes.ts'
 import type { RelayRoute } from '../relay/relay-routes.ts'
 import { bodyPending, discardRest, replyError } from '../relay/reply.ts'
 import type { Upstreams } from '../relay/upstreams.ts'
@@ -56,8 +56,9 @@ type HotRoute = { readonly kind: 'relay'; readonly route: RelayRoute } | { reado
 
 const MODELS: HotRoute = { kind: 'models' }
 
-const HOT_ROUTES: ReadonlyMap<string, HotRoute> = new Map<string, HotRoute>([
-  ...['/v1/models', '/models', '/v1/proxy/models'].map((path) => [path, MODELS] as const),
+/** By path; whatever is not here is the control plane's. */
+export const HOT_ROUTES: ReadonlyMap<string, HotRoute> = new Map<string, HotRoute>([
+  ...MODELS_PATHS.map((path) => [path, MODELS] as const),
   ...RELAY_ROUTES.flatMap((route) =>
     route.paths.map((path) => [path, { kind: 'relay', route } as const] as const),
   ),

@@ -37,7 +37,9 @@ import { createRequestLog } from '../operations/request-log.ts'
 import { watchStore } from '../operations/watch-store.ts'
 import { openUpstreams } from '../relay/upstreams.ts'
 import type { Upstream } from '../relay/upstreams.ts'
+import { MODELS_PATHS, RELAY_ROUTES } from '../relay/relay-routes.ts'
 import { createControlPlane } from '../routes/control-plane.ts'
+import { renderOpenApi } from '../routes/openapi/render-openapi.ts'
 import { VERSION } from '../version.ts'
 import { createOperationsServer } from './create-operations-server.ts'
 import { createServer } from './create-server.ts'
@@ -171,6 +173,15 @@ export async function startService(parts: ServiceParts): Promise<Service> {
     issuer,
     authenticate,
     readiness,
+    openapi: JSON.stringify(
+      renderOpenApi({
+        version: VERSION,
+        doors: config.doors,
+        relayed: RELAY_ROUTES,
+        models: MODELS_PATHS,
+        operations: config.metrics !== null,
+      }),
+    ),
     version: VERSION,
     headers,
     onFault: (error) => log.error({ fault: faultName(error) }, 'a control-plane request failed'),
