@@ -89,7 +89,10 @@ const server = createServer({
   budget: createByteBudget(DEFAULT_LIMITS.requestBytesInFlight),
   state,
   keepAliveMs: null,
-  account: (summary) => metrics.request(summary),
+  account: {
+    streamBegan: () => metrics.streamBegan(),
+    over: (summary) => metrics.request(summary),
+  },
   onRefused: (code) => metrics.refused(code),
   headers: ['X-ACI-Version', 'aci/1', 'X-ACI-Keyset-Digest', `sha256:${'00'.repeat(32)}`],
   controlPlane: (_req, res) => res.writeHead(404).end(),

@@ -49,6 +49,8 @@ export interface MetricSources {
 
 export interface Metrics {
   readonly contentType: string
+  /** A stream has begun; it is over with its request. */
+  streamBegan(): void
   /** An admitted request is over. */
   request(summary: RequestSummary): void
   /** An error of our own was answered to what was not admitted. */
@@ -158,6 +160,8 @@ export function createMetrics(sources: MetricSources): Metrics {
       },
     })
   gauge('countersign_open_requests', 'Requests being relayed.', sources.openRequests)
+  let openStreams = 0
+  gauge('countersign_open_streams', 'Answers that are streams and not over.', () => openStreams)
   gauge(
     'countersign_request_bytes_held',
     'Bytes of request bodies in memory.',
@@ -239,7 +243,9 @@ export function createMetrics(sources: MetricSources): Metrics {
 
   return {
     contentType: registry.contentType,
+    streamBegan: () => void openStreams++,
     request(summary) {
+      if (summary.streamed) openStreams--
       const of = totalsOf(summary.route, summary.outcome)
       of.requests++
       of.requestBytes += summary.requestBytes

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { AccountSink, RequestSummary } from '../relay/account.ts'
+import type { RequestSummary } from '../relay/account.ts'
 import type { ServiceLog } from './open-log.ts'
 
 /** `errors`: requests that ended in another way than `complete`. */
@@ -20,7 +20,10 @@ function milliseconds(seconds: number): number {
   return Math.round(seconds * 1e5) / 100
 }
 
-export function createRequestLog(log: ServiceLog, which: RequestLogging): AccountSink {
+export function createRequestLog(
+  log: ServiceLog,
+  which: RequestLogging,
+): (summary: RequestSummary) => void {
   if (which === 'none') return () => {}
   return (summary: RequestSummary) => {
     const complete = summary.outcome === 'complete' && summary.stored

@@ -41,8 +41,12 @@ export interface RequestSummary {
   readonly stored: boolean
 }
 
-/** Where summaries go; called once for each admitted request, after its last byte was written. */
-export type AccountSink = (summary: RequestSummary) => void
+export interface AccountSink {
+  /** The answer is a stream, and it has begun; `over` follows with `streamed`. */
+  streamBegan(): void
+  /** Called once for each admitted request, after its last byte was written. */
+  over(summary: RequestSummary): void
+}
 
 export interface Settled {
   readonly receiptId: string
@@ -91,6 +95,7 @@ export class Account {
   answered(streamed: boolean): void {
     this.#answered = performance.now()
     this.#streamed = streamed
+    if (streamed) this.#sink.streamBegan()
   }
 
   /** Nothing more comes from upstream, or nothing more of it is wanted. */
@@ -119,7 +124,7 @@ export class Account {
     const leftAt = this.#queued ?? sentAt
     const queued = this.#queued === null ? 0 : (sentAt ?? ended) - this.#queued
     const before = this.#read === null || leftAt === null ? null : leftAt - this.#read
-    this.#sink({
+    this.#sink.over({
       receiptId: facts.receiptId,
       route: this.#route,
       outcome: facts.outcome,

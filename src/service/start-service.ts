@@ -161,7 +161,7 @@ export async function startService(parts: ServiceParts): Promise<Service> {
     readiness,
     logLinesDropped: parts.logLinesDropped ?? (() => 0),
   })
-  const { request: countRequest, refused } = metrics
+  const { request: countRequest, streamBegan, refused } = metrics
   const logRequest = createRequestLog(log, config.logging.requests)
   const headers = ['X-ACI-Version', ACI_VERSION, 'X-ACI-Keyset-Digest', keys.keysetDigest]
   const controlPlane = createControlPlane({
@@ -209,9 +209,12 @@ export async function startService(parts: ServiceParts): Promise<Service> {
     limits,
     budget,
     state,
-    account(summary) {
-      countRequest(summary)
-      logRequest(summary)
+    account: {
+      streamBegan,
+      over(summary) {
+        countRequest(summary)
+        logRequest(summary)
+      },
     },
     onRefused: refused,
     headers,

@@ -46,11 +46,13 @@ describe('the service’s own metrics', () => {
     await chat(at, chatBody('d', { stream: true }))
     const raw = await openRaw(at.port, rawChat(chatBody('e', { stream: true })))
     await raw.until('data: ')
+    expect((await read(at)).get('countersign_open_streams')).toBe(1)
     raw.socket.destroy()
     await at.settled(6)
     delete at.model.faults.silenceAfterChunks
 
     const now = await read(at)
+    expect(now.get('countersign_open_streams')).toBe(0)
     const outcomes = at.receipts.map(({ record }) => record.outcome)
     expect(new Set(outcomes)).toEqual(
       new Set(['complete', 'refused', 'upstream_reset', 'timeout', 'downstream_closed']),
