@@ -34,9 +34,9 @@ import type { Metrics } from '../operations/metrics.ts'
 import type { ServiceLog } from '../operations/open-log.ts'
 import { readReadiness } from '../operations/readiness.ts'
 import { createRequestLog } from '../operations/request-log.ts'
+import { countUpstreams, readUpstreams } from '../operations/read-upstreams.ts'
 import { watchStore } from '../operations/watch-store.ts'
 import { openUpstreams } from '../relay/upstreams.ts'
-import type { Upstream } from '../relay/upstreams.ts'
 import { MODELS_PATHS, RELAY_ROUTES } from '../relay/relay-routes.ts'
 import { createControlPlane } from '../routes/control-plane.ts'
 import { renderOpenApi } from '../routes/openapi/render-openapi.ts'
@@ -135,10 +135,7 @@ export async function startService(parts: ServiceParts): Promise<Service> {
   const readiness = () =>
     readReadiness({
       state,
-      upstreams: () => ({
-        all: upstreams.all.length,
-        down: upstreams.all.filter(isDown).map(({ name }) => name),
-      }),
+      upstreams: () => countUpstreams(upstreams),
       storeFailing: stored.failing,
     })
   metrics = createMetrics({
@@ -148,14 +145,7 @@ export async function startService(parts: ServiceParts): Promise<Service> {
     keysetDigest: keys.keysetDigest,
     openRequests: () => state.open,
     requestBytesHeld: () => budget.taken,
-    upstreams: () =>
-      upstreams.status().map(({ name, waiting, urls }) => ({
-        name,
-        waiting,
-        up: urls.filter(({ state }) => state === 'up').length,
-        down: urls.filter(({ state }) => state !== 'up').length,
-        open: urls.reduce((sum, { open }) => sum + open, 0),
-      })),
+    upstreams: () => readUpstreams(upstreams),
     store: () => store.usage(),
     storeFailures: stored.failures,
     readiness,
@@ -292,15 +282,6 @@ export async function startService(parts: ServiceParts): Promise<Service> {
         await gone
       })()),
   }
-}
-
-/**
- * None of its addresses is given requests. Where no health check brings one back, one that may be tried again counts as
- * up: without traffic it would never be tried.
- */
-function isDown({ backends, balancer, health }: Upstream): boolean {
-  if (backends.some((backend) => backend.health.state === 'up')) return false
-  return health !== null || !balancer.usable
 }
 
 /** What of an error may be logged: its class and code, never its message, which may hold what was sent. */
