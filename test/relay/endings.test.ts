@@ -182,6 +182,27 @@ describe('a silent model', () => {
     await expectNoLegacyText(reply, 'timeout')
   })
 
+  test('in the middle of an event: timeout, hashed up to the very byte', async () => {
+    const half = sample.subarray(0, sample.indexOf('\n\n') + 40)
+    const upstream = await startUpstream((_seen, response) => {
+      response.setHeader('content-type', 'text/event-stream')
+      response.write(half)
+    })
+    const other = await startTestService({
+      upstreams: [{ name: 'u', url: upstream.url }],
+      limits: { upstreamIdleMs: 300 },
+    })
+    const reply = await chat(other, STREAM)
+    expect([reply.whole, reply.body.equals(half)]).toEqual([false, true])
+    expect(other.receipts[0]?.record).toMatchObject({
+      outcome: 'timeout',
+      response_bytes: half.length,
+    })
+    expect(other.receipts[0]?.bodies.returned).toBe(sha256(half))
+    await other.close()
+    await upstream.close()
+  })
+
   test('that leaves the stream open after [DONE] does not keep the client waiting', async () => {
     const { reply, receipt } = await under({ silenceAfterChunks: 99 })
     expect(reply.whole).toBe(true)
