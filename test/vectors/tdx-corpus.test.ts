@@ -1,0 +1,145 @@
+/** The published vectors of TDX evidence: that they are what their generator makes, and that the appraiser gives what they expect. */
+import { spawnSync } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { CHECK_CODES } from '../../attestation/appraiser/codes.ts'
+import { EVENT_LOG_CODES } from '../../attestation/appraiser/eventlog/codes.ts'
+import { QUOTE_CODES } from '../../attestation/appraiser/quote/codes.ts'
+import { COLLATERAL_CODES } from '../../attestation/appraiser/quote/collateral-codes.ts'
+import { appraiseTdx } from '../../attestation/appraiser/report/appraise-tdx.ts'
+import type { CryptoPort } from '../../attestation/crypto/port.ts'
+import { nobleCrypto } from '../../attestation/crypto/noble.ts'
+import { nodeCrypto } from '../../attestation/crypto/node.ts'
+import { filesOf, makeCorpus } from '../../scripts/tdx-corpus/corpus.ts'
+import { renderAppraisal } from '../../src/cli/appraise-tdx.ts'
+import { transpile } from '../harness/transpile.ts'
+import type { Transpiled } from '../harness/transpile.ts'
+import { published, publishedIds, publishedVectors } from './tdx-corpus.helpers.ts'
+import type { PublishedVector } from './tdx-corpus.helpers.ts'
+
+const VECTORS = publishedVectors()
+const EXIT_CODES = new Map([
+  ['accepted-as-of', 0],
+  ['rejected', 10],
+  ['unsupported', 20],
+  ['malformed', 30],
+])
+
+const CODES: Readonly<Record<string, { readonly family: string }>> = CHECK_CODES
+
+/** Codes of quote, collateral and event log that no vector ends in, and why. */
+const UNREACHED: Readonly<Record<string, string>> = {
+  platform_not_pinned: 'a note, which decides nothing',
+  measurements_not_pinned: 'a note, which decides nothing',
+  app_not_pinned: 'a note, which decides nothing',
+  key_provider_not_pinned: 'a note, which decides nothing',
+  os_image_unmeasured: 'a note, which decides nothing',
+  image_references_not_given:
+    'says that a check was not made; evidence of hardware is unsupported then, simulated is not',
+  collateral_not_given:
+    'says that checks were not made; where they are required the code is not_met',
+  collateral_malformed: 'of documents that carry collateral; in this input it is report_malformed',
+  collateral_chain_path_length: 'a chain of two has nothing between root and leaf',
+}
+
+function judge({ input }: PublishedVector, crypto: CryptoPort): string {
+  const printed: unknown = JSON.parse(renderAppraisal(appraiseTdx(input, crypto)))
+  const { verdict, code } = printed as { readonly verdict: string; readonly code: string }
+  return `${verdict} ${code}`
+}
+
+function disagreements(vectors: readonly PublishedVector[], crypto: CryptoPort): string[] {
+  return vectors.flatMap((vector) => {
+    const given = judge(vector, crypto)
+    const expected = `${vector.verdict} ${vector.code}`
+    return given === expected ? [] : [`${vector.id}: ${given}, expected ${expected}`]
+  })
+}
+
+/** Every `step`th of them. */
+function sample(vectors: readonly PublishedVector[], step: number): PublishedVector[] {
+  return vectors.filter((_vector, index) => index % step === 0)
+}
+
+describe('the published corpus', () => {
+  test('is what its generator makes, to the byte', () => {
+    const made = makeCorpus()
+    expect(publishedIds()).toEqual(made.map(({ id }) => id))
+    const changed = made.flatMap((vector) =>
+      [...filesOf(vector)]
+        .filter(([path, text]) => Buffer.from(published(path)).toString() !== text)
+        .map(([path]) => path),
+    )
+    expect(changed).toEqual([])
+  }, 60_000)
+
+  test('has enough of both kinds', () => {
+    const accepted = VECTORS.filter(({ verdict }) => verdict === 'accepted-as-of')
+    expect(accepted.length).toBeGreaterThanOrEqual(25)
+    expect(VECTORS.length - accepted.length).toBeGreaterThanOrEqual(150)
+  })
+
+  test('expects verdicts that follow from the family of their codes', () => {
+    const verdictOf = ({ code }: PublishedVector): string => {
+      if (code === 'ok') return 'accepted-as-of'
+      const family = CODES[code]?.family
+      return family === 'malformed' || family === 'unsupported' ? family : 'rejected'
+    }
+    expect(VECTORS.filter((vector) => vector.verdict !== verdictOf(vector))).toEqual([])
+    const unknown = VECTORS.filter(({ code }) => code !== 'not_met' && CODES[code] === undefined)
+    expect(unknown).toEqual([])
+  })
+
+  test('reaches every code of quote, collateral and event log, but those listed with a reason', () => {
+    const reached = new Set(VECTORS.map(({ code }) => code))
+    const all = Object.keys({ ...QUOTE_CODES, ...COLLATERAL_CODES, ...EVENT_LOG_CODES })
+    expect(all.filter((code) => !reached.has(code)).toSorted()).toEqual(
+      Object.keys(UNREACHED).toSorted(),
+    )
+  })
+})
+
+describe('the appraiser on the corpus', () => {
+  test('gives every verdict and code, on Node’s cryptography', () => {
+    expect(disagreements(VECTORS, nodeCrypto)).toEqual([])
+  }, 60_000)
+
+  // All of it takes over a minute: a third of the vectors, and all that are to be accepted or fail by cryptography alone.
+  test('gives the same on the browser’s, by a sample', () => {
+    const cryptographic = VECTORS.filter(({ id }) =>
+      /signature|binding|crl-.*-(?:zero|stranger)/.test(id),
+    )
+    const chosen = new Set([...sample(VECTORS, 12), ...cryptographic])
+    expect(disagreements([...chosen], nobleCrypto)).toEqual([])
+  }, 60_000)
+})
+
+describe('the command on the corpus', () => {
+  let built: Transpiled
+  let script: string
+
+  beforeAll(async () => {
+    built = await transpile('src/cli/appraise-tdx.ts')
+    script = fileURLToPath(new URL('run-appraise-tdx.mjs', built.url))
+    writeFileSync(
+      script,
+      `import { appraiseTdxCommand } from ${JSON.stringify(built.url)}
+       process.exitCode = await appraiseTdxCommand()`,
+    )
+  })
+  afterAll(() => built.remove())
+
+  const kinds = [...EXIT_CODES.keys()].flatMap((kind) =>
+    VECTORS.filter(({ verdict }) => verdict === kind).slice(0, 2),
+  )
+  test.each([...new Set([...kinds, ...sample(VECTORS, 100)])])('$id: $verdict', (vector) => {
+    const run = spawnSync(process.execPath, [script], { input: vector.input, timeout: 20_000 })
+    expect(run.stderr.toString()).toBe('')
+    expect(run.status).toBe(EXIT_CODES.get(vector.verdict))
+    expect(JSON.parse(run.stdout.toString())).toMatchObject({
+      verdict: vector.verdict,
+      code: vector.code,
+    })
+  })
+})
