@@ -89,7 +89,7 @@ export const COLLATERAL_CODES = {
   },
   pck_ca_revoked: {
     family: 'invalid',
-    meaning: 'the authority that certifies the platform is revoked',
+    meaning: 'an authority above the platform, or the root itself, is revoked',
   },
   tcb_signer_revoked: {
     family: 'invalid',

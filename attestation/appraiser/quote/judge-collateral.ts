@@ -102,9 +102,10 @@ export function revocationFault(
   ) {
     return { code: 'crl_issuer_mismatch', detail: 'pck_crl is of another authority than the quote' }
   }
-  for (const intermediate of [authority, issuer]) {
-    if (isRevoked(intermediate, root.revoked)) {
-      return { code: 'pck_ca_revoked', detail: toHex(intermediate.serial) }
+  // A root that names itself is one that its owner has given up: whoever still trusts it must not.
+  for (const certifier of [authority, issuer, ...pck.slice(2)]) {
+    if (isRevoked(certifier, root.revoked)) {
+      return { code: 'pck_ca_revoked', detail: toHex(certifier.serial) }
     }
   }
   if (isRevoked(leaf, pckList.revoked)) {
