@@ -10,6 +10,7 @@ import { hmac } from '@noble/hashes/hmac.js'
 import { sha256, sha384, sha512 } from '@noble/hashes/sha2.js'
 import { keccak_256 } from '@noble/hashes/sha3.js'
 import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js'
+import { isSoundEd25519Key } from '../protocol/ed25519-key.ts'
 import type { CryptoPort, NistCurve } from './port.ts'
 
 function withPrefix(point: Uint8Array): Uint8Array {
@@ -28,6 +29,31 @@ function verifies(check: () => boolean): boolean {
   }
 }
 
+function fromLittleEndian(bytes: Uint8Array): bigint {
+  return BigInt(`0x${bytesToHex(Uint8Array.from(bytes).reverse())}`)
+}
+
+/**
+ * RFC 8032 §5.1.7 without the cofactor, comparing R as bytes, as OpenSSL does it. `ed25519.verify` multiplies by the
+ * cofactor also with `zip215: false`, so it takes an R or a key with a part of small order that OpenSSL refuses.
+ */
+function isEd25519Signature(
+  publicKey: Uint8Array,
+  message: Uint8Array,
+  signature: Uint8Array,
+): boolean {
+  if (signature.length !== 64 || !isSoundEd25519Key(publicKey)) return false
+  const { Point } = ed25519
+  const r = signature.subarray(0, 32)
+  const s = fromLittleEndian(signature.subarray(32))
+  if (s >= Point.Fn.ORDER) return false
+  const digest = sha512.create().update(r).update(publicKey).update(message).digest()
+  const k = Point.Fn.create(fromLittleEndian(digest))
+  const key = Point.fromBytes(publicKey)
+  const expected = Point.BASE.multiplyUnsafe(s).subtract(key.multiplyUnsafe(k)).toBytes()
+  return expected.every((byte, index) => byte === r[index])
+}
+
 export const nobleCrypto: CryptoPort = Object.freeze({
   sha256: (data: Uint8Array) => sha256(data),
   sha256Text: (prefix: Uint8Array, text: string) =>
@@ -37,8 +63,7 @@ export const nobleCrypto: CryptoPort = Object.freeze({
   keccak256: (data: Uint8Array) => keccak_256(data),
   hmacSha256: (key: Uint8Array, data: Uint8Array) => hmac(sha256, key, data),
   verifyEd25519: (publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array) =>
-    // zip215: false is RFC 8032 verification, as OpenSSL does it.
-    verifies(() => ed25519.verify(signature, message, publicKey, { zip215: false })),
+    verifies(() => isEd25519Signature(publicKey, message, signature)),
   verifyEcdsa: (
     curve: NistCurve,
     publicKey: Uint8Array,

@@ -5,6 +5,7 @@
  */
 import { createHash, createHmac, createPublicKey, hash, timingSafeEqual, verify } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
+import { isSoundEd25519Key } from '../protocol/ed25519-key.ts'
 import { nobleCrypto } from './noble.ts'
 import type { CryptoPort, NistCurve } from './port.ts'
 
@@ -71,7 +72,7 @@ export const nodeCrypto: CryptoPort = Object.freeze({
   hmacSha256: (key: Uint8Array, data: Uint8Array) =>
     createHmac('sha256', key).update(data).digest(),
   verifyEd25519: (publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array) => {
-    if (publicKey.length !== 32 || signature.length !== 64) return false
+    if (!isSoundEd25519Key(publicKey) || signature.length !== 64) return false
     try {
       return verify(null, message, ed25519Key(publicKey), signature)
     } catch {

@@ -28,8 +28,8 @@ export interface CryptoPort {
   /** 32 bytes. */
   hmacSha256(key: Uint8Array, data: Uint8Array): Uint8Array
   /**
-   * Pure Ed25519 (RFC 8032 §5.1).
-   * @param publicKey 32 bytes
+   * Pure Ed25519 (RFC 8032 §5.1), without the cofactor.
+   * @param publicKey 32 bytes; one of small order or with an unreduced y verifies nothing
    * @param signature 64 bytes
    */
   verifyEd25519(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean

@@ -136,5 +136,6 @@ export function parseJson(bytes: Uint8Array): JsonResult {
 
 /** {@link parseJson} for a text that is already a string. */
 export function parseJsonText(text: string): JsonResult {
-  return parseJson(toUtf8(text))
+  // Encoding would turn a lone surrogate into U+FFFD.
+  return text.isWellFormed() ? parseJson(toUtf8(text)) : { ok: false, fault: 'lone_surrogate' }
 }

@@ -13,7 +13,8 @@ import { parseQuote } from '../../attestation/appraiser/quote/parse-quote.ts'
 import { decideVerdict, VERDICT_EXIT_CODES } from '../../attestation/appraiser/verdict.ts'
 import type { VerdictName } from '../../attestation/appraiser/verdict.ts'
 import { parsePemChain } from '../../attestation/appraiser/x509/parse-pem-chain.ts'
-import type { AppraisalPolicy } from '../../attestation/appraiser/policy.ts'
+import { isSimulatedRoot } from '../../attestation/appraiser/x509/verify-chain.ts'
+import type { Certificate } from '../../attestation/appraiser/x509/parse-certificate.ts'
 import { UPDATE_CHANNELS } from '../../attestation/collateral/collateral-service.ts'
 import type { UpdateChannel } from '../../attestation/collateral/collateral-service.ts'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
@@ -53,11 +54,10 @@ const REQUIRED: readonly string[] = [
   ...['quote.tcb_status', 'quote.collateral_age'],
 ]
 
-function rootsOf(bytes: Uint8Array, policy: AppraisalPolicy): Uint8Array[] {
+function certificatesOf(bytes: Uint8Array): readonly Certificate[] {
   const parsed = parseQuote(bytes)
   const chain = parsed.ok ? parsePemChain(parsed.quote.pemChain, MAX_CHAIN) : null
-  const own = chain?.ok === true ? chain.certificates : []
-  return acceptedRoots(policy.sgxRoots, [own], policy, nodeCrypto)
+  return chain?.ok === true ? chain.certificates : []
 }
 
 /** In words, e.g. `PCE SVN 11, 13 wanted (short by 2)`. */
@@ -116,12 +116,14 @@ export async function tcbStatus(file: string, options: TcbStatusOptions): Promis
   const quote = await readQuote(file)
   const policy = await loadPolicy(options)
   const at = timeOf(options.at)
+  const certificates = certificatesOf(quote)
+  const simulated = certificates.some(isSimulatedRoot)
   const shared = {
     quote,
     at,
     policy: policy.tdx,
     crypto: nodeCrypto,
-    rootSha256: rootsOf(quote, policy),
+    rootSha256: acceptedRoots(policy.sgxRoots, [certificates], policy, nodeCrypto),
     allowSimulated: policy.allowSimulated,
     cache: createCollateralCache(),
   }
@@ -139,7 +141,6 @@ export async function tcbStatus(file: string, options: TcbStatusOptions): Promis
     const checks = appraisal.checks.filter(
       ({ id }) => REQUIRED.includes(id) || id === 'quote.platform',
     )
-    const simulated = policy.allowSimulated
     const asOf = options.at !== undefined
     const decided = decideVerdict(checks, {
       required: REQUIRED,

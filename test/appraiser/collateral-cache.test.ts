@@ -61,6 +61,17 @@ describe('a cache of verified collateral', () => {
     expect(cache.entries.size).toBe(1)
   })
 
+  test('filled by a port that takes any signature does not answer for one that verifies', () => {
+    const cache = createCollateralCache()
+    const lax = { ...nodeCrypto, verifyEcdsa: () => true }
+    const collateral = { tcb_info: `${world.pki.collateral.tcb_info} ` }
+    expect(failed(world.appraise({ collateral, input: { cache, crypto: lax } }))).toBe('ok')
+    expect(cache.entries.size).toBe(1)
+    expect(failed(world.appraise({ collateral, input: { cache } }))).toBe(
+      'quote.tcb_info tcb_info_signature_invalid',
+    )
+  })
+
   test('tells members apart whose texts join to the same', () => {
     const cache = createCollateralCache()
     world.appraise({ input: { cache } })

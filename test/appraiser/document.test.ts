@@ -388,6 +388,13 @@ describe('keyset', () => {
       'keyset_role_missing',
     ],
     [
+      'with a receipt key of small order',
+      ([first]) => {
+        if (first !== undefined) first['public_key'] = `01${'00'.repeat(31)}`
+      },
+      'keyset_role_missing',
+    ],
+    [
       'with an address key that is no point',
       (keys) => {
         const last = keys.at(-1)

@@ -52,6 +52,16 @@ describe('compose text', () => {
     expect(codes(COMPOSE, new Uint8Array(0))).toEqual(['compose_hash_mismatch', 'ok'])
   })
 
+  test('with half a surrogate pair is refused, which would have the hash of another text', () => {
+    for (const half of ['\ud800', '\udfff', '\udc00\ud800']) {
+      expect(codes(`{"a":"${half}"}`, hash('{"a":"\ufffd"}'))).toEqual([
+        'compose_not_unicode',
+        'ok',
+      ])
+    }
+    expect(codes('{"a":"\ufffd"}', hash('{"a":"\ufffd"}'))).toEqual(['ok', 'ok'])
+  })
+
   test('that was not given is skipped, never passed', () => {
     expect(codes(null, hash(COMPOSE))).toEqual(['not_provided', 'ok'])
   })

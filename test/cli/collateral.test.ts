@@ -288,6 +288,21 @@ describe('countersign tcb-status', () => {
     expect(out).not.toContain('short')
   })
 
+  test.skipIf(!hasFixtures)(
+    '--allow-simulated does not make a simulation of real hardware',
+    async () => {
+      const collateral = fixtureCollateral('v5-td15-outdated.collateral.json')
+      const one = await save('real.json', JSON.stringify(collateral))
+      const real = await save('real.bin', fixtureBytes('v5-td15.quote.bin'))
+      const { code, out } = await run(() =>
+        tcbStatus(real, { collateral: one, at: '1772600000', allowSimulated: true }),
+      )
+      expect(out).toContain('The policy accepts the state of the platform at the time given.')
+      expect(out).not.toContain('SIMULATION')
+      expect(code).toBe(0)
+    },
+  )
+
   test('without a folder the service is asked', async () => {
     const before = process.env['XDG_CACHE_HOME']
     process.env['XDG_CACHE_HOME'] = folder

@@ -1,8 +1,10 @@
 import { createECDH, createHash, createSign, generateKeyPairSync, sign } from 'node:crypto'
+import { ed25519 } from '@noble/curves/ed25519.js'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
 import { nobleCrypto } from '../../attestation/crypto/noble.ts'
+import { isSoundEd25519Key } from '../../attestation/protocol/ed25519-key.ts'
 import { createSecp256k1Signer } from '../../enclave/keys/secp256k1-signer.ts'
 
 const ports = [
@@ -87,6 +89,91 @@ describe('the two cryptography ports', () => {
     // The all-zero point has small order: with a lax verifier one signature of it fits every message.
     const zero = new Uint8Array(32)
     expect(crypto.verifyEd25519(zero, message, new Uint8Array(64))).toBe(false)
+  })
+
+  test('refuse Ed25519 keys of small order or not reduced, under which one signature fits many messages', () => {
+    const last = (low: string, high: string): string => `${low}${'ff'.repeat(30)}${high}`
+    const torsion = [
+      `01${'00'.repeat(31)}`,
+      '00'.repeat(32),
+      last('ec', '7f'),
+      '26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05',
+      'c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a',
+      last('ed', '7f'),
+      last('ee', '7f'),
+      last('ff', '7f'),
+    ].flatMap((key) => {
+      const signed = Buffer.from(key, 'hex')
+      signed[31] = (signed[31] ?? 0) | 0x80
+      return [Buffer.from(key, 'hex'), signed]
+    })
+    // R neutral or of small order, s zero: verifies whenever k·A vanishes.
+    const signatures = torsion.map((r) => Buffer.concat([r, new Uint8Array(32)]))
+    for (const key of torsion) {
+      expect(isSoundEd25519Key(key), key.toString('hex')).toBe(false)
+      for (const signature of signatures) {
+        for (let message = 0; message < 4; message++) {
+          for (const [, crypto] of ports) {
+            expect(crypto.verifyEd25519(key, Uint8Array.of(message), signature)).toBe(false)
+          }
+        }
+      }
+    }
+    expect(isSoundEd25519Key(Buffer.from(last('eb', '7f'), 'hex'))).toBe(true)
+  })
+
+  test('agree on Ed25519 keys and signatures with a part of small order', () => {
+    const { Point } = ed25519
+    const order8 = Point.fromHex('26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05')
+    const number = (bytes: Uint8Array): bigint =>
+      BigInt(`0x${Buffer.from(bytes).reverse().toString('hex')}`)
+    const bytes = (value: bigint): Buffer =>
+      Buffer.from(value.toString(16).padStart(64, '0'), 'hex').reverse()
+    const { Fn } = Point
+    const verdicts = new Set<string>()
+    fc.assert(
+      fc.property(
+        fc.bigInt({ min: 1n, max: Fn.ORDER - 1n }),
+        fc.bigInt({ min: 1n, max: Fn.ORDER - 1n }),
+        fc.nat(7),
+        fc.nat(7),
+        fc.uint8Array({ maxLength: 8 }),
+        (secret, nonce, inKey, inR, message) => {
+          const key = Point.BASE.multiply(secret).add(order8.multiplyUnsafe(BigInt(inKey)))
+          const r = Point.BASE.multiply(nonce)
+            .add(order8.multiplyUnsafe(BigInt(inR)))
+            .toBytes()
+          const hash = createHash('sha512').update(r).update(key.toBytes()).update(message)
+          const s = Fn.create(nonce + Fn.create(number(hash.digest())) * secret)
+          const [node, noble] = ports.map(([, crypto]) =>
+            crypto.verifyEd25519(key.toBytes(), message, Buffer.concat([r, bytes(s)])),
+          )
+          expect(noble).toBe(node)
+          if (inKey === 0) expect(noble).toBe(inR === 0)
+          verdicts.add(`${inKey === 0 && inR === 0} ${noble}`)
+        },
+      ),
+      {
+        numRuns: 100,
+        examples: [
+          [7n, 9n, 0, 0, new Uint8Array(1)],
+          [7n, 9n, 0, 4, new Uint8Array(1)],
+        ],
+      },
+    )
+    expect(verdicts).toContain('true true')
+    expect(verdicts).toContain('false false')
+  })
+
+  test.each(ports)('%s refuses an Ed25519 signature whose s is not reduced', (_name, crypto) => {
+    const { publicKey, privateKey } = generateKeyPairSync('ed25519')
+    const key = publicKey.export({ format: 'der', type: 'spki' }).subarray(12)
+    const signature = sign(null, Buffer.from('m'), privateKey)
+    const s = BigInt(`0x${Buffer.from(signature.subarray(32)).reverse().toString('hex')}`)
+    const more = (s + ed25519.Point.Fn.ORDER).toString(16).padStart(64, '0')
+    const malleable = Buffer.concat([signature.subarray(0, 32), Buffer.from(more, 'hex').reverse()])
+    expect(crypto.verifyEd25519(key, Buffer.from('m'), signature)).toBe(true)
+    expect(crypto.verifyEd25519(key, Buffer.from('m'), malleable)).toBe(false)
   })
 
   test.each(ports)('%s recovers secp256k1 keys', (_name, crypto) => {

@@ -13,6 +13,13 @@ describe('strict JSON', () => {
     )
   })
 
+  test('a text with half a surrogate pair is refused, not read as another text', () => {
+    for (const text of ['"\ud800"', '{"\udfff":1}', '\ud83d']) {
+      expect(parseJsonText(text)).toEqual({ ok: false, fault: 'lone_surrogate' })
+    }
+    expect(parseJsonText('"😀"').ok).toBe(true)
+  })
+
   test('any bytes are read or refused, never thrown over', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {

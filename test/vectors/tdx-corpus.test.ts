@@ -40,6 +40,8 @@ const UNREACHED: Readonly<Record<string, string>> = {
   collateral_not_given:
     'says that checks were not made; where they are required the code is not_met',
   collateral_malformed: 'of documents that carry collateral; in this input it is report_malformed',
+  compose_not_unicode:
+    'no JSON text that is read can hold such a text; a caller of the library can',
   collateral_chain_path_length: 'a chain of two has nothing between root and leaf',
 }
 

@@ -52,7 +52,8 @@ export const DOCUMENT_CODES = {
   },
   keyset_role_missing: {
     family: 'invalid',
-    meaning: 'the keyset has no key, more than one, or one of a wrong size for a role',
+    meaning:
+      'the keyset has no key, more than one, or one of a wrong size or small order for a role',
   },
   keyset_address_mismatch: {
     family: 'invalid',

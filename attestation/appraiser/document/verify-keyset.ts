@@ -7,6 +7,7 @@
  */
 import { secp256k1 } from '@noble/curves/secp256k1.js'
 import type { CryptoPort } from '../../crypto/port.ts'
+import { isSoundEd25519Key } from '../../protocol/ed25519-key.ts'
 import { fromHex } from '../../protocol/hex.ts'
 import {
   ACI_RECEIPT_ALGO,
@@ -20,7 +21,6 @@ import { fail, pass } from '../check.ts'
 import type { Check } from '../check.ts'
 import type { AppraisalPolicy } from '../policy.ts'
 
-const ED25519_KEY_BYTES = 32
 const PROVES_ROLES = 'Each role has one key of its kind, and the address is that of its key.'
 const PROVES_VALID = 'The keyset is valid at this time, and not for longer than accepted.'
 
@@ -47,7 +47,8 @@ function rolesCheck(keyset: Keyset, crypto: CryptoPort): { check: Check; address
   for (const algo of [ACI_RECEIPT_ALGO, LEGACY_ED25519_ALGO]) {
     if (count(algo) > 1) return refuse(algo)
     const key = keyOfRole(keyset, algo)
-    if (key !== null && key.public_key.length !== 2 * ED25519_KEY_BYTES) return refuse(algo)
+    const bytes = key === null ? null : fromHex(key.public_key)
+    if (key !== null && (bytes === null || !isSoundEd25519Key(bytes))) return refuse(algo)
   }
   if (count(EIP191_ALGO) > 1) return refuse(EIP191_ALGO)
   const key = keyOfRole(keyset, EIP191_ALGO)

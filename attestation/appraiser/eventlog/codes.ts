@@ -54,6 +54,10 @@ export const EVENT_LOG_CODES = {
     family: 'malformed',
     meaning: 'the compose text is longer than a guest accepts',
   },
+  compose_not_unicode: {
+    family: 'malformed',
+    meaning: 'the compose text holds half a surrogate pair, which has no bytes to hash',
+  },
   mr_config_id_mismatch: {
     family: 'invalid',
     meaning:

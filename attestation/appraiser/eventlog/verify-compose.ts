@@ -28,6 +28,10 @@ function composeHashCheck(
   if (rawText === null) {
     return skip('compose.hash', 'not_provided', PROVES_HASH, 'the compose text was not given')
   }
+  // A lone surrogate would be hashed as U+FFFD, so that two texts had one hash.
+  if (!rawText.isWellFormed()) {
+    return fail('compose.hash', 'compose_not_unicode', PROVES_HASH)
+  }
   const bytes = toUtf8(rawText)
   if (bytes.length > MAX_COMPOSE_BYTES) {
     return fail('compose.hash', 'compose_too_long', PROVES_HASH, `${bytes.length} bytes`)

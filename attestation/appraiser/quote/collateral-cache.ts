@@ -1,14 +1,15 @@
 /**
  * Collateral that was verified once, kept for the next quote of the same platforms.
  *
- * Why this is safe. An entry holds only what follows from the bytes of the collateral and the roots given: which signatures
- * are good and what the signed documents say. The key is the SHA-256 of all of these bytes, each with its length, so another
- * byte is another entry. Time windows, revocation of the certificates in the quote, fit and policy are judged anew at each
+ * Why this is safe. An entry holds only what follows from the bytes of the collateral, the roots and the cryptography port
+ * given: which signatures are good and what the signed documents say. The key is the SHA-256 of all of these bytes, each with
+ * its length, and names the port, so another byte is another entry, and no port answers for another. Time windows, revocation of the certificates in the quote, fit and policy are judged anew at each
  * use: collateral that has expired since, or that a stricter policy refuses, is refused from the cache as without it.
  * Only collateral of which every part was good is kept, so a flood of bad one evicts nothing.
  *
  * @module
  */
+import type { CryptoPort } from '../../crypto/port.ts'
 import type { DcapCollateral } from '../../protocol/dcap-collateral.ts'
 import { toHex } from '../../protocol/hex.ts'
 import { toUtf8 } from '../../protocol/utf8.ts'
@@ -34,6 +35,18 @@ export function createCollateralCache(maxEntries: number = DEFAULT_CACHE_ENTRIES
   return Object.freeze({ maxEntries, entries: new Map<string, VerifiedCollateral>() })
 }
 
+const portNumbers = new WeakMap<CryptoPort, number>()
+let ports = 0
+
+/** A number that no other port of this process has. */
+function numberOf(port: CryptoPort): number {
+  const known = portNumbers.get(port)
+  if (known !== undefined) return known
+  ports++
+  portNumbers.set(port, ports)
+  return ports
+}
+
 function keyOf(collateral: DcapCollateral, options: CollateralOptions): string {
   const texts = [
     collateral.pck_crl_issuer_chain,
@@ -48,6 +61,7 @@ function keyOf(collateral: DcapCollateral, options: CollateralOptions): string {
   ]
   const head = JSON.stringify([
     PURPOSE,
+    numberOf(options.crypto),
     options.allowSimulated === true,
     options.rootSha256.map(toHex),
     texts.map(({ length }) => length),

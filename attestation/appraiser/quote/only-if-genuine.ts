@@ -22,13 +22,20 @@ const FORGEABLE: readonly string[] = [
   'quote.tdx_module',
 ]
 
-/** Whether the checks of a quote say that an accepted root vouches for it, to the bit, and nothing speaks against it. */
+/**
+ * Whether the checks of a quote say that an accepted root vouches for it, to the bit, and nothing speaks against it. A
+ * platform whose TCB Intel revoked vouches for nothing: its keys may be anybody's. That a policy refuses another state, or
+ * collateral of that age, says nothing against the quote.
+ */
 export function isGenuine(checks: readonly Check[]): boolean {
   const passed = (id: string): boolean =>
     checks.some((check) => check.id === id && check.status === 'pass')
   return (
     GENUINE_QUOTE.every(passed) &&
-    !checks.some(({ id, status }) => status === 'fail' && FORGEABLE.includes(id))
+    !checks.some(
+      ({ id, status, code }) =>
+        status === 'fail' && (FORGEABLE.includes(id) || code === 'tcb_revoked'),
+    )
   )
 }
 

@@ -2,8 +2,8 @@
  * Certificate revocation lists, version 2, complete and direct (RFC 5280 §5), as Intel publishes them.
  *
  * A list that cannot be read in full revokes nothing and proves nothing: the caller fails. Partitioned, delta and indirect
- * lists mark themselves with critical extensions, which are refused here, so what is read covers all of its issuer's
- * certificates.
+ * lists say so in extensions that are refused here, critical as they must be or not, so what is read covers all of its
+ * issuer's certificates.
  *
  * @module
  */
@@ -19,6 +19,8 @@ const VERSION_2 = 1
 const OID_AUTHORITY_KEY = '2.5.29.35'
 const OID_CRL_NUMBER = '2.5.29.20'
 const OID_REASON = '2.5.29.21'
+/** deltaCRLIndicator, issuingDistributionPoint, certificateIssuer (RFC 5280 §5.2.4, §5.2.5, §5.3.3). */
+const INCOMPLETE: readonly string[] = ['2.5.29.27', '2.5.29.28', '2.5.29.29']
 
 /** A list that was read, not yet trusted. */
 export interface RevocationList {
@@ -49,7 +51,9 @@ function knowsExtensions(wrapper: DerNode, known: readonly string[]): boolean {
   const extensions = extensionsOf(wrapper)
   if (extensions === null) return false
   // RFC 5280 §5.2: a list with a critical extension that is not understood must not be used to tell who is good.
-  return [...extensions].every(([oid, { critical }]) => !critical || known.includes(oid))
+  return [...extensions].every(
+    ([oid, { critical }]) => known.includes(oid) || (!critical && !INCOMPLETE.includes(oid)),
+  )
 }
 
 /** When something was revoked changes nothing: only the form is looked at. */
@@ -104,7 +108,7 @@ export function parseCrl(input: Uint8Array): CrlResult {
     return refuse('no extensions, or more than those')
   }
   if (!knowsExtensions(extensions, [OID_AUTHORITY_KEY, OID_CRL_NUMBER])) {
-    return refuse('malformed extensions, or critical ones that are not understood')
+    return refuse('malformed extensions, or ones that are not understood')
   }
   const revoked = entries === undefined ? new Set<string>() : serialsOf(entries)
   if (revoked === null) return refuse('a malformed entry')
