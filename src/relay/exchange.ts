@@ -229,6 +229,11 @@ export class Exchange implements Dispatcher.DispatchHandler {
       return
     }
     this.#streaming = this.#contentType.toLowerCase().startsWith('text/event-stream')
+    if (this.#streaming && !this.#isIdentity) {
+      // Nobody asked for an encoding. Its end could not be seen, so the client would have it before the receipt is kept.
+      this.#fail('upstream_invalid', 'upstream_error')
+      return
+    }
     this.#account.answered(this.#streaming)
     if (!this.#streaming) {
       const declared = Number(single(headers['content-length']))
@@ -241,8 +246,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
     res.writeHead(status, this.#headers())
     res.flushHeaders()
     const { keepAliveMs } = this.#options
-    // Into a compressed stream nothing can be put, and an error is over soon.
-    if (keepAliveMs === null || status >= 300 || !this.#isIdentity) return
+    // An error is over soon.
+    if (keepAliveMs === null || status >= 300) return
     this.#keepAlive = new KeepAlive(keepAliveMs, (comment) => this.#comment(controller, comment))
   }
 

@@ -15,6 +15,11 @@ const COLON = 0x3a
 const OPEN_BRACE = 0x7b
 const SPACE = 0x20
 const DONE = '[DONE]'
+/** White space as clients in one language or another trim it, and then that word, whatever follows. */
+const LOOKS_DONE = /^[\s\p{Cc}]*\[DONE\]/u
+/** Of a line whose end is not there yet, the first bytes that are looked at for that word. */
+const HEAD_BYTES = 64
+const BOM = Buffer.from('\ufeff')
 const EMPTY = Buffer.alloc(0)
 
 export interface SseSink {
@@ -55,8 +60,9 @@ export class SseScanner {
   }
 
   /**
-   * The line `data: [DONE]` has been read, though perhaps not its end: a client that looks for those bytes alone would
-   * take the stream for finished now. So has the line that names an event which ends it.
+   * A data line that begins with `[DONE]` has been read, though perhaps not its end: some clients look for those bytes
+   * alone, OpenAI's take `[DONE]x` for the end, others trim what stands before it. So has the line that names an event
+   * which ends the stream.
    */
   get terminatorInSight(): boolean {
     return this.#terminator
@@ -169,25 +175,24 @@ export class SseScanner {
       this.#partialBytes = this.#maxLine
       return
     }
+    const isHead = this.#partialBytes < HEAD_BYTES
     this.#partial.push(rest)
     this.#partialBytes += rest.length
-    if (this.#partialBytes <= 16) {
-      const data = valueOf(Buffer.concat(this.#partial), DATA)
-      if (data !== null && data.toString('latin1') === DONE) this.#terminator = true
-    }
+    if (!isHead) return
+    const head = this.#partial.length === 1 ? rest : Buffer.concat(this.#partial)
+    if (looksDone(valueOf(withoutBom(head.subarray(0, HEAD_BYTES)), DATA))) this.#terminator = true
   }
 
   #line(line: Buffer): void {
-    let text = line
-    if (this.#first) {
-      this.#first = false
-      if (line[0] === 0xef && line[1] === 0xbb && line[2] === 0xbf) text = line.subarray(3)
-    }
+    const bare = withoutBom(line)
+    const text = this.#first ? bare : line
+    this.#first = false
     if (text.length === 0) {
       this.#dispatch()
       return
     }
     const data = valueOf(text, DATA)
+    if (looksDone(text === bare ? data : valueOf(bare, DATA))) this.#terminator = true
     if (data === null) {
       if (this.#sink.isEnd === undefined) return
       const name = valueOf(text, EVENT)
@@ -195,7 +200,6 @@ export class SseScanner {
       return
     }
     const value = data.toString('utf8')
-    if (value === DONE) this.#terminator = true
     this.#data = this.#data === null ? value : `${this.#data}\n${value}`
   }
 
@@ -222,4 +226,16 @@ function valueOf(line: Buffer, field: Buffer): Buffer | null {
   if (line.length === length) return EMPTY
   if (line[length] !== COLON) return null
   return line.subarray(line[length + 1] === SPACE ? length + 2 : length + 1)
+}
+
+/** OpenAI's client decodes each line by itself, and so drops a byte-order mark before any of them. */
+function withoutBom(line: Buffer): Buffer {
+  const { length } = BOM
+  return line[0] === BOM[0] && line.subarray(0, length).equals(BOM) ? line.subarray(length) : line
+}
+
+/** Whether some client takes a data line of that value for the terminator. */
+function looksDone(data: Buffer | null): boolean {
+  if (data === null || data[0] === OPEN_BRACE) return false
+  return data.includes(DONE, 0, 'latin1') && LOOKS_DONE.test(data.toString('utf8'))
 }

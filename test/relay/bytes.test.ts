@@ -7,7 +7,7 @@ import { contentDigest } from '../../attestation/protocol/content.ts'
 import type { ContentSummary } from '../../attestation/protocol/content.ts'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
 import { eventData, WEATHER_TOOLS } from '../demo/model-raw-request.ts'
-import { chat, chatBody, header } from '../harness/chat.ts'
+import { chat, chatBody, errorCode, header } from '../harness/chat.ts'
 import { startTestService } from '../harness/service.ts'
 import type { TestService } from '../harness/service.ts'
 import { ask, startUpstream } from '../harness/zg-upstream.ts'
@@ -97,13 +97,15 @@ describe('bytes', () => {
     expect(bodies?.returned).toBe(sha256(reply.body))
   })
 
-  test('of a compressed stream pass unchanged and are never called complete', async () => {
+  test('of a stream in gzip that nobody asked for are refused before the first of them', async () => {
     at.model.faults.gzip = true
     const reply = await chat(at, chatBody('hello', { stream: true }))
-    expect(reply.headers['content-encoding']).toBe('gzip')
+    expect([reply.status, errorCode(reply)]).toEqual([502, 'upstream_invalid'])
+    expect(reply.headers['content-encoding']).toBeUndefined()
     expect(at.receipts.at(-1)?.bodies.returned).toBe(sha256(reply.body))
     expect(at.receipts.at(-1)?.record).toMatchObject({
       outcome: 'upstream_error',
+      status: 502,
       content_status: 'none',
       content_digest: null,
     })

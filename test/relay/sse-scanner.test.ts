@@ -122,7 +122,43 @@ describe('the SSE scanner', () => {
       false,
       false,
     ])
-    expect(scan(['data: [DONE] \n\n']).inSight).toEqual([false])
+    expect(scan(['data: x [DONE]\n\n']).inSight).toEqual([false])
+    expect(scan(['data: "[DONE]"\n\n']).inSight).toEqual([false])
+  })
+
+  const LOOK_ALIKES = [
+    'data: [DONE]x',
+    'data: [DONE] ',
+    'data: [DONE]{"choices":[]}',
+    'data:  [DONE]',
+    'data:\t[DONE]',
+    'data: \u00a0\u0085\u001f[DONE]',
+    '\ufeffdata: [DONE]',
+    `data: [DONE]${'x'.repeat(200)}`,
+  ]
+
+  test.each(LOOK_ALIKES)('holds back %j, which some clients take for the end', (line) => {
+    const before = 'data: {"a":1}\n\n'
+    for (const rest of ['\n\n', '\r\r', '\r\n\r\n', '\ndata: {}\n\n', '']) {
+      const bytes = Buffer.from(line + rest)
+      expect(scan([before, bytes]).inSight, JSON.stringify(rest)).toEqual([false, true])
+      // Whatever the pieces, none with the whole word passes.
+      const whole = Buffer.from(line.slice(0, line.indexOf(']') + 1)).length
+      for (let at = 1; at < bytes.length; at++) {
+        const { inSight } = scan([before, bytes.subarray(0, at), bytes.subarray(at)])
+        expect(inSight, `split at ${String(at)}`).toEqual([false, at >= whole, true])
+      }
+    }
+  })
+
+  test('holds back a look-alike that takes the second data line of an event', () => {
+    expect(scan(['data: \n', 'data: [DONE]x\n']).inSight).toEqual([false, true])
+  })
+
+  test.each(LOOK_ALIKES)('reads on behind %j as if nothing were', (line) => {
+    const events = scan([`data: a\n\n${line}\n\n`, 'data: {"b":1}\n\n', 'data: [DONE]\n\n']).events
+    expect(events.at(0)).toBe('a')
+    expect(events.slice(-2)).toEqual(['{"b":1}', '[DONE]'])
   })
 
   test('finds a line too long however it arrives, and goes on reading', () => {

@@ -12,8 +12,7 @@ export const COLLATERAL_CODES = {
   },
   collateral_chain_malformed: {
     family: 'malformed',
-    meaning:
-      'a certificate chain of the collateral cannot be read, or has more certificates than two',
+    meaning: 'a certificate chain of the collateral cannot be read',
   },
   collateral_chain_length: {
     family: 'invalid',
