@@ -9,6 +9,8 @@ import { eventLogCases } from './cases/event-log.ts'
 import { pckChainCases } from './cases/pck-chain.ts'
 import { revocationCases } from './cases/revocation.ts'
 import { signatureCases } from './cases/signatures.ts'
+import { signedTextCases } from './cases/signed-texts.ts'
+import { softwareCases } from './cases/software.ts'
 import { structureCases } from './cases/structure.ts'
 import { tcbCases } from './cases/tcb.ts'
 import { tdCases } from './cases/td.ts'
@@ -23,9 +25,11 @@ export function makeCorpus(): Vector[] {
     ...pckChainCases(),
     ...collateralChainCases(),
     ...revocationCases(),
+    ...signedTextCases(),
     ...tcbCases(),
     ...tdCases(),
     ...eventLogCases(),
+    ...softwareCases(),
   ].toSorted((a, b) => (a.id < b.id ? -1 : 1))
   const ids = new Set(vectors.map(({ id }) => id))
   if (ids.size !== vectors.length) throw new TypeError('two vectors of one id')

@@ -36,6 +36,8 @@ function sha384(...parts: readonly Uint8Array[]): Uint8Array {
 export const COMPOSE =
   '{"manifest_version":2,"name":"sim-app","runner":"docker-compose","docker_compose_file":"services:\\n  app:\\n    image: sim@sha256:00\\n","kms_enabled":true,"allowed_envs":["TOKEN"],"note":"caf\u00e9 1.0"}'
 export const COMPOSE_HASH = sha256(text(COMPOSE))
+/** Of a text that the guest did not measure. */
+export const EVIL_HASH = sha256(text('{"name":"evil"}'))
 export const APP_ID = seeded('app id', 20)
 export const INSTANCE_ID = seeded('instance id', 20)
 export const PROVIDER_ID = toHex(seeded('kms root', 32))

@@ -23,7 +23,7 @@ export const QUOTE_CODES = {
   },
   pck_chain_malformed: {
     family: 'malformed',
-    meaning: 'the PCK certificates in the quote cannot be read',
+    meaning: 'the PCK certificates in the quote cannot be read, or are more than a chain has',
   },
   pck_chain_not_pck: {
     family: 'invalid',

@@ -12,7 +12,8 @@ export const COLLATERAL_CODES = {
   },
   collateral_chain_malformed: {
     family: 'malformed',
-    meaning: 'a certificate chain of the collateral cannot be read',
+    meaning:
+      'a certificate chain of the collateral cannot be read, or has more certificates than two',
   },
   collateral_chain_length: {
     family: 'invalid',
