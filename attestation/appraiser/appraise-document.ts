@@ -27,6 +27,7 @@ import { appraiseEventLog } from './eventlog/appraise-event-log.ts'
 import { verifySystemPolicy } from './eventlog/verify-system-policy.ts'
 import { GPU_RUNGS, gpuRung, readGpuFacts } from './gpu/gpu-ladder.ts'
 import { verifyGpuEvidence } from './gpu/verify-gpu-evidence.ts'
+import { pinnedChecks } from './pinned-checks.ts'
 import type { AppraisalPolicy } from './policy.ts'
 import type { CollateralCache } from './quote/collateral-cache.ts'
 import type { TcbVerdict } from './quote/judge-collateral.ts'
@@ -194,7 +195,7 @@ function judge(document: AttestationDocument, options: AppraisalOptions): Apprai
   checks.push(...gpuChecks(document, config, statement.gpuNonce, bound, chains, options))
   checks.push(...verifyAddressKey(document, log.system, { crypto, policy }))
 
-  const required = [...CORE_CHECKS, ...policy.require]
+  const required = [...CORE_CHECKS, ...pinnedChecks(policy), ...policy.require]
   if (nonce !== null) required.push('statement.nonce')
   if (config?.gpuRequired !== 0) required.push('gpu.count')
   if (config?.gpuRequired !== 0 || (document.gpu?.length ?? 0) > 0) {

@@ -25,7 +25,10 @@ export interface AppraisalPolicy {
   /** SHA-256 of the DER of each accepted root, lower-case hex. */
   readonly sgxRoots: readonly string[]
   readonly nvidiaRoots: readonly string[]
-  /** Compressed secp256k1 points, lower-case hex; empty: custody of the address key is not judged. */
+  /**
+   * Compressed secp256k1 points, lower-case hex; empty: custody of the address key is not judged. Otherwise the evidence must
+   * lead the address key to one of them, and evidence that cannot (an ephemeral key, a report without custody) is refused.
+   */
   readonly kmsRoots: readonly string[]
   /** SHA-256 of accepted compose texts, lower-case hex; null: any, which is then said. */
   readonly composeHashes: readonly string[] | null

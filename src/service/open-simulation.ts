@@ -76,7 +76,11 @@ export async function openSimulation(options: SimulationOptions): Promise<Simula
     roots: {
       sgx: toHex(guest.pki.rootSha256),
       nvidia: toHex(pki.rootSha256),
-      kms: guest.keys.kmsRootPublicKey === null ? null : toHex(guest.keys.kmsRootPublicKey),
+      // An ephemeral address key stands under no KMS, so there is none to pin.
+      kms:
+        options.addressKey !== 'derived' || guest.keys.kmsRootPublicKey === null
+          ? null
+          : toHex(guest.keys.kmsRootPublicKey),
     },
     guest,
     socketPath,

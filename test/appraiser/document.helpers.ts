@@ -124,7 +124,10 @@ export function makeWorld(options: WorldOptions = {}): World {
     allowSimulated: true,
     sgxRoots: [toHex(guest.pki.rootSha256)],
     nvidiaRoots: [toHex(nvidia.rootSha256)],
-    kmsRoots: guest.keys.kmsRootPublicKey === null ? [] : [toHex(guest.keys.kmsRootPublicKey)],
+    kmsRoots:
+      options.derivedAddress !== true || guest.keys.kmsRootPublicKey === null
+        ? []
+        : [toHex(guest.keys.kmsRootPublicKey)],
   }
   return { guest, nvidia, keys, config, configDigest, attestor, policy }
 }

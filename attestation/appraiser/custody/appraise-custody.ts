@@ -70,7 +70,7 @@ function skipBoth(code: 'not_provided' | 'depends_on_failed', detail: string): C
  * recovered app key to an accepted root: both checks pass together or not at all.
  *
  * @returns the checks custody.app_key and custody.kms_root; skipped where no KMS signed, no root is pinned, or the log is
- *   not verified
+ *   not verified. Who pins a root must demand a pass of both, or deleting the chain lifts the pin (`pinnedChecks`)
  */
 export function appraiseCustody(evidence: CustodyEvidence, options: CustodyOptions): Check[] {
   const { publicKey, purpose, signatureChain } = evidence

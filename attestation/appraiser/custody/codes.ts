@@ -3,7 +3,11 @@ import type { CodeTable } from '../codes.ts'
 export const CUSTODY_CODES = {
   custody_malformed: {
     family: 'malformed',
-    meaning: 'a signature of the key chain has the wrong form or belongs to no key',
+    meaning: 'the custody evidence has another form, or a signature of its chain belongs to no key',
+  },
+  custody_unread: {
+    family: 'note',
+    meaning: 'the custody evidence has a form of another service, which is not read here',
   },
   custody_root_untrusted: {
     family: 'invalid',

@@ -6,21 +6,29 @@
 import type { CryptoPort } from '../../crypto/port.ts'
 import { fromHex } from '../../protocol/hex.ts'
 import { EIP191_ALGO, keyOfRole } from '../../protocol/keyset.ts'
+import type { Keyset } from '../../protocol/keyset.ts'
 import { fail, skip } from '../check.ts'
 import type { Check } from '../check.ts'
 import { appraiseCustody } from '../custody/appraise-custody.ts'
+import type { KeyCustodyEvidence } from '../custody/read-key-custody.ts'
 import type { SystemIdentity } from '../eventlog/read-system-events.ts'
 import type { AppraisalPolicy } from '../policy.ts'
-import type { AttestationDocument } from './parse-document.ts'
 
 /** Path and purpose of the address key; another purpose is another program's key. */
 export const ADDRESS_KEY_PURPOSE = 'countersign/address/secp256k1/v1'
 
 const PROVES = 'The address key was derived for this app and this purpose.'
 
+/** Document or report, as far as it speaks of the address key. */
+export interface AddressKeyEvidence {
+  readonly keyset: Keyset
+  /** `unread`: of a form that this version does not read. */
+  readonly keyCustody: KeyCustodyEvidence | 'unread' | null
+}
+
 /** @param system from the verified event log; null where that failed */
 export function verifyAddressKey(
-  document: Pick<AttestationDocument, 'keyset' | 'keyCustody'>,
+  document: AddressKeyEvidence,
   system: SystemIdentity | null,
   options: { readonly crypto: CryptoPort; readonly policy: AppraisalPolicy },
 ): Check[] {
@@ -28,6 +36,12 @@ export function verifyAddressKey(
   const key = keyOfRole(document.keyset, EIP191_ALGO)
   if (custody === null) {
     return [skip('custody.key', 'not_provided', PROVES, 'the address key has no custody evidence')]
+  }
+  if (custody === 'unread') {
+    // Under a pinned root no form of custody but the one that leads there will do.
+    const judge = options.policy.kmsRoots.length === 0 ? skip : fail
+    const code = options.policy.kmsRoots.length === 0 ? 'custody_unread' : 'custody_malformed'
+    return [judge('custody.key', code, PROVES, 'of a form that is not read here')]
   }
   const publicKey = fromHex(custody.public_key)
   const chain = custody.signature_chain.map((link) => fromHex(link))

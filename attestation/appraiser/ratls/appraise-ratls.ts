@@ -12,6 +12,7 @@ import { toUtf8 } from '../../protocol/utf8.ts'
 import { fail, pass, skip } from '../check.ts'
 import type { Check } from '../check.ts'
 import type { SystemIdentity } from '../eventlog/read-system-events.ts'
+import { pinnedChecks } from '../pinned-checks.ts'
 import { onlyIfGenuine } from '../quote/only-if-genuine.ts'
 import { Unreadable } from '../read-members.ts'
 import { appraiseTdxEvidence, CORE_TDX_CHECKS } from '../report/appraise-tdx-evidence.ts'
@@ -194,7 +195,10 @@ export function appraiseRaTls(pem: string, options: RaTlsOptions): RaTlsAppraisa
     chainCheck(chain, evidence.system, options),
   ]
   const verdict = decideVerdict(checks, {
-    required: [...CORE_TDX_CHECKS, 'ratls.usage', 'ratls.binding', ...policy.require],
+    required: [
+      ...[...CORE_TDX_CHECKS, 'ratls.usage', 'ratls.binding'],
+      ...[...pinnedChecks(policy), ...policy.require],
+    ],
     asOf,
     simulated: evidence.simulated,
     acceptUnchecked: policy.acceptUnchecked,

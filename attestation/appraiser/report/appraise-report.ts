@@ -9,6 +9,7 @@ import { fail, info, pass } from '../check.ts'
 import type { Check } from '../check.ts'
 import { appraiseDocument } from '../appraise-document.ts'
 import { unwrapDocument } from '../document/parse-document.ts'
+import { pinnedChecks } from '../pinned-checks.ts'
 import { decideVerdict } from '../verdict.ts'
 import type { Verdict } from '../verdict.ts'
 import { CORE_TDX_CHECKS } from './appraise-tdx-evidence.ts'
@@ -101,7 +102,10 @@ export function appraiseReport(bytes: Uint8Array, options: AppraiseReportOptions
     ...findings.checks,
   ]
   const verdict = decideVerdict(checks, {
-    required: [...CORE_TDX_CHECKS, ...findings.required, ...policy.require],
+    required: [
+      ...[...CORE_TDX_CHECKS, ...findings.required],
+      ...[...pinnedChecks(policy), ...policy.require],
+    ],
     asOf,
     simulated: findings.simulated,
     acceptUnchecked: policy.acceptUnchecked,

@@ -13,6 +13,7 @@ import { fail } from '../check.ts'
 import { MAX_EVENT_LOG_CHARACTERS } from '../eventlog/parse-event-log.ts'
 import { MAX_COMPOSE_BYTES } from '../eventlog/verify-compose.ts'
 import { MAX_VM_CONFIG_CHARACTERS } from '../eventlog/verify-vm-config.ts'
+import { pinnedChecks } from '../pinned-checks.ts'
 import { parsePolicy } from '../policy.ts'
 import type { AppraisalPolicy } from '../policy.ts'
 import { MAX_QUOTE_BYTES } from '../quote/parse-quote.ts'
@@ -89,15 +90,6 @@ function readInput(bytes: Uint8Array): TdxInput {
   }
 }
 
-/** What a policy says of the guest has to be checked, even where no log was given to check it by. */
-function pinned({ composeHashes, appIds, keyProviderIds }: AppraisalPolicy): string[] {
-  return [
-    ...(composeHashes === null ? [] : ['compose.accepted']),
-    ...(appIds === null ? [] : ['app.id']),
-    ...(keyProviderIds === null ? [] : ['app.key_provider']),
-  ]
-}
-
 const OF_THE_LOG = /^(?:eventlog|compose|app|vm_config)\./
 
 /**
@@ -125,7 +117,7 @@ export function appraiseTdx(bytes: Uint8Array, crypto: CryptoPort): TdxAppraisal
   const checks = alone ? evidence.checks.filter(({ id }) => !OF_THE_LOG.test(id)) : evidence.checks
   const core = alone ? CORE_TDX_CHECKS.filter((id) => !OF_THE_LOG.test(id)) : CORE_TDX_CHECKS
   const verdict = decideVerdict(checks, {
-    required: [...core, ...pinned(policy), ...policy.require],
+    required: [...core, ...pinnedChecks(policy), ...policy.require],
     asOf: true,
     simulated: evidence.simulated,
     acceptUnchecked: policy.acceptUnchecked,

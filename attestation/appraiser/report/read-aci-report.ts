@@ -31,7 +31,8 @@ export interface AciReport {
   readonly eventLog: string
   readonly appCompose: string
   readonly vmConfig: string | null
-  readonly keyCustody: KeyCustodyEvidence | null
+  /** `unread`: of a form that this version does not read. */
+  readonly keyCustody: KeyCustodyEvidence | 'unread' | null
   /** Members of source_provenance that are not null. */
   readonly provenance: ReadonlyMap<string, string>
   /** Exact text of the attestation document of Countersign; null in reports of others. */
@@ -61,13 +62,13 @@ function optionalText(value: unknown, what: string, limit: number): string | nul
   return value === undefined || value === null ? null : textOf(value, what, limit)
 }
 
-/** Of other services it has a form of their own, which says nothing here: no custody, never a wrong one. */
-function custodyOf(value: unknown): KeyCustodyEvidence | null {
+/** Of other services it has a form of their own, which is not absent for that. */
+function custodyOf(value: unknown): KeyCustodyEvidence | 'unread' | null {
   try {
     return readKeyCustody(value ?? null)
   } catch (error) {
     if (!(error instanceof Unreadable)) throw error
-    return null
+    return 'unread'
   }
 }
 
