@@ -99,12 +99,15 @@ export function decideVerdict(checks: readonly Check[], options: VerdictOptions)
   }
   const gaps = checks.filter(({ status, code }) => status === 'skip' && GAPS.has(code))
   const missing = options.simulated
-    ? undefined
-    : gaps.find(({ id }) => !options.acceptUnchecked.some((name) => matchesCheckId(name, id)))
-  if (missing !== undefined) {
-    const sentence =
-      `Unsupported: nothing speaks against the evidence, but the check ${missing.id} was not made` +
-      ` (${missing.detail}), and the policy does not do without it.`
+    ? []
+    : gaps.filter(({ id }) => !options.acceptUnchecked.some((name) => matchesCheckId(name, id)))
+  const [first] = missing
+  if (first !== undefined) {
+    const which =
+      missing.length === 1
+        ? `the check ${first.id} was not made (${first.detail}), and the policy does not do without it`
+        : `checks were not made that the policy does not do without: ${missing.map(({ id }) => id).join(', ')}`
+    const sentence = `Unsupported: nothing speaks against the evidence, but ${which}.`
     return { verdict: 'unsupported', checks, sentence }
   }
   const verdict = options.asOf ? 'accepted-as-of' : 'accepted'

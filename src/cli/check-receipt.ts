@@ -87,6 +87,11 @@ function contentOf(
 
 function levelOf(options: ReceiptOptions, files: ReceiptFiles): 'bytes' | 'content' | 'signer' {
   const { level } = options
+  if (level === 'content' && files.opening === null) {
+    throw new Refusal(
+      '--level content needs --opening: X-Countersign-Opening of the answer, or the receipt as its owner gets it.',
+    )
+  }
   if (level === 'bytes' || level === 'content' || level === 'signer') return level
   if (level !== undefined) throw new Refusal('--level takes bytes, content or signer.')
   return files.request !== null && files.response !== null ? 'bytes' : 'signer'

@@ -120,6 +120,9 @@ async function fromFile(path: string): Promise<DcapCollateral> {
   return parsed.collateral
 }
 
+/** A folder without the set that was wanted. */
+export class MissingCollateral extends Refusal {}
+
 async function fromFolder(
   folder: string,
   platform: QuotedPlatform,
@@ -128,7 +131,10 @@ async function fromFolder(
   const entry = await openDiskCache(folder).read({ ...platform, channel })
   if (entry === null) {
     const { fmspc, ca } = platform
-    throw new Refusal(`${folder} holds no ${channel} collateral of ${fmspc} (${ca}) that is whole.`)
+    throw new MissingCollateral(
+      `${folder} holds no ${channel} collateral of ${fmspc} (${ca}) that is whole. A folder holds what ` +
+        '`countersign collateral fetch` keeps; a set of your own is named as a file.',
+    )
   }
   return entry.collateral
 }
@@ -167,6 +173,20 @@ export async function openCollateralSource(options: CollateralOptions): Promise<
       .get(request, maxAgeS === null ? {} : { maxAgeS })
       .catch(refuseFetch)
     return fetched.collateral
+  }
+}
+
+/** A setting that nothing reads may have been meant as a condition. */
+export async function refuseUnreadSettings(options: CollateralOptions): Promise<void> {
+  if (options.fetchCollateral === true) return
+  const flags = { pccs: 'pccs', proxy: 'proxy', tlsCa: 'tls-ca' } as const
+  const unread = (['pccs', 'proxy', 'tlsCa'] as const).find((name) => options[name] !== undefined)
+  if (unread !== undefined) {
+    throw new Refusal(`--${flags[unread]} says nothing without --fetch-collateral.`)
+  }
+  if (options.channel === undefined) return
+  if (options.collateral === undefined || !(await isFolder(options.collateral))) {
+    throw new Refusal('--channel is for --fetch-collateral, or a folder named by --collateral.')
   }
 }
 

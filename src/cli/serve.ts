@@ -185,6 +185,11 @@ async function realMachine(config: Config, socket: string): Promise<Machine> {
   }
 }
 
+function placeOf(error: unknown): string {
+  const port = error instanceof Error && 'port' in error ? error.port : undefined
+  return typeof port === 'number' ? `: port ${port}` : ''
+}
+
 /** Runs until SIGTERM or SIGINT. */
 export async function serve(options: ServeOptions): Promise<void> {
   // Before anything is opened that has to be closed again.
@@ -196,6 +201,11 @@ export async function serve(options: ServeOptions): Promise<void> {
     if (facts !== null) {
       process.stdout.write(printConfig(config, facts))
       return
+    }
+    if (findGuestAgent() === null) {
+      throw new Refusal(
+        'Without a guest agent --print-config needs to be told what the machine would say: --address-key and --require-gpu.',
+      )
     }
   }
   // First of all: without something to attest with, nothing else in the configuration matters.
@@ -240,7 +250,7 @@ export async function serve(options: ServeOptions): Promise<void> {
     await machine.close()
     const code = error instanceof Error && 'code' in error ? error.code : undefined
     if (code === 'EADDRINUSE')
-      throw new Refusal('An address to listen on is in use (--listen, --metrics).')
+      throw new Refusal(`An address to listen on is in use (--listen, --metrics)${placeOf(error)}.`)
     throw error
   }
   const { address } = machine.parts

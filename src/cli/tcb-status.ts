@@ -20,10 +20,11 @@ import type { UpdateChannel } from '../../attestation/collateral/collateral-serv
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
 import { instant } from './collateral.ts'
 import { EXIT } from './exit-codes.ts'
-import { isFolder, openCollateralSource } from './obtain-collateral.ts'
+import { isFolder, MissingCollateral, openCollateralSource } from './obtain-collateral.ts'
 import type { CollateralOptions } from './obtain-collateral.ts'
 import { printable } from './print-verdict.ts'
 import { readQuote } from './read-quote.ts'
+import { Refusal } from './refusal.ts'
 import { loadPolicy, timeOf } from './verify.ts'
 
 export interface TcbStatusOptions extends Omit<CollateralOptions, 'fetchCollateral' | 'channel'> {
@@ -100,24 +101,57 @@ function inShort({ tcb, verdict }: ChannelStatus): string {
   return tcb === null ? `no status (${verdict})` : tcb.status
 }
 
-function conclude([standard, early]: readonly ChannelStatus[]): string {
-  if (standard === undefined) throw new TypeError('no channel was judged')
-  const until = standard.tcb === null ? '' : ` until ${instant(standard.tcb.expiresAt)}`
-  const whose = standard.channel === 'given' ? 'collateral given' : 'standard channel'
-  const state = `By the ${whose} ${inShort(standard)}${until}`
-  if (early === undefined) return `${state}.`
-  return inShort(standard) === inShort(early)
+function conclude([first, early]: readonly ChannelStatus[]): string {
+  if (first === undefined) throw new TypeError('no channel was judged')
+  const until = first.tcb === null ? '' : ` until ${instant(first.tcb.expiresAt)}`
+  const { channel } = first
+  const whose = channel === 'given' ? 'collateral given' : `${channel} channel`
+  const state = `By the ${whose} ${inShort(first)}${until}`
+  if (channel === 'given') return `${state}.`
+  if (early === undefined) {
+    const other = channel === 'standard' ? 'early' : 'standard'
+    return `${state}; the folder holds none of the ${other} channel that is whole.`
+  }
+  return inShort(first) === inShort(early)
     ? `${state}; the early channel says the same.`
     : `${state}; by the early channel already ${inShort(early)}.`
 }
 
-/** @returns the exit code of the verdict under the standard channel */
+/**
+ * A folder may hold one channel alone; the other one is then not judged, which the last line says.
+ *
+ * @throws MissingCollateral where it holds neither
+ */
+async function judgeAll(
+  channels: readonly ChannelStatus['channel'][],
+  judge: (channel: ChannelStatus['channel']) => Promise<ChannelStatus>,
+): Promise<readonly ChannelStatus[]> {
+  const settled = await Promise.allSettled(channels.map(judge))
+  const judged: ChannelStatus[] = []
+  let missing: MissingCollateral | null = null
+  for (const each of settled) {
+    if (each.status === 'fulfilled') judged.push(each.value)
+    else if (each.reason instanceof MissingCollateral) missing ??= each.reason
+    else throw each.reason
+  }
+  if (judged.length === 0 && missing !== null) throw missing
+  return judged
+}
+
+/** @returns the exit code of the verdict under the standard channel; under the early one where a folder holds no other */
 export async function tcbStatus(file: string, options: TcbStatusOptions): Promise<number> {
   const quote = await readQuote(file)
   const policy = await loadPolicy(options)
   const at = timeOf(options.at)
   const certificates = certificatesOf(quote)
   const simulated = certificates.some(isSimulatedRoot)
+  if (simulated && !policy.allowSimulated) {
+    // Before anybody is asked: Intel knows nothing of such a platform.
+    throw new Refusal(
+      `${file} is of a SIMULATION, which has no status of Intel's (--allow-simulated).`,
+      VERDICT_EXIT_CODES.rejected,
+    )
+  }
   const shared = {
     quote,
     at,
@@ -153,7 +187,7 @@ export async function tcbStatus(file: string, options: TcbStatusOptions): Promis
     return { channel, verdict: decided.verdict, sentence, tcb: appraisal.tcb, shortfalls }
   }
   const given = options.collateral !== undefined && !(await isFolder(options.collateral))
-  const statuses = await Promise.all((given ? (['given'] as const) : UPDATE_CHANNELS).map(judge))
+  const statuses = await judgeAll(given ? ['given'] : UPDATE_CHANNELS, judge)
   const parsed = parseQuote(quote)
   if (options.json === true) {
     process.stdout.write(`${JSON.stringify({ at, channels: statuses }, null, 2)}\n`)

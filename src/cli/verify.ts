@@ -27,7 +27,7 @@ import type { FileLayout, ReportFileOptions } from './appraise-report-file.ts'
 import { checkReceipt, readReceiptFiles } from './check-receipt.ts'
 import type { ReceiptOptions } from './check-receipt.ts'
 import { EXIT } from './exit-codes.ts'
-import { obtainCollateral } from './obtain-collateral.ts'
+import { obtainCollateral, refuseUnreadSettings } from './obtain-collateral.ts'
 import type { CollateralOptions } from './obtain-collateral.ts'
 import { formatChecks, printable } from './print-verdict.ts'
 import { MAX_DOCUMENT_BYTES, readBounded } from './read-bounded.ts'
@@ -124,6 +124,12 @@ export async function loadPolicy(
     policy = { ...policy, require: [...policy.require, ...options.require] }
   }
   return policy
+}
+
+/** The system's or undici's code alone: messages quote addresses and headers. */
+function causeOf(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  return typeof code === 'string' && /^[A-Z0-9_]{1,64}$/.test(code) ? ` (${code})` : ''
 }
 
 function nonceOf(options: VerifyOptions, live: boolean): Hex32 | null {
@@ -226,6 +232,7 @@ async function collateralFor(
 
 /** @returns the exit code */
 export async function verify(target: string, options: VerifyOptions): Promise<number> {
+  await refuseUnreadSettings(options)
   const live = /^https?:\/\//.test(target)
   // What holds now must stand on recent collateral; what held then, on the collateral of its time.
   const fallback = options.at === undefined ? POLICIES['relying-party'] : DEFAULT_POLICY
@@ -239,7 +246,7 @@ export async function verify(target: string, options: VerifyOptions): Promise<nu
         : unwrapDocument(await readBounded(target))
   } catch (error) {
     if (error instanceof Refusal) throw error
-    throw new Refusal(`${target} cannot be reached.`, EXIT.internal)
+    throw new Refusal(`${target} cannot be reached${causeOf(error)}.`, EXIT.internal)
   }
   const at = timeOf(options.at)
   const files = await readReceiptFiles(options)

@@ -31,13 +31,14 @@ export interface ClientVerdict {
 export class VerificationError extends Error {
   override readonly name = 'VerificationError'
   readonly code: CheckCode
-  readonly verdict: ClientVerdict
+  /** Not enumerable: an error that nobody catches is printed with its members, and this one has some hundred lines. */
+  declare readonly verdict: ClientVerdict
   constructor(verdict: ClientVerdict) {
     const failed = verdict.checks.find(({ status }) => status === 'fail')
     const which = failed === undefined ? '' : ` (${failed.id})`
     super(`the answer is not verified: ${verdict.code}${which}`)
     this.code = verdict.code
-    this.verdict = verdict
+    Object.defineProperty(this, 'verdict', { value: verdict })
   }
 }
 

@@ -32,15 +32,15 @@ export function printReport(report: DemoReport, stage: DemoStage, serving: boole
     messages: [{ role: 'user', content: 'Hello' }],
   })
   line('\nTry next')
-  line(`  curl -s '${service.url}/attestation?nonce=${'ab'.repeat(32)}'`)
+  line(`  export SERVICE=${service.url} BROKER=${broker.url}/v1/proxy`)
+  line(`  export TOKEN=${token}`)
+  line(`  JSON='Content-Type: application/json' BODY='${body}'`)
+  line('  npx countersign verify $SERVICE --allow-simulated')
   line(
-    `  curl -si ${service.url}/v1/chat/completions -H 'Authorization: Bearer ${token}' \\\n` +
-      `    -H 'Content-Type: application/json' -d '${body}'`,
+    '  curl -si $SERVICE/v1/chat/completions -H "Authorization: Bearer $TOKEN" -H "$JSON" -d "$BODY"',
   )
   line(
-    `  curl -s ${service.url}/v1/signature/<X-Receipt-Id of the answer> -H 'Authorization: Bearer ${token}'`,
+    '  curl -s $SERVICE/v1/signature/ID -H "Authorization: Bearer $TOKEN"   # ID: X-Receipt-Id of it',
   )
-  line(
-    `  curl -si ${broker.url}/v1/proxy/chat/completions -H 'Content-Type: application/json' -d '${body}'`,
-  )
+  line('  curl -si $BROKER/chat/completions -H "$JSON" -d "$BODY"')
 }

@@ -33,6 +33,12 @@ describe('the verdict', () => {
     expect(sentence).toContain('without the checks quote.qe_identity')
   })
 
+  test('the sentence names all checks that are open', () => {
+    const other = skip('gpu.0.ocsp', 'not_yet_checked', 'x')
+    const { sentence } = decideVerdict([good, gap, other], REAL)
+    expect(sentence).toContain('quote.qe_identity, gpu.0.ocsp')
+  })
+
   test('doing without one check is not doing without another', () => {
     const other = skip('gpu.0.ocsp', 'not_yet_checked', 'x')
     const options = { ...REAL, acceptUnchecked: ['quote.*'] }

@@ -280,12 +280,31 @@ describe('countersign tcb-status', () => {
     )
   })
 
-  test('without --allow-simulated a simulated platform has no status', async () => {
-    await fill(pki.collateral)
-    const { code, out } = await status({ allowSimulated: false })
-    expect(code).toBe(10)
-    expect(out).toContain('no status (rejected)')
-    expect(out).not.toContain('short')
+  test('without --allow-simulated a simulated platform has no status, and nobody is asked for one', async () => {
+    const { collateral: _, ...asking } = { ...service, collateral: dir }
+    const error: unknown = await tcbStatus(file, asking).catch((caught: unknown) => caught)
+    expect(error).toMatchObject({ name: 'Refusal', exit: 10 })
+    expect(String(error)).toContain('SIMULATION')
+    expect(server.requests).toEqual([])
+  })
+
+  test.each(['standard', 'early'] as const)(
+    'a folder with the %s channel alone is judged by that, and the last line says so',
+    async (channel) => {
+      await run(() => collateralFetch(file, { ...service, dir, channel }))
+      const { code, out } = await status()
+      expect(code).toBe(0)
+      const other = channel === 'standard' ? 'early' : 'standard'
+      expect(out).toMatch(
+        new RegExp(`By the ${channel} channel UpToDate .* none of the ${other} channel`),
+      )
+    },
+  )
+
+  test('a folder with neither channel gives no status', async () => {
+    expect(
+      await refusal(() => tcbStatus(file, { collateral: folder, allowSimulated: true })),
+    ).toContain('collateral fetch')
   })
 
   test.skipIf(!hasFixtures)(

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import canonicalize from 'canonicalize'
 import { afterEach, expect, test, vi } from 'vitest'
+import { findGuestAgent } from '../../attestation/attester/dstack/find-guest-agent.ts'
 import { isJsonObject } from '../../attestation/protocol/json.ts'
 import { printConfig } from '../../src/cli/print-config.ts'
 import { checkEnvironment } from '../../src/cli/read-environment.ts'
@@ -54,6 +55,14 @@ test('needs no machine where the configuration says it all, and shows no token',
   })
   expect(text).not.toContain(TOKEN)
   expect(text).not.toContain(createHash('sha256').update(TOKEN).digest('hex'))
+})
+
+test('says what it must be told where there is no machine to ask', async (context) => {
+  if (findGuestAgent() !== null) context.skip('SKIPPED: this machine has a dstack guest agent')
+  vi.stubEnv('COUNTERSIGN_TOKENS', `alice:${TOKEN}`)
+  await expect(
+    serve({ printConfig: true, upstream: ['unix:/run/vllm.sock'], requireGpu: '8' }),
+  ).rejects.toThrow(/--print-config .*--address-key and --require-gpu/)
 })
 
 test('with --simulate says that it simulates', async () => {

@@ -26,6 +26,7 @@ describe('countersign verify with collateral', () => {
   let service: Service
   let intel: IntelServer
   let options: VerifyOptions = {}
+  let network: VerifyOptions = {}
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'countersign-test-'))
@@ -57,10 +58,8 @@ describe('countersign verify with collateral', () => {
       allowSimulated: true,
       require: ['quote.crl', 'quote.tcb_status'],
       collateral: join(folder, 'cache'),
-      pccs: intel.pccs.api,
-      proxy: 'none',
-      tlsCa,
     }
+    network = { pccs: intel.pccs.api, proxy: 'none', tlsCa, fetchCollateral: true }
   })
   afterEach(async () => {
     intel.requests.length = 0
@@ -89,7 +88,7 @@ describe('countersign verify with collateral', () => {
   }
 
   test('--fetch-collateral asks the service and judges by what it says; offline it is found again', async () => {
-    const fetched = await run({ fetchCollateral: true })
+    const fetched = await run(network)
     expect(fetched.code, fetched.out).toBe(0)
     expect(fetched.out).toMatch(/pass {2}quote\.tcb_status +UpToDate/)
     expect(intel.requests).toHaveLength(4)
@@ -103,7 +102,7 @@ describe('countersign verify with collateral', () => {
       ...simulation.guest.pki.collateral,
       tcb_info_signature: stranger.tcb_info_signature,
     })
-    const { code, out } = await run({ fetchCollateral: true })
+    const { code, out } = await run(network)
     expect(code).toBe(10)
     expect(out).toContain('tcb_info_signature_invalid')
   })
@@ -116,9 +115,18 @@ describe('countersign verify with collateral', () => {
     expect(out).toContain('collateral_chain_untrusted_root')
   })
 
+  test.each([
+    [{ pccs: 'https://pccs.example' }, '--pccs'],
+    [{ proxy: 'none' }, '--proxy'],
+    [{ tlsCa: '/ca.pem' }, '--tls-ca'],
+    [{ channel: 'early', collateral: '/absent.json' }, '--channel'],
+  ])('a setting that nothing reads is refused: %j', async (more, flag) => {
+    await expect(run(more)).rejects.toThrow(flag)
+  })
+
   test('a service that does not answer stops the command before any verdict', async () => {
     intel.serve = () => null
-    await expect(run({ fetchCollateral: true })).rejects.toThrow(Refusal)
+    await expect(run(network)).rejects.toThrow(Refusal)
   })
 
   async function save(name: string, value: unknown): Promise<string> {

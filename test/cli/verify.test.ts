@@ -1,9 +1,8 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { toHex32 } from '../../attestation/protocol/hex.ts'
-import { Refusal } from '../../src/cli/refusal.ts'
 import { documentUrl, verify } from '../../src/cli/verify.ts'
 import type { VerifyOptions } from '../../src/cli/verify.ts'
 import { parseConfig } from '../../src/config/config.ts'
@@ -160,6 +159,11 @@ describe('countersign verify', () => {
       request: await save('request.json', body),
       opening: answer.headers.get('x-countersign-opening') ?? '',
     }
+    const { document: text } = JSON.parse(await readFile(receipt, 'utf8')) as { document: string }
+    const { opening: _, ...closed } = options
+    await expect(
+      run(path, { ...closed, receipt: await save('text.json', text), level: 'content' }),
+    ).rejects.toThrow('--level content needs --opening')
     const good = await run(path, options)
     expect(good.out).toContain('level reached: bytes')
     expect(good.code).toBe(0)
@@ -250,7 +254,7 @@ describe('countersign verify', () => {
   })
 
   test('refuses a service that cannot be reached, and wrong arguments, in one sentence', async () => {
-    await expect(verify('http://127.0.0.1:1', {})).rejects.toThrow(Refusal)
+    await expect(verify('http://127.0.0.1:1', {})).rejects.toThrow('reached (ECONNREFUSED).')
     await expect(verify(service.url, { level: 'bytes' })).rejects.toThrow('without --receipt')
     await expect(verify(service.url, { nonce: 'xyz' })).rejects.toThrow('64 lower-case hex')
     await expect(verify(service.url, { at: 'noon' })).rejects.toThrow('--at')

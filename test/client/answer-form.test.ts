@@ -1,7 +1,10 @@
 /** Answers in a form, and requests on a route, that the client would not look into. */
+import { inspect } from 'node:util'
 import OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { contentOfChunks } from '../../attestation/protocol/chat-content.ts'
+import { refuseRoute } from '../../src/client/judge-answer.ts'
+import { VerificationError } from '../../src/client/verification-error.ts'
 import { ASK, caught, openStage, readAll, rewriting, user } from './client.helpers.ts'
 import type { Stage } from './client.helpers.ts'
 import { draftsOf, failing, written } from './reader-attacks.helpers.ts'
@@ -136,6 +139,13 @@ describe('a request whose answer nobody vouches for', () => {
       })
       expect([sent, me.verdicts]).toEqual([[], []])
     }
+  })
+
+  test('an uncaught error prints no list of checks, and still has its verdict', () => {
+    const error = new VerificationError(refuseRoute('http://h/v1/x'))
+    expect(inspect(error)).not.toContain('checks')
+    expect(JSON.stringify(error)).not.toContain('checks')
+    expect(error.verdict.checks).toHaveLength(1)
   })
 
   test.each([

@@ -73,7 +73,8 @@ export const DOCUMENT_CODES = {
   },
   simulation_not_allowed: {
     family: 'policy',
-    meaning: 'the evidence is simulated, and simulations are accepted only on request',
+    meaning:
+      'the evidence is simulated, which is accepted on request only (allowSimulated, simulatedRoots of the policy)',
   },
   simulation_undeclared: {
     family: 'invalid',

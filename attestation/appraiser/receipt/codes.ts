@@ -39,7 +39,8 @@ export const RECEIPT_CODES = {
   },
   receipt_is_view: {
     family: 'note',
-    meaning: 'the receipt is a view, which shows no body hashes',
+    meaning:
+      'the receipt is a view, which shows no body hashes: compare what was said (--level content with --opening)',
   },
   endpoint_mismatch: {
     family: 'invalid',
@@ -136,8 +137,7 @@ export const RECEIPT_CODES = {
   },
   route_unverified: {
     family: 'policy',
-    meaning:
-      'the request is no chat completion, so its answer could not be verified; it was not sent',
+    meaning: 'nobody vouches for the answers of this route and method; the request was not sent',
   },
   answer_too_long: {
     family: 'policy',
