@@ -170,6 +170,11 @@ export const SERVICE_ERRORS = {
     message: 'Too many requests are open.',
     retryAfter: 1,
   },
+  expectation_unsupported: {
+    status: 417,
+    type: invalid,
+    message: 'The request expects something other than 100-continue.',
+  },
   pipelining_unsupported: {
     status: 400,
     type: invalid,

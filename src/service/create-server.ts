@@ -88,24 +88,28 @@ export function createServer(options: ServerOptions): Server {
     if (early) discardRest(req)
   }
 
-  /** @param admitted called before anything is read of the body */
-  const listen = (req: IncomingMessage, res: ServerResponse, admitted: () => void) => {
+  /** @param expectation what comes of an Expect that is not known */
+  const isFit = (
+    req: IncomingMessage,
+    res: ServerResponse,
+    expectation: ServiceErrorCode | null,
+  ): boolean => {
     // The answer before said that this connection closes: what was sent behind it is nobody's request.
     if (!req.socket.writable) {
       req.socket.destroy()
-      return
-    }
-    const fault = requestFault(req)
-    if (fault !== null) {
-      refuse(req, res, fault, ['Connection', 'close'])
-      return
+      return false
     }
     // An answer that waits behind another one of its connection has no socket yet. A client could queue any number of
     // requests on one connection and read none of their answers.
-    if (res.socket === null) {
-      refuse(req, res, 'pipelining_unsupported', ['Connection', 'close'])
-      return
-    }
+    const queued = res.socket === null ? 'pipelining_unsupported' : null
+    const fault = requestFault(req) ?? queued ?? expectation
+    if (fault !== null) refuse(req, res, fault, ['Connection', 'close'])
+    return fault === null
+  }
+
+  /** @param admitted called before anything is read of the body */
+  const listen = (req: IncomingMessage, res: ServerResponse, admitted: () => void) => {
+    if (!isFit(req, res, null)) return
     const url = req.url ?? '/'
     const mark = url.indexOf('?')
     const path = mark === -1 ? url : url.slice(0, mark)
@@ -164,23 +168,40 @@ export function createServer(options: ServerOptions): Server {
   server.on('checkContinue', (req: IncomingMessage, res: ServerResponse) =>
     listen(req, res, () => res.writeContinue()),
   )
+  // RFC 9110 §10.1.1: any other expectation. node:http would answer it itself, without our headers and in no shape.
+  server.on('checkExpectation', (req: IncomingMessage, res: ServerResponse) =>
+    isFit(req, res, 'expectation_unsupported'),
+  )
   // All lines are read, so that requestFault can count them: by default node:http drops those beyond 2,000 unseen.
   server.maxHeadersCount = 0
   // Never between two pieces of an answer: silence is bounded where it is known whose it is.
   server.timeout = 0
   server.maxRequestsPerSocket = 0
-  server.on('connect', (_req, socket) => {
+  const leaveHttp = (socket: Duplex, code: ServiceErrorCode) => {
+    onRefused(code)
+    // node:http has let go of the connection, with whatever answer is still to be written to it: an error would pass for it.
+    if (answerOn(socket) !== null) {
+      socket.destroy()
+      return
+    }
     socket.on('error', () => socket.destroy())
-    socket.end(rawError('invalid_target', headers))
-  })
-  server.on('upgrade', (_req, socket) => {
-    onRefused('upgrade_unsupported')
-    socket.on('error', () => socket.destroy())
-    socket.end(rawError('upgrade_unsupported', headers))
-  })
+    socket.end(rawError(code, headers))
+  }
+  server.on('connect', (_req, socket) => leaveHttp(socket, 'invalid_target'))
+  server.on('upgrade', (_req, socket) => leaveHttp(socket, 'upgrade_unsupported'))
   server.on('clientError', (error: Error & { readonly code?: unknown }, socket) => {
-    // After a reset, or once part of an answer went out, there is nobody to tell or no place to tell it.
-    if (!socket.writable || error.code === 'ECONNRESET' || !isUnanswered(socket)) {
+    // After a reset there is nobody to tell.
+    if (!socket.writable || error.code === 'ECONNRESET') {
+      socket.destroy()
+      return
+    }
+    const answer = answerOn(socket)
+    if (answer !== null && answer.req.complete) {
+      closeAfter(answer, socket)
+      return
+    }
+    // Once part of an answer went out there is no place to tell it: an error in the middle would pass for part of it.
+    if (answer?.headersSent === true) {
       socket.destroy()
       return
     }
@@ -202,18 +223,31 @@ const CLIENT_ERRORS: Readonly<Record<string, ServiceErrorCode>> = {
   ERR_HTTP_REQUEST_TIMEOUT: 'headers_timeout',
 }
 
-/**
- * Nothing of an answer went out on this connection, and none is being made: the request whose body breaks off here has
- * been forwarded to nobody. An error in the middle of an answer would pass for part of it; one beside a request that a
- * model works on would be told to the client and not to the receipt.
- */
-function isUnanswered(socket: Duplex): boolean {
+/** The answer that is being made or written on a connection; null where none is. */
+function answerOn(socket: Duplex): ServerResponse<IncomingMessage> | null {
   const message: unknown = Reflect.get(socket, '_httpMessage')
-  if (message === null || message === undefined) return true
-  if (!(message instanceof ServerResponse) || message.headersSent) return false
-  const req: unknown = message.req
-  return req instanceof IncomingMessage && !req.complete
+  return message instanceof ServerResponse ? message : null
 }
+
+/**
+ * What follows a whole request is not a request (RFC 9112 §9.6: nor is what follows `Connection: close`). It goes nowhere,
+ * and takes nothing from the request before it: that one gets its answer, and the connection closes after it. The parser
+ * reads no more, so whatever else comes is dropped, each piece with another error.
+ */
+function closeAfter(answer: ServerResponse, socket: Duplex): void {
+  // The client has closed its side: node:http takes that for leaving.
+  if (socket.readableEnded) {
+    socket.destroy()
+    return
+  }
+  if (CLOSING.has(answer)) return
+  CLOSING.add(answer)
+  answer.shouldKeepAlive = false
+  // An answer whose head went out has promised to keep the connection.
+  if (answer.headersSent) answer.once('finish', () => socket.end(() => socket.destroy()))
+}
+
+const CLOSING = new WeakSet<ServerResponse>()
 
 /** For a connection without a ServerResponse, so that the answer is written byte by byte. */
 function rawError(code: ServiceErrorCode, headers: readonly string[]): string {

@@ -5,10 +5,12 @@
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import type { AddressInfo, Server } from 'node:net'
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { errorCode, get, openRaw } from '../harness/chat.ts'
 import { bearer, startTestService } from '../harness/service.ts'
 import type { TestService } from '../harness/service.ts'
+import { startUpstream } from '../harness/zg-upstream.ts'
 import {
   AUTH,
   BODY,
@@ -21,7 +23,10 @@ import {
   post,
 } from './smuggling.helpers.ts'
 
-const ANSWER = '{"choices":[]}'
+const ANSWER = '{"choices":[{"index":0,"message":{"content":"x"},"finish_reason":"stop"}]}'
+/** Milliseconds that the model takes for an answer where time counts. */
+const HOLD_MS = 60
+let holdMs = 0
 
 /** Every byte that came to the model, whatever it is. */
 let arrived = ''
@@ -33,7 +38,9 @@ beforeAll(async () => {
     socket.on('data', (chunk) => {
       arrived += chunk.toString('latin1')
       if (!arrived.endsWith(BODY)) return
-      socket.write(`HTTP/1.1 200 OK\r\ncontent-length: ${String(ANSWER.length)}\r\n\r\n${ANSWER}`)
+      const answer = `HTTP/1.1 200 OK\r\ncontent-length: ${String(ANSWER.length)}\r\n\r\n${ANSWER}`
+      if (holdMs === 0) socket.write(answer)
+      else setTimeout(() => socket.write(answer), holdMs)
     })
   })
   model.listen(0, '127.0.0.1')
@@ -117,6 +124,16 @@ describe('refused, and not a byte forwarded:', () => {
     await expectRefusal(post(LENGTH, '', BODY).replace('host: x', host), 400, 'invalid_host')
   })
 
+  test.each(['200-ok', 'x', ''])(
+    'the expectation %j, in our shape and not in node’s',
+    async (value) => {
+      const text = post(`expect: ${value}`, LENGTH, '', BODY)
+      await expectRefusal(text, 417, 'expectation_unsupported')
+      expect(await send(text)).toContain('X-ACI-Version: aci/1')
+      await expectRefusal(text.replace('host: x', 'x: y'), 400, 'invalid_host')
+    },
+  )
+
   test.each([
     ['two credentials', bearer('bob').join(': ')],
     ['the same credential twice', AUTH],
@@ -167,19 +184,97 @@ describe('a second request on the connection', () => {
     expect(forwarded()).toBe(0)
   })
 
-  test('that is no request, as trailing bytes of a body: the connection closes without an answer to them', async () => {
-    const settled = at.receipts.length
-    const answer = await send(`${one}GARBAGE\r\n\r\n`)
-    expect(answer).toBe('')
-    await at.settled(settled + 1)
-    expect(at.receipts.at(-1)?.record.outcome).toBe('downstream_closed')
-    expect(arrived).not.toContain('GARBAGE')
+  const close = (text: string) => text.replace('host: x', 'host: x\r\nconnection: close')
+  const chunked = () => post('transfer-encoding: chunked', '', CHUNKS)
+  test.each([
+    ['garbage', one, 'GARBAGE\r\n\r\n'],
+    ['garbage behind `connection: close`', close(one), 'GARBAGE\r\n\r\n'],
+    ['garbage behind chunks', chunked(), 'GARBAGE\r\n\r\n'],
+    ['a request behind `connection: close`', close(one), one],
+    ['a request behind chunks and `connection: close`', close(chunked()), one],
+    ['a request that is refused in any place', one, post('transfer-encoding: x', '', CHUNKS)],
+    ['headers that are too large', one, post(`x: ${'y'.repeat(17 * 1024)}`, LENGTH, '', BODY)],
+  ])(
+    'that is none takes nothing from the first, which is answered once and the connection closed: %s',
+    async (_, first, rest) => {
+      for (const pause of [null, 0, HOLD_MS / 2, HOLD_MS * 2]) {
+        arrived = ''
+        holdMs = pause === null ? 0 : HOLD_MS
+        const settled = at.receipts.length
+        const raw = await openRaw(at.port, Buffer.from(pause === null ? first + rest : first))
+        if (pause !== null) {
+          await sleep(pause)
+          for (const piece of rest.match(/[^]{1,9}/g) ?? []) {
+            raw.socket.write(piece, 'latin1')
+          }
+        }
+        await raw.closed
+        holdMs = 0
+        const answers = raw.received().split(/(?=HTTP\/1\.1 \d)/)
+        expect(answers[0]).toMatch(/^HTTP\/1\.1 200 /)
+        expect(answers[0]).toContain(ANSWER)
+        // What comes when the first has been answered is an error of its own.
+        if (pause === null || pause < HOLD_MS) expect(answers).toHaveLength(1)
+        await at.settled(settled + 1)
+        expect(at.receipts).toHaveLength(settled + 1)
+        expect(at.receipts.at(-1)?.record).toMatchObject({ outcome: 'complete', status: 200 })
+        expect(forwarded()).toBe(1)
+        expect(arrived).not.toContain('GARBAGE')
+      }
+    },
+  )
+
+  test('that is none takes nothing from a stream in progress', async () => {
+    const model = { index: 0, delta: { content: 'x' }, finish_reason: 'stop' }
+    const events = [`data: ${JSON.stringify({ choices: [model] })}\n\n`, 'data: [DONE]\n\n']
+    const upstream = await startUpstream(async (_seen, response) => {
+      response.setHeader('content-type', 'text/event-stream')
+      response.write(events[0])
+      await sleep(HOLD_MS)
+      response.end(events[1])
+    })
+    const service = await startTestService({ upstreams: [{ name: 's', url: upstream.url }] })
+    const raw = await openRaw(service.port, Buffer.from(one))
+    await raw.until('data: {')
+    for (let i = 0; i < 20; i++) {
+      raw.socket.write('GARBAGE\r\n\r\n')
+      await nextTurn()
+    }
+    await raw.closed
+    expect(raw.received()).toContain('data: [DONE]\n\n')
+    expect(raw.received()).toMatch(/\r\n0\r\n\r\n$/)
+    expect(service.receipts.map(({ record }) => record.outcome)).toEqual(['complete'])
+    expect(upstream.seen).toHaveLength(1)
+    await service.close()
+    await upstream.close()
   })
 
-  test('after `connection: close` is never looked at', async () => {
-    const answer = await send(post('connection: close', LENGTH, '', BODY) + one)
-    expect(answer.match(/HTTP\/1\.1 \d/g)?.length ?? 0).toBeLessThanOrEqual(1)
-    expect(forwarded()).toBeLessThanOrEqual(1)
+  test.each([
+    ['an upgrade', 'GET / HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n'],
+    ['a tunnel', 'CONNECT x:1 HTTP/1.1\r\nhost: x\r\n\r\n'],
+  ])('that asks for %s: no error passes for the answer of the first', async (_, rest) => {
+    holdMs = 10 * HOLD_MS
+    const settled = at.receipts.length
+    const raw = await openRaw(at.port, Buffer.from(one))
+    await sleep(HOLD_MS)
+    raw.socket.write(rest)
+    await raw.closed
+    await at.settled(settled + 1)
+    holdMs = 0
+    expect(raw.received()).toBe('')
+    expect(at.receipts.at(-1)?.record.outcome).toBe('downstream_closed')
+  })
+
+  test('that is none does not hide that the client has left', async () => {
+    holdMs = 10 * HOLD_MS
+    const settled = at.receipts.length
+    const raw = await openRaw(at.port, Buffer.from(`${one}GARBAGE\r\n\r\n`))
+    await sleep(HOLD_MS)
+    raw.socket.end()
+    await raw.closed
+    await at.settled(settled + 1)
+    holdMs = 0
+    expect(at.receipts.at(-1)?.record.outcome).toBe('downstream_closed')
   })
 })
 
