@@ -1,4 +1,7 @@
 /** Chat requests with one thing wrong each, by what is wrong. */
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { bearer } from '../harness/service.ts'
 
 export const CHAT = '/v1/chat/completions'
@@ -119,3 +122,38 @@ export const TARGETS: readonly string[] = [
   '*',
   '?a=b',
 ]
+
+export const ANSWER = '{"choices":[{"index":0,"message":{"content":"x"},"finish_reason":"stop"}]}'
+
+export interface RecordingModel {
+  readonly url: string
+  /** Every byte that came, whatever it is. */
+  arrived: string
+  /** Milliseconds between a request and its answer. */
+  holdMs: number
+  close(): void
+}
+
+/** Answers whatever ends with BODY. */
+export async function startRecordingModel(): Promise<RecordingModel> {
+  const server = createServer((socket) => {
+    socket.on('error', () => undefined)
+    socket.on('data', (chunk) => {
+      model.arrived += chunk.toString('latin1')
+      if (!model.arrived.endsWith(BODY)) return
+      const answer = `HTTP/1.1 200 OK\r\ncontent-length: ${String(ANSWER.length)}\r\n\r\n${ANSWER}`
+      if (model.holdMs === 0) socket.write(answer)
+      else setTimeout(() => socket.write(answer), model.holdMs)
+    })
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  const model: RecordingModel = {
+    url: `http://127.0.0.1:${String(port)}`,
+    arrived: '',
+    holdMs: 0,
+    close: () => server.close(),
+  }
+  return model
+}

@@ -93,6 +93,24 @@ describe('text deltas read without parsing', () => {
     )
   })
 
+  test.each([
+    ['the delta', '{"content":"evil"},"delta":{"content":"good"}'],
+    ['the delta, with another text', '{"reasoning":"evil"},"delta":{"content":"good"}'],
+    ['the text', '{"content":"evil","content":"good"}'],
+    ['the choices', '{"content":"evil"}}],"choices":[{"index":0,"delta":{"content":"good"}'],
+  ])('a name that stands twice counts as the last, whoever reads it: %s', (_, delta) => {
+    const twice = event(delta)
+    const later = twice.replace('good', 'better').replace('evil', 'worse')
+    const events = [twice, twice, later, later, 'data: [DONE]\n\n']
+    const { facts } = factsOf(events, true)
+    expect(facts).toEqual(factsOf(events, false).facts)
+    const choice: unknown = expect.objectContaining({
+      content: 'goodgoodbetterbetter',
+      reasoning: null,
+    })
+    expect(facts.content).toMatchObject({ status: 'covered', content: { choices: [choice] } })
+  })
+
   test('most events of a usual stream are put aside', () => {
     const words = Array.from({ length: 100 }, (_, i) => event({ content: ` word-${String(i)}` }))
     const { facts, waited } = factsOf([event({ role: 'assistant' }), ...words], true)
