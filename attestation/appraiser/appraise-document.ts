@@ -34,6 +34,7 @@ import type { TcbVerdict } from './quote/judge-collateral.ts'
 import { isGenuine, onlyIfGenuine } from './quote/only-if-genuine.ts'
 import { parseQuote } from './quote/parse-quote.ts'
 import type { Quote } from './quote/parse-quote.ts'
+import { requireOptions } from './required-options.ts'
 import { decideVerdict } from './verdict.ts'
 import type { Verdict } from './verdict.ts'
 
@@ -232,8 +233,10 @@ function judge(document: AttestationDocument, options: AppraisalOptions): Apprai
  *
  * @param bytes its exact text, unwrapped
  * @returns the verdict with every check that was made, and the keyset where it was accepted. Never throws on any bytes
+ * @throws TypeError for a time that is no finite number or a policy that `parsePolicy` refuses
  */
-export function appraiseDocument(bytes: Uint8Array, options: AppraisalOptions): Appraisal {
+export function appraiseDocument(bytes: Uint8Array, given: AppraisalOptions): Appraisal {
+  const options = requireOptions(given)
   const parsed = parseDocument(bytes)
   if (parsed.ok) return judge(parsed.document, options)
   const checks = [fail('document.structure', parsed.code, PROVES.structure, parsed.detail)]

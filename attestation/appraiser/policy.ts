@@ -6,7 +6,8 @@
 import { isJsonObject } from '../protocol/json.ts'
 import { toHex } from '../protocol/hex.ts'
 import { NVIDIA_DEVICE_ROOT_SHA256 } from './gpu/verify-gpu-evidence.ts'
-import { DEFAULT_TDX_POLICY, tdxPolicyFault } from './quote/tdx-policy.ts'
+import { snapshot } from './plain-data.ts'
+import { DEFAULT_TDX_POLICY, readTdxPolicy } from './quote/tdx-policy.ts'
 import type { TdxPolicy } from './quote/tdx-policy.ts'
 import { INTEL_SGX_ROOT_SHA256 } from './quote/intel-sgx-root.ts'
 
@@ -114,7 +115,10 @@ function isBoolean(value: unknown): value is boolean {
   return typeof value === 'boolean'
 }
 
-const READERS: Readonly<Record<keyof AppraisalPolicy, (value: unknown) => boolean>> = {
+/** Of all members but `tdx`, which has readers of its own. */
+const READERS: Readonly<
+  Record<Exclude<keyof AppraisalPolicy, 'tdx'>, (value: unknown) => boolean>
+> = {
   allowSimulated: isBoolean,
   simulatedRoots: (value) => value === 'listed' || value === 'any',
   sgxRoots: (value) => isTexts(value, SHA256_HEX),
@@ -123,7 +127,6 @@ const READERS: Readonly<Record<keyof AppraisalPolicy, (value: unknown) => boolea
   composeHashes: (value) => value === null || isTexts(value, SHA256_HEX),
   appIds: (value) => value === null || isTexts(value, APP_ID_HEX),
   keyProviderIds: (value) => value === null || isTexts(value, ANY_HEX),
-  tdx: (value) => tdxPolicyFault(value) === null,
   maxKeysetLifetimeS: isSeconds,
   maxAgeWithNonceS: isSeconds,
   maxAgeS: isSeconds,
@@ -135,31 +138,51 @@ const READERS: Readonly<Record<keyof AppraisalPolicy, (value: unknown) => boolea
   require: (value) => isTexts(value, CHECK_ID),
 }
 
-function isPolicyMember(name: string): name is keyof AppraisalPolicy {
+function isPolicyMember(name: string): name is keyof typeof READERS {
   return Object.hasOwn(READERS, name)
 }
+
+/** Policies that were read here and are frozen throughout: they need not be read again. */
+const READ = new WeakSet<AppraisalPolicy>([DEFAULT_POLICY])
 
 /**
  * Reads a policy; members that are not given have their default.
  *
  * An unknown member is refused: a misspelt restriction must not silently be none.
+ *
+ * @param value plain data, see `snapshot`; copied before anything is checked, and only once
  */
 export function parsePolicy(value: unknown): PolicyResult {
-  if (!isJsonObject(value)) return { ok: false, detail: 'the policy is not an object' }
-  for (const [name, member] of Object.entries(value)) {
-    if (!isPolicyMember(name)) return { ok: false, detail: `unknown member ${name}` }
-    if (name === 'tdx') {
-      const fault = tdxPolicyFault(member)
-      if (fault !== null) return { ok: false, detail: fault }
+  const copied = snapshot(value, 'the policy')
+  if (!copied.ok) return copied
+  if (!isJsonObject(copied.value)) return { ok: false, detail: 'the policy is not an object' }
+  const { tdx = {}, ...given } = copied.value
+  const read = readTdxPolicy(tdx)
+  if (!read.ok) return read
+  for (const [name, member] of Object.entries(given)) {
+    if (!isPolicyMember(name)) {
+      return { ok: false, detail: `unknown member ${name.slice(0, MAX_POLICY_TEXT)}` }
     }
     if (!READERS[name](member)) return { ok: false, detail: `${name} is malformed` }
   }
-  // A copy of what was just checked, so that nobody can change the policy in force afterwards.
-  const { tdx, ...given } = JSON.parse(JSON.stringify(value)) as Partial<AppraisalPolicy>
-  const policy = {
-    ...DEFAULT_POLICY,
-    ...given,
-    tdx: Object.freeze({ ...DEFAULT_TDX_POLICY, ...tdx }),
-  }
-  return { ok: true, policy: Object.freeze(policy) }
+  const policy = Object.freeze({ ...DEFAULT_POLICY, ...given, tdx: read.policy })
+  READ.add(policy)
+  return { ok: true, policy }
+}
+
+/**
+ * The policy that a verb judges by: one that did not come from {@link parsePolicy} is read now, because a member of the wrong
+ * type would make a comparison that nothing fails (an age of `"7d"` is below none).
+ *
+ * @throws TypeError for a policy that `parsePolicy` refuses
+ */
+export function requirePolicy(value: unknown): AppraisalPolicy {
+  if (isRead(value)) return value
+  const result = parsePolicy(value)
+  if (!result.ok) throw new TypeError(`policy: ${result.detail}`)
+  return result.policy
+}
+
+function isRead(value: unknown): value is AppraisalPolicy {
+  return typeof value === 'object' && value !== null && READ.has(value as AppraisalPolicy)
 }

@@ -87,6 +87,12 @@ export interface PolicyOptions {
   readonly require?: readonly string[]
 }
 
+function read(value: unknown): AppraisalPolicy {
+  const result = parsePolicy(value)
+  if (!result.ok) throw new Refusal(`The policy is wrong: ${result.detail}.`)
+  return result.policy
+}
+
 /** @param fallback where none is named */
 export async function loadPolicy(
   options: PolicyOptions,
@@ -96,21 +102,16 @@ export async function loadPolicy(
   if (options.policy !== undefined && isPolicyName(options.policy)) {
     policy = POLICIES[options.policy]
   } else if (options.policy !== undefined) {
-    const result = parsePolicy(await readObject(options.policy))
-    if (!result.ok) throw new Refusal(`The policy is wrong: ${result.detail}.`)
-    policy = result.policy
+    policy = read(await readObject(options.policy))
   }
   if (options.roots !== undefined) {
-    const { sgx, nvidia, kms } = await readObject(options.roots)
-    if (!isHex32(sgx) || !isHex32(nvidia)) {
+    const { sgx, nvidia, kms = null, ...more } = await readObject(options.roots)
+    if (!isHex32(sgx) || !isHex32(nvidia) || Object.keys(more).length > 0) {
       throw new Refusal(`${options.roots} does not hold the roots of a simulation.`)
     }
-    policy = {
-      ...policy,
-      sgxRoots: [sgx],
-      nvidiaRoots: [nvidia],
-      kmsRoots: typeof kms === 'string' ? [kms] : [],
-    }
+    policy = { ...policy, sgxRoots: [sgx], nvidiaRoots: [nvidia] }
+    // A simulation without a KMS names no root of one; what the policy pins stays pinned.
+    if (kms !== null) policy = read({ ...policy, kmsRoots: [kms] })
   }
   if (options.allowSimulated === true) {
     // Without named roots any simulation will do: it proves nothing either way.
@@ -123,7 +124,7 @@ export async function loadPolicy(
   if (options.require !== undefined) {
     policy = { ...policy, require: [...policy.require, ...options.require] }
   }
-  return policy
+  return read(policy)
 }
 
 /** The system's or undici's code alone: messages quote addresses and headers. */

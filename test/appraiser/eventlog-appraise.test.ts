@@ -160,7 +160,8 @@ describe('description of the virtual machine', () => {
     expect(rest(judge({}, { policy: withImages(images.slice(0, 1)) }))).toContain(
       'vm_config.os_image fail os_image_mismatch',
     )
-    for (const change of [{ mrtd: '' }, { rtmr0: [] }, { rtmr1: '' }, { rtmr2: '' }]) {
+    const other = 'ff'.repeat(48)
+    for (const change of [{ mrtd: other }, { rtmr0: [] }, { rtmr1: other }, { rtmr2: other }]) {
       expect(rest(judge({}, { policy: withImages([{ ...IMAGE, ...change }]) }))).toContain(
         'vm_config.os_image skip depends_on_failed',
       )

@@ -1,12 +1,15 @@
 import { describe, expect, test } from 'vitest'
 import { fail, info, pass, skip } from '../../attestation/appraiser/check.ts'
 import { CHECK_CODES } from '../../attestation/appraiser/codes.ts'
+import { POLICIES } from '../../attestation/appraiser/policies.ts'
 import { DEFAULT_POLICY, parsePolicy } from '../../attestation/appraiser/policy.ts'
 import {
   VERDICT_EXIT_CODES,
   decideVerdict,
   matchesCheckId,
 } from '../../attestation/appraiser/verdict.ts'
+
+const PIN = '00'.repeat(32)
 
 describe('a policy', () => {
   test('of nothing is the default one', () => {
@@ -39,6 +42,117 @@ describe('a policy', () => {
     ['nothing', null],
   ])('with %s is refused', (_name, value) => {
     expect(parsePolicy(value).ok).toBe(false)
+  })
+
+  test.each<[string, () => unknown]>([
+    [
+      'an accessor',
+      () => ({
+        get composeHashes() {
+          return [PIN]
+        },
+      }),
+    ],
+    [
+      'an accessor further down',
+      () => ({
+        tdx: {
+          get fmspcs() {
+            return []
+          },
+        },
+      }),
+    ],
+    [
+      'an accessor in a list',
+      () => {
+        const composeHashes: string[] = [PIN]
+        Object.defineProperty(composeHashes, 0, { enumerable: true, get: () => PIN })
+        return { composeHashes }
+      },
+    ],
+    [
+      'a class whose members are accessors',
+      () =>
+        new (class {
+          get composeHashes() {
+            return [PIN]
+          }
+        })(),
+    ],
+    ['restrictions that are inherited', () => Object.create({ composeHashes: [PIN] }) as object],
+    [
+      'TDX restrictions that are inherited',
+      () => ({ tdx: Object.create({ fmspcs: [] }) as object }),
+    ],
+    [
+      'restrictions that are not enumerable',
+      () => Object.defineProperty({}, 'composeHashes', { value: [PIN] }),
+    ],
+    [
+      'a hidden toJSON',
+      () =>
+        Object.defineProperty({}, 'toJSON', { value: () => ({ acceptUnchecked: ['quote.*'] }) }),
+    ],
+    [
+      'a list with a toJSON',
+      () => ({ composeHashes: Object.assign([PIN], { toJSON: () => null }) }),
+    ],
+    ['a Map', () => new Map([['composeHashes', [PIN]]])],
+    ['a Map of TDX restrictions', () => ({ tdx: new Map([['fmspcs', []]]) })],
+    ['a Date', () => new Date()],
+    ['a list with holes', () => ({ composeHashes: new Array(3) })],
+    ['a list of another class', () => ({ composeHashes: new (class extends Array<string> {})() })],
+    ['a symbol', () => ({ [Symbol('composeHashes')]: [PIN] })],
+    ['an undefined restriction', () => ({ composeHashes: undefined })],
+    ['a String object', () => ({ composeHashes: [Object('00')] })],
+    [
+      'a policy in itself',
+      () => {
+        const tdx: { tdx?: object } = {}
+        tdx.tdx = tdx
+        return { tdx }
+      },
+    ],
+  ])('with %s is refused, not read as less', (_name, make) => {
+    expect(parsePolicy(make()).ok).toBe(false)
+  })
+
+  test('is read once: a proxy cannot show one policy to the check and another to the copy', () => {
+    let reads = 0
+    const turning = new Proxy(
+      { require: ['a.b'] },
+      {
+        getOwnPropertyDescriptor: () => ({
+          configurable: true,
+          enumerable: true,
+          writable: true,
+          value: reads++ === 0 ? ['a.b'] : [],
+        }),
+      },
+    )
+    expect(parsePolicy(turning)).toMatchObject({ ok: true, policy: { require: ['a.b'] } })
+    expect(reads).toBe(1)
+  })
+
+  test('in force cannot be changed at any depth', () => {
+    const images = [
+      {
+        osImageHash: PIN,
+        mrtd: '00'.repeat(48),
+        rtmr0: [],
+        rtmr1: '00'.repeat(48),
+        rtmr2: '00'.repeat(48),
+      },
+    ]
+    const frozen = (value: unknown): boolean =>
+      typeof value !== 'object' ||
+      value === null ||
+      (Object.isFrozen(value) && Object.values(value).every(frozen))
+    const parsed = parsePolicy({ composeHashes: [PIN], tdx: { images } })
+    expect(parsed.ok && frozen(parsed.policy)).toBe(true)
+    for (const policy of [DEFAULT_POLICY, ...Object.values(POLICIES)])
+      expect(frozen(policy)).toBe(true)
   })
 
   test('is a copy: changing what was given changes nothing', () => {

@@ -100,7 +100,6 @@ describe('revocation lists', () => {
     expect(at(AT, 9)).toBe('quote.crl crl_expired')
     expect(at(AT - 3600)).toBe('ok')
     expect(at(AT - 3601)).toContain('quote.crl crl_not_yet_valid')
-    expect(at(Number.NaN)).toBe('quote.pck_chain pck_chain_not_yet_valid')
   })
 
   test('of another authority than the one that certified the platform say nothing of it', () => {

@@ -7,6 +7,7 @@ import type { CryptoPort } from '../../crypto/port.ts'
 import type { DcapCollateral } from '../../protocol/dcap-collateral.ts'
 import { toHex } from '../../protocol/hex.ts'
 import type { Check } from '../check.ts'
+import { requireTime } from '../required-options.ts'
 import { createCertificateMemo } from '../x509/certificate-memo.ts'
 import { isSimulatedRoot } from '../x509/verify-chain.ts'
 import { verifyCached } from './collateral-cache.ts'
@@ -36,6 +37,7 @@ import type { Quote } from './parse-quote.ts'
 import type { PckPlatform } from './read-sgx-extension.ts'
 import { createStepList } from './step-list.ts'
 import type { Judgement, StepList } from './step-list.ts'
+import { requireTdxPolicy } from './tdx-policy.ts'
 import type { TdxPolicy } from './tdx-policy.ts'
 import type { VerifiedCollateral } from './verify-collateral.ts'
 import {
@@ -245,8 +247,11 @@ function judgeTd(steps: Steps, quote: Quote, policy: TdxPolicy): void {
  *
  * @returns every check in order of dependence, the parsed quote, and the state of the platform where it is known. The
  *   quote is genuine only where `isGenuine` says so of the checks
+ * @throws TypeError for a quote that is not bytes, a time that is no finite number or a policy that is malformed
  */
-export function appraiseQuote(input: QuoteInput): QuoteAppraisal {
+export function appraiseQuote(given: QuoteInput): QuoteAppraisal {
+  const once = { ...given }
+  const input = { ...once, at: requireTime(once.at), policy: requireTdxPolicy(once.policy) }
   const { collateral, policy, cache } = input
   const steps = createSteps()
   const parsed = parseQuote(input.quote)

@@ -7,6 +7,7 @@
  * @module
  */
 import { isJsonObject } from '../../protocol/json.ts'
+import { snapshot } from '../plain-data.ts'
 import { isTcbStatus } from './tcb-status.ts'
 import type { TcbStatus } from './tcb-status.ts'
 
@@ -170,16 +171,43 @@ const READERS: Readonly<Record<keyof TdxPolicy, Reader>> = {
   images: isNullOr(isListOf(isImage)),
 }
 
-/**
- * What is wrong with a TDX policy whose absent members have their default.
- *
- * @returns the member, or null where all is well
- */
-export function tdxPolicyFault(value: unknown): string | null {
-  if (!isJsonObject(value)) return 'tdx is not an object'
-  for (const [name, member] of Object.entries(value)) {
-    if (!Object.hasOwn(READERS, name)) return `unknown member tdx.${name.slice(0, 64)}`
-    if (!READERS[name as keyof TdxPolicy](member)) return `tdx.${name} is malformed`
+export type TdxPolicyResult =
+  | { readonly ok: true; readonly policy: TdxPolicy }
+  | { readonly ok: false; readonly detail: string }
+
+function isTdxMember(name: string): name is keyof TdxPolicy {
+  return Object.hasOwn(READERS, name)
+}
+
+/** Policies that were read here and are frozen throughout: they need not be read again. */
+const READ = new WeakSet<TdxPolicy>([DEFAULT_TDX_POLICY])
+
+function isRead(value: unknown): value is TdxPolicy {
+  return typeof value === 'object' && value !== null && READ.has(value as TdxPolicy)
+}
+
+/** Reads a TDX policy, which is copied before anything is checked; members that are not given have their default. */
+export function readTdxPolicy(value: unknown): TdxPolicyResult {
+  const copied = snapshot(value, 'tdx')
+  if (!copied.ok) return copied
+  if (!isJsonObject(copied.value)) return { ok: false, detail: 'tdx is not an object' }
+  for (const [name, member] of Object.entries(copied.value)) {
+    if (!isTdxMember(name)) return { ok: false, detail: `unknown member tdx.${name.slice(0, 64)}` }
+    if (!READERS[name](member)) return { ok: false, detail: `tdx.${name} is malformed` }
   }
-  return null
+  const policy = Object.freeze({ ...DEFAULT_TDX_POLICY, ...copied.value })
+  READ.add(policy)
+  return { ok: true, policy }
+}
+
+/**
+ * The TDX policy that a verb judges by: read now where it was not read before.
+ *
+ * @throws TypeError for one that {@link readTdxPolicy} refuses
+ */
+export function requireTdxPolicy(value: unknown): TdxPolicy {
+  if (isRead(value)) return value
+  const result = readTdxPolicy(value)
+  if (!result.ok) throw new TypeError(`policy: ${result.detail}`)
+  return result.policy
 }

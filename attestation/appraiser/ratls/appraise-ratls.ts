@@ -17,6 +17,7 @@ import { onlyIfGenuine } from '../quote/only-if-genuine.ts'
 import { Unreadable } from '../read-members.ts'
 import { appraiseTdxEvidence, CORE_TDX_CHECKS } from '../report/appraise-tdx-evidence.ts'
 import type { ReportOptions, TdxEvidenceAppraisal } from '../report/appraise-tdx-evidence.ts'
+import { requireOptions } from '../required-options.ts'
 import { decideVerdict } from '../verdict.ts'
 import type { Verdict } from '../verdict.ts'
 import type { Certificate } from '../x509/parse-certificate.ts'
@@ -172,8 +173,10 @@ function chainCheck(
  * Never throws on any text.
  *
  * @param pem the certificate, alone or followed by its issuers up to the root
+ * @throws TypeError for a time that is no finite number or a policy that `parsePolicy` refuses
  */
-export function appraiseRaTls(pem: string, options: RaTlsOptions): RaTlsAppraisal {
+export function appraiseRaTls(pem: string, given: RaTlsOptions): RaTlsAppraisal {
+  const options = requireOptions(given)
   const { asOf = false, policy, appCompose = null, gunzip = null } = options
   const found = read(pem, gunzip)
   if (!found.ok) {

@@ -24,6 +24,7 @@ import { fail, info, pass, skip } from '../check.ts'
 import type { Check } from '../check.ts'
 import type { CheckCode } from '../codes.ts'
 import type { AppraisalPolicy } from '../policy.ts'
+import { requireOptions } from '../required-options.ts'
 import { parseReceipt } from './parse-receipt.ts'
 import type { ParsedReceipt } from './parse-receipt.ts'
 
@@ -281,8 +282,10 @@ const COMPARED = [
  * @param text the receipt's exact text
  * @returns every check by its id `receipt.…`; where the receipt is not genuine the comparisons are skipped. Never throws
  *   on any text
+ * @throws TypeError for a time that is no finite number or a policy that `parsePolicy` refuses
  */
-export function verifyReceipt(text: string, options: ReceiptOptions): ReceiptVerdict {
+export function verifyReceipt(text: string, given: ReceiptOptions): ReceiptVerdict {
+  const options = requireOptions(given)
   const { crypto, trusted, expected, opening, level: wanted = 'content' } = options
   const parsed = parseReceipt(text)
   const results = new Map<Step, Result>()

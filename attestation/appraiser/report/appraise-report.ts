@@ -10,6 +10,7 @@ import type { Check } from '../check.ts'
 import { appraiseDocument } from '../appraise-document.ts'
 import { unwrapDocument } from '../document/parse-document.ts'
 import { pinnedChecks } from '../pinned-checks.ts'
+import { requireOptions } from '../required-options.ts'
 import { decideVerdict } from '../verdict.ts'
 import type { Verdict } from '../verdict.ts'
 import { CORE_TDX_CHECKS } from './appraise-tdx-evidence.ts'
@@ -79,8 +80,11 @@ function judge(report: Report, options: AppraiseReportOptions): ReportFindings |
  * Appraises one report. Never throws on any bytes.
  *
  * @param bytes its text, or `{"document": "<its exact text>"}`
+ * @throws TypeError for a time that is no finite number or a policy that `parsePolicy` refuses; RangeError for `reportData`
+ *   of more than 64 bytes
  */
-export function appraiseReport(bytes: Uint8Array, options: AppraiseReportOptions): ReportAppraisal {
+export function appraiseReport(bytes: Uint8Array, given: AppraiseReportOptions): ReportAppraisal {
+  const options = requireOptions(given)
   const { asOf = false, layout: told = null, nonce, policy } = options
   const text = unwrapDocument(bytes)
   const parsed = parseReport(text, told)
