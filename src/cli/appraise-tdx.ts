@@ -12,6 +12,7 @@ import {
 import type { TdxAppraisal } from '../../attestation/appraiser/report/appraise-tdx.ts'
 import { VERDICT_EXIT_CODES } from '../../attestation/appraiser/verdict.ts'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
+import { printableJson } from './printable.ts'
 import { Refusal } from './refusal.ts'
 
 /** The failed check that decided, as `decideVerdict` weighs them. */
@@ -31,7 +32,7 @@ export function renderAppraisal(appraisal: TdxAppraisal): string {
   const { verdict, tcb } = appraisal
   const { checks, sentence } = verdict
   const code = decidingCode(appraisal)
-  return `${JSON.stringify({ verdict: verdict.verdict, code, sentence, tcb, checks }, null, 2)}\n`
+  return `${printableJson({ verdict: verdict.verdict, code, sentence, tcb, checks })}\n`
 }
 
 async function readInput(input: AsyncIterable<unknown>): Promise<Uint8Array> {

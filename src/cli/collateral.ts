@@ -25,6 +25,7 @@ import {
   refuseFetch,
 } from './obtain-collateral.ts'
 import type { ServiceOptions } from './obtain-collateral.ts'
+import { printable, printableJson } from './printable.ts'
 import { readBounded } from './read-bounded.ts'
 import { readQuote } from './read-quote.ts'
 import { Refusal } from './refusal.ts'
@@ -126,13 +127,13 @@ export async function collateralFetch(
     }),
   ).catch(refuseFetch)
   const lines = results.map(({ request, fetched }) => lineOf(fetched.description, request, at))
-  if (options.json === true) print(JSON.stringify({ folder, sets: lines }, null, 2))
+  if (options.json === true) print(printableJson({ folder, sets: lines }))
   else for (const line of lines) print(render(line))
   const failed = results.find(({ fetched }) => fetched.failure !== null || fetched.notKept !== null)
   if (failed === undefined) return EXIT.accepted
   const { failure, notKept } = failed.fetched
   const why = failure === null ? `not kept in ${folder}: ${String(notKept)}` : failure.message
-  process.stderr.write(`${failed.request.channel}: ${why}\n`)
+  process.stderr.write(`${printable(`${failed.request.channel}: ${why}`)}\n`)
   return EXIT.internal
 }
 
@@ -180,10 +181,12 @@ export async function collateralShow(
       lines.push(lineOf(described.description, request, at))
     } else {
       broken++
-      process.stderr.write(`${name}: ${described?.detail ?? 'not whole, will be fetched anew'}\n`)
+      process.stderr.write(
+        `${printable(`${name}: ${described?.detail ?? 'not whole, will be fetched anew'}`)}\n`,
+      )
     }
   }
-  if (options.json === true) print(JSON.stringify({ sets: lines }, null, 2))
+  if (options.json === true) print(printableJson({ sets: lines }))
   else for (const line of lines) print(render(line))
   if (sets.length === 0) process.stderr.write('Nothing is kept here.\n')
   return broken === 0 ? EXIT.accepted : EXIT.malformed

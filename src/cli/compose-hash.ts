@@ -7,6 +7,7 @@ import { open } from 'node:fs/promises'
 import { MAX_COMPOSE_BYTES } from '../../attestation/appraiser/eventlog/verify-compose.ts'
 import { COMPOSE_PROBLEMS, COMPOSE_WARNINGS, hashCompose } from '../compose/hash-compose.ts'
 import { EXIT } from './exit-codes.ts'
+import { printable } from './printable.ts'
 import { Refusal } from './refusal.ts'
 
 export interface Printer {
@@ -16,7 +17,7 @@ export interface Printer {
 
 const PROCESS: Printer = {
   out: (line) => process.stdout.write(`${line}\n`),
-  err: (line) => process.stderr.write(`${line}\n`),
+  err: (line) => process.stderr.write(`${printable(line)}\n`),
 }
 
 /** Reads one byte more than a guest accepts and no further, whatever the path leads to. */

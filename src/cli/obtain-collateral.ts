@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { readFile, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { openDiskCache } from '../../attestation/collateral/cache/disk-cache.ts'
@@ -24,6 +24,7 @@ import { readPlatform } from '../../attestation/collateral/read-platform.ts'
 import type { QuotedPlatform } from '../../attestation/collateral/read-platform.ts'
 import { parseCollateral } from '../../attestation/protocol/dcap-collateral.ts'
 import type { DcapCollateral } from '../../attestation/protocol/dcap-collateral.ts'
+import { fromUtf8 } from '../../attestation/protocol/utf8.ts'
 import { EXIT } from './exit-codes.ts'
 import { readBounded } from './read-bounded.ts'
 import { Refusal } from './refusal.ts'
@@ -81,11 +82,9 @@ function proxyOf(text: string | undefined): URL | 'environment' | null {
 
 async function caOf(path: string | undefined): Promise<string | undefined> {
   if (path === undefined) return undefined
-  try {
-    return await readFile(path, 'utf8')
-  } catch {
-    throw new Refusal(`${path} cannot be read.`)
-  }
+  const text = fromUtf8(await readBounded(path))
+  if (text === null) throw new Refusal(`${path} is not UTF-8.`)
+  return text
 }
 
 /** @param folder of the cache */

@@ -4,6 +4,7 @@
  * @module
  */
 import { EXIT } from './exit-codes.ts'
+import { printable, printableLines } from './printable.ts'
 
 export class Refusal extends Error {
   override readonly name = 'Refusal'
@@ -18,10 +19,10 @@ export class Refusal extends Error {
 /** Prints what stopped a command and ends the process. */
 export function exitWith(error: unknown): never {
   if (error instanceof Refusal) {
-    process.stderr.write(`${error.message}\n`)
+    process.stderr.write(`${printable(error.message)}\n`)
     process.exit(error.exit)
   }
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
-  process.stderr.write(`${text}\n`)
+  process.stderr.write(`${printableLines(text)}\n`)
   process.exit(EXIT.internal)
 }

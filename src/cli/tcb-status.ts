@@ -22,7 +22,7 @@ import { instant } from './collateral.ts'
 import { EXIT } from './exit-codes.ts'
 import { isFolder, MissingCollateral, openCollateralSource } from './obtain-collateral.ts'
 import type { CollateralOptions } from './obtain-collateral.ts'
-import { printable } from './print-verdict.ts'
+import { printable, printableJson } from './printable.ts'
 import { readQuote } from './read-quote.ts'
 import { Refusal } from './refusal.ts'
 import { loadPolicy, timeOf } from './verify.ts'
@@ -84,7 +84,8 @@ function render({ channel, sentence, tcb, shortfalls }: ChannelStatus): string[]
         `quoting enclave ${quotingEnclave.status}`,
       `  evaluation ${tcbEvaluationDataNumber}; counts until ${instant(expiresAt)}`,
     )
-    if (tcb.advisories.length > 0) lines.push(`  advisories ${tcb.advisories.join(', ')}`)
+    if (tcb.advisories.length > 0)
+      lines.push(`  advisories ${printable(tcb.advisories.join(', '))}`)
   }
   if (shortfalls?.length === 0) lines.push('  no version number is short')
   for (const shortfall of shortfalls ?? []) lines.push(`  ${describeShortfall(shortfall)}`)
@@ -190,7 +191,7 @@ export async function tcbStatus(file: string, options: TcbStatusOptions): Promis
   const statuses = await judgeAll(given ? ['given'] : UPDATE_CHANNELS, judge)
   const parsed = parseQuote(quote)
   if (options.json === true) {
-    process.stdout.write(`${JSON.stringify({ at, channels: statuses }, null, 2)}\n`)
+    process.stdout.write(`${printableJson({ at, channels: statuses })}\n`)
   } else {
     if (parsed.ok) process.stdout.write(`${describeSvns(parsed.quote)}\n`)
     for (const line of statuses.flatMap(render)) process.stdout.write(`${line}\n`)

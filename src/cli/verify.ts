@@ -29,7 +29,8 @@ import type { ReceiptOptions } from './check-receipt.ts'
 import { EXIT } from './exit-codes.ts'
 import { obtainCollateral, refuseUnreadSettings } from './obtain-collateral.ts'
 import type { CollateralOptions } from './obtain-collateral.ts'
-import { formatChecks, printable } from './print-verdict.ts'
+import { formatChecks } from './print-verdict.ts'
+import { printable, printableJson } from './printable.ts'
 import { MAX_DOCUMENT_BYTES, readBounded } from './read-bounded.ts'
 import { findQuote } from './read-quote.ts'
 import { Refusal } from './refusal.ts'
@@ -204,7 +205,7 @@ function refuseReportOptions(options: VerifyOptions): void {
 function printReport(report: Report, options: VerifyOptions, receiptUnjudged = false): number {
   const { receipt } = report
   if (options.json === true) {
-    process.stdout.write(`${JSON.stringify(report, null, 2)}\n`)
+    process.stdout.write(`${printableJson(report)}\n`)
     return VERDICT_EXIT_CODES[report.verdict]
   }
   process.stdout.write(`${formatChecks(report.checks)}\n`)

@@ -7,6 +7,7 @@
 import { randomBytes } from 'node:crypto'
 import { SIMULATION_NOTICE } from '../cli/serve.ts'
 import { EXIT } from '../cli/exit-codes.ts'
+import { printableJson } from '../cli/printable.ts'
 import { Refusal } from '../cli/refusal.ts'
 import { isTeeMachine } from '../../attestation/attester/dstack/tee-machine.ts'
 import { parseConfig } from '../config/config.ts'
@@ -80,7 +81,7 @@ export async function runDemo(options: DemoOptions): Promise<number> {
   try {
     await service.ready
     const report = await driveDemo(stage)
-    if (options.json === true) process.stdout.write(`${JSON.stringify(report, null, 2)}\n`)
+    if (options.json === true) process.stdout.write(`${printableJson(report)}\n`)
     else printReport(report, stage, options.once !== true)
     if (options.once === true) return report.ok ? EXIT.accepted : EXIT.internal
     if (options.json !== true) process.stdout.write('\nServing until Ctrl-C.\n')

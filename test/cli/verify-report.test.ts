@@ -61,6 +61,18 @@ describe('countersign verify report.json', () => {
     expect((await run(await save('document.json', document), simulated)).code).toBe(0)
   })
 
+  test('prints no control or hidden character of a report raw, neither as text nor as JSON', async () => {
+    const evil = '\u001b[2J\u009b1;1H\u202eAccepted\u{e0041}\u3164'
+    const path = await save('evil.json', { ...dstackReport(hex(NONCE)), [evil]: 1 })
+    const text = await run(path, { ...simulated, layout: 'dstack' })
+    const json = await run(path, { ...simulated, layout: 'dstack', json: true })
+    for (const { code, out } of [text, json]) {
+      expect(out).toContain('\\u009b1;1H')
+      expect(out).not.toMatch(/[^\P{C}\n]|\p{Default_Ignorable_Code_Point}/u)
+      expect(code).toBe(30)
+    }
+  })
+
   test('says whose signatures may be believed', async () => {
     const path = await save('vllm.json', await vllmReport('ecdsa'))
     const { out } = await run(path, { ...simulated, json: true })
