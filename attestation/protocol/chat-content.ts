@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { MAX_UNCOVERED, MAX_UNCOVERED_NAME, isIndex, orNull } from './content.ts'
+import { MAX_UNCOVERED, MAX_UNCOVERED_NAME, createTextRoom, isIndex, orNull } from './content.ts'
 import type { ContentSummary } from './content.ts'
 import { isJsonObject } from './json.ts'
 
@@ -77,6 +77,7 @@ const CHOICE_FRAMING = new Set(['index', 'message', 'delta', 'finish_reason', 'l
 export class ChatAccumulator {
   readonly #choices = new Map<number, ChoiceState>()
   readonly #uncovered = new Set<string>()
+  readonly #room = createTextRoom()
   #ambiguous = false
   #malformed = false
 
@@ -111,8 +112,8 @@ export class ChatAccumulator {
    */
   append(index: number, member: TextMember, text: string): void {
     const state = this.#choices.get(index)
-    if (state === undefined) throw new TypeError('an event of this choice was taken before')
-    state[TEXT_MEMBERS[member]] += text
+    if (state === undefined || !this.#room.take(text)) this.#malformed = true
+    else state[TEXT_MEMBERS[member]] += text
   }
 
   /** Finish reasons by choice index, null where a choice has none yet. */
@@ -284,7 +285,7 @@ export class ChatAccumulator {
 
   #text(value: unknown): string {
     if (value === undefined || value === null) return ''
-    if (typeof value === 'string') return value
+    if (typeof value === 'string' && this.#room.take(value)) return value
     this.#malformed = true
     return ''
   }

@@ -45,9 +45,27 @@ export interface ContentSummary<C extends Content = Content> {
   readonly uncovered: readonly string[]
 }
 
+/**
+ * UTF-16 code units of all texts that an answer states, repetitions included. An answer beyond it has content `none`: whoever
+ * reads it would have to hold all of it, and a string has an end.
+ */
+export const MAX_CONTENT_UNITS = 16 * 1024 * 1024
+
+/** Counts the texts of one answer. */
+export interface TextRoom {
+  /** @returns whether there is room for this one too */
+  take(text: string): boolean
+}
+
+export function createTextRoom(): TextRoom {
+  let units = 0
+  return { take: (text) => (units += text.length) <= MAX_CONTENT_UNITS }
+}
+
 /** Collects one answer: the events of a stream in order of arrival, or one buffered body. */
 export abstract class ContentAccumulator<C extends Content = Content> {
   readonly #uncovered = new Set<string>()
+  readonly #room = createTextRoom()
   /** Two members that mean the same disagree. */
   protected ambiguous = false
   /** Not an answer of this kind. */
@@ -87,7 +105,7 @@ export abstract class ContentAccumulator<C extends Content = Content> {
   /** Absent and null are "". */
   protected text(value: unknown): string {
     if (value === undefined || value === null) return ''
-    if (typeof value === 'string') return value
+    if (typeof value === 'string' && this.#room.take(value)) return value
     this.malformed = true
     return ''
   }

@@ -17,7 +17,8 @@ import type { ReceiptIssuer } from '../../enclave/receipts/receipt-issuer.ts'
 import { createObserver } from './answer-observer.ts'
 import type { Observer } from './answer-observer.ts'
 import type { BodyReader } from './large/body-reader.ts'
-import { isLarge } from './large/gather.ts'
+import { LARGE_BODY_BYTES } from './large/gather.ts'
+import type { Gathered } from './large/gather.ts'
 import type { AnswerAnswer } from './large/jobs.ts'
 import { readRequest, sha256Of } from './read-request.ts'
 import type { RequestReading, RequestRules } from './read-request.ts'
@@ -55,6 +56,7 @@ class ChatRecording implements Recording {
   #members: Members = null
   /** Of a request that a worker thread reads. */
   #largeMembers: Promise<Members> | null = null
+  #largeRequestHash: Promise<Sha256Digest> | null = null
   #largeAnswer: AnswerAnswer | null = null
   #choices = 1
   #modelRequested: string | null = null
@@ -64,6 +66,8 @@ class ChatRecording implements Recording {
   #waiting: Buffer[] = []
   #waitingBytes = 0
   #observer: Observer | null = null
+  /** Reading the answer failed by a fault of ours. */
+  #broken = false
   readonly #route: RelayRoute
 
   constructor(options: ChatRecorderOptions, request: AdmittedRequest) {
@@ -87,18 +91,18 @@ class ChatRecording implements Recording {
     ]
   }
 
-  readRequest(body: Buffer, contentType: string): ReadResult | Promise<ReadResult> {
-    if (isLarge(body)) return this.#readLarge(body, contentType)
-    const reading = readRequest(body, contentType, this.#route, this.#options.rules)
+  readRequest(body: Gathered, contentType: string): ReadResult | Promise<ReadResult> {
+    if (body.large) return this.#readLarge(body.pieces, contentType)
+    const reading = readRequest(body.bytes, contentType, this.#route, this.#options.rules)
     this.#request = reading.request
     return this.#take(reading)
   }
 
   /** Never rejects. */
-  async #readLarge(body: Buffer, contentType: string): Promise<ReadResult> {
+  async #readLarge(pieces: readonly Uint8Array[], contentType: string): Promise<ReadResult> {
     const { reading, members } = this.#options.bodies.request({
       kind: 'request',
-      body,
+      pieces,
       contentType,
       endpoint: this.#route.endpoint,
       rules: this.#options.rules,
@@ -109,7 +113,7 @@ class ChatRecording implements Recording {
       this.#largeMembers = members
       return result
     } catch {
-      this.#requestHash = sha256Of(body)
+      // The body is gone with the thread: nothing of it has been read.
       return { ok: false, code: 'internal_error' }
     }
   }
@@ -132,29 +136,50 @@ class ChatRecording implements Recording {
     this.#request = null
   }
 
-  cutRequest(body: Buffer): void {
-    this.#requestHash = sha256Of(body)
+  cutRequest(body: Gathered): void {
+    if (body.large) this.#largeRequestHash = this.#options.bodies.hash(body.pieces)
+    else this.#requestHash = sha256Of(body.bytes)
   }
 
   pass(chunk: Buffer): boolean {
     const observer = this.#observer
     if (observer === null) return true
-    if (observer.canWait(chunk)) {
-      this.#waiting.push(chunk)
-      this.#waitingBytes += chunk.length
-      const full = this.#waiting.length >= PIECES_AT_ONCE || this.#waitingBytes >= BYTES_AT_ONCE
-      if (full) this.#readWaiting()
-      return true
+    if (this.#broken) return false
+    try {
+      if (observer.canWait(chunk)) {
+        this.#waiting.push(chunk)
+        this.#waitingBytes += chunk.length
+        const full = this.#waiting.length >= PIECES_AT_ONCE || this.#waitingBytes >= BYTES_AT_ONCE
+        if (full) this.#readWaiting()
+        return true
+      }
+      this.#readWaiting()
+      observer.stream(chunk)
+      if (observer.terminatorInSight || this.#broken) return false
+    } catch {
+      this.#broken = true
+      return false
     }
-    this.#readWaiting()
-    observer.stream(chunk)
-    if (observer.terminatorInSight) return false
     this.#hash(chunk)
     return true
   }
 
+  /**
+   * Asks the observer, if there is one to be asked. A fault of ours in reading an answer costs the answer its content, and
+   * the rest of a stream is held to its end; it must not end what goes on around it.
+   */
+  #observe<T>(ask: (observer: Observer) => T): T | null {
+    if (this.#observer === null || this.#broken) return null
+    try {
+      return ask(this.#observer)
+    } catch {
+      this.#broken = true
+      return null
+    }
+  }
+
   get terminated(): boolean {
-    return this.#observer?.terminated ?? false
+    return this.#observe((observer) => observer.terminated) ?? false
   }
 
   sent(chunk: Buffer): void {
@@ -169,7 +194,7 @@ class ChatRecording implements Recording {
     this.#waiting = []
     this.#waitingBytes = 0
     this.#hash(bytes)
-    this.#observer?.streamWaiting(bytes)
+    this.#observe((observer) => observer.streamWaiting(bytes))
   }
 
   #hash(bytes: Buffer): void {
@@ -187,43 +212,56 @@ class ChatRecording implements Recording {
     return this.#responseBytes
   }
 
-  buffered(body: Buffer, decoded: Buffer | null): Promise<void> | null {
+  buffered(body: Gathered, decoded?: Buffer | null): Promise<Buffer> | Buffer {
     this.#responseBytes = body.length
-    if (isLarge(body)) return this.#readLargeAnswer(body, decoded)
-    this.#response = sha256Of(body)
-    if (decoded !== null) this.#observer?.body(decoded)
-    return null
+    if (body.large || (decoded ?? EMPTY).length >= LARGE_BODY_BYTES) {
+      return this.#readLargeAnswer(
+        body.large ? body.pieces : [Uint8Array.from(body.bytes)],
+        decoded,
+      )
+    }
+    const { bytes } = body
+    this.#response = sha256Of(bytes)
+    const text = decoded === undefined ? bytes : decoded
+    if (text !== null) this.#observe((observer) => observer.body(text))
+    return bytes
   }
 
-  async #readLargeAnswer(body: Buffer, decoded: Buffer | null): Promise<void> {
-    this.#largeAnswer = await this.#options.bodies.answer({
+  async #readLargeAnswer(
+    pieces: readonly Uint8Array[],
+    decoded: Buffer | null | undefined,
+  ): Promise<Buffer> {
+    const answer = await this.#options.bodies.answer({
       kind: 'answer',
-      body,
+      pieces,
       decoded,
       endpoint: this.#route.endpoint,
       choices: this.#choices,
       salt: this.#admission.salt,
     })
-    this.#response = this.#largeAnswer.responseHash
+    this.#largeAnswer = answer
+    this.#response = answer.responseHash
+    return bufferOf(answer.body)
   }
 
   get complete(): boolean {
     if (this.#largeAnswer !== null) return this.#largeAnswer.complete
     this.#readWaiting()
-    return this.#observer?.complete ?? false
+    return this.#observe((observer) => observer.complete) ?? false
   }
 
   settle(settlement: Settlement): Promise<void> | null {
     this.#readWaiting()
     this.digestRequest()
-    return this.#largeMembers === null
+    return this.#largeMembers === null && this.#largeRequestHash === null
       ? this.#issue(settlement, this.#members)
-      : this.#issueLarge(settlement, this.#largeMembers)
+      : this.#issueLarge(settlement)
   }
 
-  /** Rejects where the members could not be digested: a receipt must not say that there were none. */
-  async #issueLarge(settlement: Settlement, members: Promise<Members>): Promise<void> {
-    await this.#issue(settlement, await members)
+  /** Rejects where a thread broke down: a receipt must not say that there were no members, or no body. */
+  async #issueLarge(settlement: Settlement): Promise<void> {
+    this.#requestHash = (await this.#largeRequestHash) ?? this.#requestHash
+    await this.#issue(settlement, await this.#largeMembers)
   }
 
   #issue(settlement: Settlement, members: Members): Promise<void> | null {
@@ -257,9 +295,13 @@ class ChatRecording implements Recording {
   /** What the answer said, as far as it was read. */
   #answer(): Pick<AnswerAnswer, 'content'> & { readonly facts: AnswerAnswer['facts'] | null } {
     if (this.#largeAnswer !== null) return this.#largeAnswer
-    if (this.#observer === null) return { facts: null, content: NO_CONTENT }
-    const facts = this.#observer.facts()
-    return { facts, content: attestContent(facts.content, this.#admission.salt, nodeCrypto) }
+    const { salt } = this.#admission
+    return (
+      this.#observe((observer) => {
+        const facts = observer.facts()
+        return { facts, content: attestContent(facts.content, salt, nodeCrypto) }
+      }) ?? { facts: null, content: NO_CONTENT }
+    )
   }
 
   #responseHash(): Sha256Digest {
@@ -269,4 +311,9 @@ class ChatRecording implements Recording {
   }
 }
 
-const EMPTY_HASH = sha256Of(Buffer.alloc(0))
+function bufferOf(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+}
+
+const EMPTY = Buffer.alloc(0)
+const EMPTY_HASH = sha256Of(EMPTY)

@@ -4,8 +4,9 @@
  *
  * @module
  */
-import { isTextMember } from '../../attestation/protocol/chat-content.ts'
+import { MAX_CHOICES, isTextMember } from '../../attestation/protocol/chat-content.ts'
 import type { TextMember } from '../../attestation/protocol/chat-content.ts'
+import { isIndex } from '../../attestation/protocol/content.ts'
 import { isJsonObject } from '../../attestation/protocol/json.ts'
 
 /** Longest event that becomes a template: one is kept for each stream. */
@@ -34,7 +35,7 @@ export function deltaTemplate(text: string, event: unknown): DeltaTemplate | nul
   const choices = event['choices']
   if (!Array.isArray(choices) || choices.length !== 1) return null
   const choice: unknown = choices[0]
-  if (!isJsonObject(choice) || typeof choice['index'] !== 'number') return null
+  if (!isJsonObject(choice) || !isIndex(choice['index'], MAX_CHOICES)) return null
   if ((choice['finish_reason'] ?? null) !== null || !isJsonObject(choice['delta'])) return null
   const { delta } = choice
   const names = Object.keys(delta)

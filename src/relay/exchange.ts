@@ -17,7 +17,8 @@ import type { ByteBudget } from './byte-budget.ts'
 import type { Recorder, Recording } from './recording.ts'
 import { afterSettling, cut, leaveWhenWritten } from './ending.ts'
 import { KeepAlive } from './keep-alive.ts'
-import { createGather } from './large/gather.ts'
+import { createGather, smallBody } from './large/gather.ts'
+import type { Gathered } from './large/gather.ts'
 import type { Body } from './read-body.ts'
 import type { RelayRoute } from './relay-routes.ts'
 import type { Place } from './balancer.ts'
@@ -80,7 +81,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   /** Of a stream, the piece with the terminator; of a buffered answer all of it, once it has been read. */
   #held: Buffer[] = []
   #heldBytes = 0
-  #gather = createGather(0)
+  #gather = createGather()
   #grace: NodeJS.Timeout | null = null
   /** Runs while the client takes nothing of a stream. */
   #stall: NodeJS.Timeout | null = null
@@ -239,7 +240,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
       const declared = Number(single(headers['content-length']))
       if (declared > this.#options.limits.bufferedResponseBytes) {
         this.#fail('upstream_invalid', 'upstream_error')
-      } else if (declared > 0) this.#gather = createGather(declared)
+      }
       return
     }
     const { res } = this.#request
@@ -358,30 +359,33 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   async #endBuffered(): Promise<void> {
-    const body = this.#gather.bytes()
-    let decoded: Buffer | null = body
-    if (!this.#isIdentity) {
-      decoded = await this.#decode(body)
+    const body = this.#gather.end()
+    let bytes: Buffer
+    try {
+      const decoded = this.#isIdentity ? undefined : await this.#decode(body)
       if (this.#settled) return
-    }
-    const reading = this.#recording.buffered(body, decoded)
-    if (reading !== null && !(await succeeded(reading))) {
+      const reading = this.#recording.buffered(body, decoded)
+      bytes = Buffer.isBuffer(reading) ? reading : await reading
+    } catch {
       // Nobody knows what the answer says, so nothing could be signed of it.
       this.#fail('internal_error', 'refused')
       return
     }
     if (this.#settled) return
     const ok = this.#status < 300
-    this.#held = [body]
+    this.#held = [bytes]
     this.#finish(ok && this.#recording.complete ? 'complete' : 'upstream_error', { whole: true })
   }
 
-  async #decode(body: Buffer): Promise<Buffer | null> {
+  /** Nobody asked for an encoding, so this is rare enough to be done with a copy. */
+  async #decode(body: Gathered): Promise<Buffer | null> {
     const encoding = this.#encoding
     if (encoding !== 'gzip' && encoding !== 'deflate' && encoding !== 'br') return null
     const { bufferedResponseBytes } = this.#options.limits
     try {
-      return await DECODERS[encoding](body, { maxOutputLength: bufferedResponseBytes })
+      return await DECODERS[encoding](body.large ? Buffer.concat(body.pieces) : body.bytes, {
+        maxOutputLength: bufferedResponseBytes,
+      })
     } catch {
       return null
     }
@@ -398,7 +402,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     const { status, retryAfter } = errorSpec(code)
     this.#status = status
     this.#retryAfter = retryAfter ?? null
-    void this.#recording.buffered(body, null)
+    void this.#recording.buffered(smallBody(body), null)
     this.#finish(outcome, { whole: true })
   }
 
@@ -456,15 +460,6 @@ export class Exchange implements Dispatcher.DispatchHandler {
       res.writeHead(this.#status, headers)
     }
     res.end(last)
-  }
-}
-
-async function succeeded(work: Promise<void>): Promise<boolean> {
-  try {
-    await work
-    return true
-  } catch {
-    return false
   }
 }
 

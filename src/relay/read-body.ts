@@ -6,15 +6,16 @@
 import type { IncomingMessage } from 'node:http'
 import type { Limits } from '../limits.ts'
 import type { ByteBudget } from './byte-budget.ts'
-import { createGather } from './large/gather.ts'
+import { createGather, smallBody } from './large/gather.ts'
+import type { Gathered } from './large/gather.ts'
 
 export type BodyResult =
-  | { readonly ok: true; readonly body: Buffer }
+  | { readonly ok: true; readonly body: Gathered }
   | {
       readonly ok: false
       readonly why: 'too_large' | 'no_room' | 'timeout' | 'closed'
       /** What had arrived. */
-      readonly read: Buffer
+      readonly read: Gathered
     }
 
 export interface Body {
@@ -54,10 +55,10 @@ export function readBody(
   const declared = Number(req.headers['content-length'] ?? 0)
   if (declared > maxBytes) {
     // After this function has returned, as in all other cases: the caller's callback uses what it returns.
-    queueMicrotask(() => done({ ok: false, why: 'too_large', read: Buffer.alloc(0) }))
+    queueMicrotask(() => done({ ok: false, why: 'too_large', read: smallBody(Buffer.alloc(0)) }))
     return body
   }
-  const gather = createGather(declared)
+  const gather = createGather()
   let over = false
   const finish = (result: BodyResult) => {
     if (over) return
@@ -70,14 +71,14 @@ export function readBody(
     done(result)
   }
   const fail = (why: 'too_large' | 'no_room' | 'timeout' | 'closed') =>
-    finish({ ok: false, why, read: gather.bytes() })
+    finish({ ok: false, why, read: gather.end() })
   const onData = (chunk: Buffer) => {
     gather.add(chunk)
     idle.refresh()
     if (gather.length > maxBytes) fail('too_large')
     else if (!reserve(gather.length)) fail('no_room')
   }
-  const onEnd = () => finish({ ok: true, body: gather.bytes() })
+  const onEnd = () => finish({ ok: true, body: gather.end() })
   const onClose = () => fail('closed')
   const whole = setTimeout(() => fail('timeout'), limits.requestBodyMs)
   // A sender of one byte a minute would hold its place for as long as a large upload may take.

@@ -8,6 +8,7 @@
 import type { Outcome } from '../../attestation/protocol/record.ts'
 import type { Ownership } from '../../enclave/receipts/receipt-store.ts'
 import type { ServiceErrorCode } from '../errors.ts'
+import type { Gathered } from './large/gather.ts'
 import type { RelayRoute } from './relay-routes.ts'
 
 export interface RequestFacts {
@@ -42,11 +43,11 @@ export interface Recording {
    * A promise, which does not reject, where the body is large.
    * @param contentType as the client stated it
    */
-  readRequest(body: Buffer, contentType: string): ReadResult | Promise<ReadResult>
+  readRequest(body: Gathered, contentType: string): ReadResult | Promise<ReadResult>
   /** Digests the request's members and lets go of the parsed body; called once it is on its way, so that nothing waits. */
   digestRequest(): void
   /** The request body did not arrive whole, or was too large: only its hash as far as it came is recorded. */
-  cutRequest(body: Buffer): void
+  cutRequest(body: Gathered): void
   /**
    * Takes a piece of a stream that came from upstream. True: write it to the client now, it belongs to the bytes under the
    * receipt. False: it could end the answer in a client's eyes; hold it, and call {@link sent} when it is written.
@@ -57,10 +58,13 @@ export interface Recording {
   /** A piece that was held is being written. */
   sent(chunk: Buffer): void
   /**
-   * The whole buffered answer. `decoded` is it without Content-Encoding; null where that failed. A promise must be awaited
-   * before {@link complete} is asked for; where it rejects nobody knows what the answer says.
+   * The whole buffered answer. A promise must be awaited before {@link complete} is asked for; where it rejects nobody knows
+   * what the answer says.
+   *
+   * @param decoded it without Content-Encoding, where it has one; null where that failed
+   * @returns its bytes: those of a large one lie elsewhere now
    */
-  buffered(body: Buffer, decoded: Buffer | null): Promise<void> | null
+  buffered(body: Gathered, decoded?: Buffer | null): Promise<Buffer> | Buffer
   /** The answer ended as its API says an answer ends. */
   readonly complete: boolean
   /** Called once. A promise must be awaited before the last byte leaves. */

@@ -14,6 +14,7 @@ import type { AdmittedRequest, ReadResult } from './recording.ts'
 import { afterSettling, leaveWhenWritten } from './ending.ts'
 import { Exchange } from './exchange.ts'
 import type { ChatRequest, RelayOptions } from './exchange.ts'
+import { smallBody } from './large/gather.ts'
 import { readBody } from './read-body.ts'
 import { bodyPending, discardRest, replyError } from './reply.ts'
 
@@ -88,7 +89,7 @@ export function relayChat(options: RelayOptions, request: ChatRequest): void {
   /** Records a refusal and answers it; the refusal's own bytes are under the receipt. */
   const refuse = (refusal: ServiceErrorCode, outcome: Outcome = 'refused') => {
     const body = errorBody(refusal)
-    void recording.buffered(Buffer.from(body), null)
+    void recording.buffered(smallBody(Buffer.from(body)), null)
     account.failed(refusal)
     settle(outcome, errorSpec(refusal).status, true, () => {
       const early = bodyPending(req)
@@ -100,7 +101,7 @@ export function relayChat(options: RelayOptions, request: ChatRequest): void {
   }
 
   if (code !== null) {
-    recording.cutRequest(Buffer.alloc(0))
+    recording.cutRequest(smallBody(Buffer.alloc(0)))
     refuse(code)
     return
   }

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { MAX_CONTENT_UNITS } from '../../attestation/protocol/content.ts'
 import { ChatObserver } from '../../src/relay/chat-observer.ts'
 import { deltaTemplate, readDelta } from '../../src/relay/delta-template.ts'
 
@@ -139,6 +140,22 @@ describe('text deltas read without parsing', () => {
   ])('no template is made of an event with %s', (_, delta) => {
     expect(template(delta)).toBeNull()
     expect(template('{"content":"x"}')).not.toBeNull()
+  })
+
+  test.each([-1, 128, 0.5])('choice %s, which no answer has, ends nothing', (index) => {
+    const odd = event({ content: 'a' }).replace('"index":0', `"index":${String(index)}`)
+    const { facts, complete } = factsOf([event({ role: 'assistant' }), odd, odd, odd, odd], true)
+    expect(facts.content.status).toBe('none')
+    expect(complete).toBe(false)
+  })
+
+  test('text beyond what a content may have makes it none, and is not kept', () => {
+    const part = event({ content: 'x'.repeat(MAX_LINE / 2) })
+    const times = Math.ceil(MAX_CONTENT_UNITS / (MAX_LINE / 2)) + 1
+    const events = [event({ role: 'assistant' }), ...Array.from({ length: times }, () => part)]
+    expect(factsOf(events.slice(0, -2), true).facts.content.status).toBe('covered')
+    expect(factsOf(events, true).facts.content.status).toBe('none')
+    expect(factsOf(events, false).facts.content.status).toBe('none')
   })
 
   test('nothing but the text may differ', () => {

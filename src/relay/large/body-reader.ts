@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Sha256Digest } from '../../../attestation/protocol/hex.ts'
 import type { RequestMember } from '../../../attestation/protocol/request-members.ts'
 import type { RequestReading } from '../read-request.ts'
 import { isBodyAnswer } from './jobs.ts'
@@ -27,6 +28,7 @@ export interface LargeRequest {
 export interface BodyReader {
   request(job: RequestJob): LargeRequest
   answer(job: AnswerJob): Promise<AnswerAnswer>
+  hash(pieces: readonly Uint8Array[]): Promise<Sha256Digest>
   close(): Promise<void>
 }
 
@@ -37,11 +39,11 @@ function brokeDown(): Error {
   return new Error('the thread that reads large bodies broke down')
 }
 
-function readingOf(answer: ReadingAnswer, body: Uint8Array): Omit<RequestReading, 'request'> {
+function readingOf(answer: ReadingAnswer): Omit<RequestReading, 'request'> {
   const { requestHash, model, verdict } = answer
   if (!verdict.ok) return { requestHash, model, verdict }
-  const bytes = verdict.rewritten ?? body
-  const forward = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+  const { buffer, byteOffset, length } = verdict.forward
+  const forward = Buffer.from(buffer, byteOffset, length)
   const { choices, forwardedHash, rewrites } = verdict
   return { requestHash, model, verdict: { ok: true, choices, forward, forwardedHash, rewrites } }
 }
@@ -61,9 +63,9 @@ export function createBodyReader(script: URL = BODY_WORKER): BodyReader {
       // Who has left before they came does not wait for them.
       members.catch(() => {})
       const reading = new Promise<Omit<RequestReading, 'request'>>((resolve, reject) => {
-        pool.run(job, (answer) => {
+        pool.run(job, job.pieces, (answer) => {
           if (answer?.part === 'reading') {
-            resolve(readingOf(answer, job.body))
+            resolve(readingOf(answer))
           } else {
             takeMembers(answer?.part === 'members' ? answer : null)
             // Of no effect where the reading came first, as it does.
@@ -75,8 +77,15 @@ export function createBodyReader(script: URL = BODY_WORKER): BodyReader {
     },
     answer: (job) =>
       new Promise((resolve, reject) => {
-        pool.run(job, (answer) => {
+        pool.run(job, job.pieces, (answer) => {
           if (answer?.part === 'answer') resolve(answer)
+          else reject(brokeDown())
+        })
+      }),
+    hash: (pieces) =>
+      new Promise((resolve, reject) => {
+        pool.run({ kind: 'hash', pieces }, pieces, (answer) => {
+          if (answer?.part === 'hash') resolve(answer.hash)
           else reject(brokeDown())
         })
       }),

@@ -1,63 +1,80 @@
 /**
- * Gathers the pieces of a body. A large one comes to lie in memory that a worker thread can read without a copy.
+ * Gathers the pieces of a body, in memory that can be handed to a worker thread without a copy once there is much of it.
+ *
+ * Memory is taken as the bytes come, never for a length that was only announced: a thousand senders could announce more
+ * than there is. It is ordinary memory of the collector's, which is handed over and given back; shared memory would weigh
+ * nothing in its accounts, and so would stay.
  *
  * @module
  */
 
 /** Bodies of so many bytes and more are read by a worker thread: less than this is read faster than it is handed over. */
 export const LARGE_BODY_BYTES = 32 * 1024
+/** Large bodies are gathered in parts of this size. */
+const SEGMENT_BYTES = 256 * 1024
 
-/** Whether a body is one that {@link createGather} made for a worker thread. */
-export function isLarge(body: Buffer): boolean {
-  return body.buffer instanceof SharedArrayBuffer
-}
+/** A body as it was gathered. */
+export type Gathered =
+  | { readonly large: false; readonly length: number; readonly bytes: Buffer }
+  /** The pieces' memory belongs to them alone. */
+  | { readonly large: true; readonly length: number; readonly pieces: readonly Uint8Array[] }
 
 export interface Gather {
   readonly length: number
   add(piece: Buffer): void
-  /** All of it, once, after the last piece. From {@link LARGE_BODY_BYTES} on it lies in a SharedArrayBuffer. */
-  bytes(): Buffer
+  /** All of it, once, after the last piece. */
+  end(): Gathered
 }
 
-function sharedBuffer(length: number): Buffer {
-  return Buffer.from(new SharedArrayBuffer(length))
+export function smallBody(bytes: Buffer): Gathered {
+  return { large: false, length: bytes.length, bytes }
 }
 
-/**
- * @param declared the length that the sender announced; 0 where it did not. Memory is taken for it at once, of which the
- *   system commits what is written
- */
-export function createGather(declared: number): Gather {
-  const whole = declared >= LARGE_BODY_BYTES ? sharedBuffer(declared) : null
-  const pieces: Buffer[] = []
+export function createGather(): Gather {
   let length = 0
+  let first: Buffer[] = []
+  const full: Uint8Array[] = []
+  let segment: Buffer | null = null
+  let used = 0
+
+  const copy = (piece: Buffer) => {
+    for (let at = 0; at < piece.length;) {
+      segment ??= Buffer.allocUnsafeSlow(SEGMENT_BYTES)
+      const count = piece.copy(segment, used, at)
+      at += count
+      used += count
+      if (used === segment.length) {
+        full.push(segment)
+        segment = null
+        used = 0
+      }
+    }
+  }
+
   return {
     get length() {
       return length
     },
     add(piece) {
-      // Piece by piece as they come: to copy a large body at once would hold up everybody else.
-      if (whole !== null && length + piece.length <= whole.length) whole.set(piece, length)
-      else pieces.push(piece)
       length += piece.length
-    },
-    bytes() {
-      if (whole !== null && pieces.length === 0) return whole.subarray(0, length)
-      const [only] = pieces
-      if (pieces.length === 1 && only !== undefined && length < LARGE_BODY_BYTES) return only
-      if (whole !== null) pieces.unshift(whole.subarray(0, length - total(pieces)))
-      if (length < LARGE_BODY_BYTES) return Buffer.concat(pieces, length)
-      const shared = sharedBuffer(length)
-      let at = 0
-      for (const piece of pieces) {
-        shared.set(piece, at)
-        at += piece.length
+      if (length < LARGE_BODY_BYTES) {
+        first.push(piece)
+        return
       }
-      return shared
+      // Piece by piece as they come: to copy a large body at once would hold up everybody else.
+      for (const early of first) copy(early)
+      first = []
+      copy(piece)
+    },
+    end() {
+      if (length >= LARGE_BODY_BYTES) {
+        const rest = segment === null ? [] : [segment.subarray(0, used)]
+        return { large: true, length, pieces: [...full, ...rest] }
+      }
+      const [only] = first
+      return smallBody(
+        first.length === 1 && only !== undefined ? only : Buffer.concat(first, length),
+      )
     },
   }
-}
-
-function total(pieces: readonly Buffer[]): number {
-  return pieces.reduce((sum, piece) => sum + piece.length, 0)
 }

@@ -13,8 +13,8 @@ import type { RequestRules } from '../read-request.ts'
 
 export interface RequestJob {
   readonly kind: 'request'
-  /** In shared memory. */
-  readonly body: Uint8Array
+  /** Handed over. */
+  readonly pieces: readonly Uint8Array[]
   readonly contentType: string
   readonly endpoint: string
   readonly rules: RequestRules
@@ -24,16 +24,22 @@ export interface RequestJob {
 
 export interface AnswerJob {
   readonly kind: 'answer'
-  /** As sent; in shared memory. */
-  readonly body: Uint8Array
-  /** Without Content-Encoding; null where that failed. */
-  readonly decoded: Uint8Array | null
+  /** As sent; handed over. */
+  readonly pieces: readonly Uint8Array[]
+  /** Without Content-Encoding, where there was one; null where that failed. */
+  readonly decoded: Uint8Array | null | undefined
   readonly endpoint: string
   readonly choices: number
   readonly salt: Uint8Array
 }
 
-export type BodyJob = RequestJob | AnswerJob
+/** Of what arrived of a body that did not arrive whole. */
+export interface HashJob {
+  readonly kind: 'hash'
+  readonly pieces: readonly Uint8Array[]
+}
+
+export type BodyJob = RequestJob | AnswerJob | HashJob
 
 /** A `RequestReading` without what stays in the thread. */
 export interface ReadingAnswer {
@@ -46,8 +52,8 @@ export interface ReadingAnswer {
     | {
         readonly ok: true
         readonly choices: number
-        /** Null: the body itself. */
-        readonly rewritten: Uint8Array | null
+        /** Handed back. */
+        readonly forward: Uint8Array
         readonly forwardedHash: Sha256Digest
         readonly rewrites: readonly RewriteName[]
       }
@@ -71,9 +77,20 @@ export interface AnswerAnswer {
   /** But for the content, of which the digest is enough. */
   readonly facts: Omit<ChatFacts, 'content'>
   readonly content: AttestedContent
+  /** Handed back. */
+  readonly body: Uint8Array
 }
 
-export type BodyAnswer = ReadingAnswer | MembersAnswer | AnswerAnswer
+export interface HashAnswer {
+  readonly part: 'hash'
+  readonly job: number
+  readonly last: true
+  readonly hash: Sha256Digest
+}
+
+export type BodyAnswer = ReadingAnswer | MembersAnswer | AnswerAnswer | HashAnswer
+
+const PARTS = new Set<unknown>(['reading', 'members', 'answer', 'hash'])
 
 /** Both ends are this package's own; this tells an answer from a message of anybody else's making. */
 export function isBodyAnswer(value: unknown): value is BodyAnswer {
@@ -81,7 +98,7 @@ export function isBodyAnswer(value: unknown): value is BodyAnswer {
     typeof value === 'object' &&
     value !== null &&
     'part' in value &&
-    (value.part === 'reading' || value.part === 'members' || value.part === 'answer') &&
+    PARTS.has(value.part) &&
     'job' in value &&
     typeof value.job === 'number'
   )

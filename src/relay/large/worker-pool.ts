@@ -17,13 +17,21 @@ export interface WorkerAnswer {
   readonly last: boolean
 }
 
+/** The memory behind views, each once. */
+export function memoryOf(views: readonly Uint8Array[]): ArrayBuffer[] {
+  const memory = new Set<ArrayBuffer>()
+  for (const { buffer } of views) if (buffer instanceof ArrayBuffer) memory.add(buffer)
+  return [...memory]
+}
+
 export interface WorkerPool<Job, Answer extends WorkerAnswer> {
   /**
    * Hands a job to the thread that has fewest.
    *
+   * @param handed memory of the job that goes over to the thread; it cannot be used here afterwards
    * @param take called for each answer. For `null` no (other) answer will come: the thread broke down or the pool is closed
    */
-  run(job: Job, take: (answer: Answer | null) => void): void
+  run(job: Job, handed: readonly Uint8Array[], take: (answer: Answer | null) => void): void
   close(): Promise<void>
 }
 
@@ -77,7 +85,7 @@ export function createWorkerPool<Job extends object, Answer extends WorkerAnswer
   }
 
   return {
-    run(job, take) {
+    run(job, handed, take) {
       if (closed) {
         take(null)
         return
@@ -85,7 +93,7 @@ export function createWorkerPool<Job extends object, Answer extends WorkerAnswer
       const thread = idlest()
       const id = next++
       thread.jobs.set(id, take)
-      thread.worker.postMessage({ ...job, job: id })
+      thread.worker.postMessage({ ...job, job: id }, memoryOf(handed))
     },
     async close() {
       closed = true
