@@ -104,15 +104,22 @@ export abstract class ContentAccumulator<C extends Content = Content> {
 
   /** Absent and null are "". */
   protected text(value: unknown): string {
+    const text = this.#read(value)
+    if (this.#room.take(text)) return text
+    this.malformed = true
+    return ''
+  }
+
+  #read(value: unknown): string {
     if (value === undefined || value === null) return ''
-    if (typeof value === 'string' && this.#room.take(value)) return value
+    if (typeof value === 'string') return value
     this.malformed = true
     return ''
   }
 
   /** A member that is stated once; stated again it must agree. */
   protected once(known: string | null, value: unknown): string | null {
-    const text = orNull(this.text(value))
+    const text = orNull(this.#read(value))
     if (text === null) return known
     if (known !== null && known !== text) this.ambiguous = true
     return known ?? text

@@ -3,9 +3,6 @@
  *
  * @module
  */
-import { createHash } from 'node:crypto'
-import type { Hash } from 'node:crypto'
-import { hexToSha256Digest } from '../../attestation/protocol/hex.ts'
 import type { Sha256Digest } from '../../attestation/protocol/hex.ts'
 import type { JsonObject } from '../../attestation/protocol/json.ts'
 import type { RewriteName } from '../../attestation/protocol/record.ts'
@@ -24,6 +21,7 @@ import { readRequest, sha256Of } from './read-request.ts'
 import type { RequestReading, RequestRules } from './read-request.ts'
 import type { AdmittedRequest, ReadResult, Recorder, Recording, Settlement } from './recording.ts'
 import type { RelayRoute } from './relay-routes.ts'
+import { EMPTY_HASH, ResponseDigest } from './response-digest.ts'
 
 export interface ChatRecorderOptions {
   readonly issuer: ReceiptIssuer
@@ -47,8 +45,7 @@ class ChatRecording implements Recording {
   readonly headers: readonly string[]
   readonly #options: ChatRecorderOptions
   readonly #admission
-  /** Running over a stream's bytes, or the final value of a buffered body. */
-  #response: Hash | Sha256Digest | null = null
+  readonly #response = new ResponseDigest()
   #requestHash: Sha256Digest | null = null
   #forwardedHash: Sha256Digest | null = null
   /** Until its members are digested; a parsed body can be many times the size of its text. */
@@ -61,7 +58,6 @@ class ChatRecording implements Recording {
   #choices = 1
   #modelRequested: string | null = null
   #rewrites: readonly RewriteName[] = []
-  #responseBytes = 0
   /** Sent, and neither hashed nor read yet. */
   #waiting: Buffer[] = []
   #waitingBytes = 0
@@ -160,7 +156,7 @@ class ChatRecording implements Recording {
       this.#broken = true
       return false
     }
-    this.#hash(chunk)
+    this.#response.add(chunk)
     return true
   }
 
@@ -183,7 +179,7 @@ class ChatRecording implements Recording {
   }
 
   sent(chunk: Buffer): void {
-    this.#hash(chunk)
+    this.#response.add(chunk)
   }
 
   #readWaiting(): void {
@@ -193,15 +189,8 @@ class ChatRecording implements Recording {
       this.#waiting.length === 1 ? first : Buffer.concat(this.#waiting, this.#waitingBytes)
     this.#waiting = []
     this.#waitingBytes = 0
-    this.#hash(bytes)
+    this.#response.add(bytes)
     this.#observe((observer) => observer.streamWaiting(bytes))
-  }
-
-  #hash(bytes: Buffer): void {
-    if (typeof this.#response === 'string') return
-    this.#response ??= createHash('sha256')
-    this.#response.update(bytes)
-    this.#responseBytes += bytes.length
   }
 
   get receiptId(): string {
@@ -209,11 +198,10 @@ class ChatRecording implements Recording {
   }
 
   get responseBytes(): number {
-    return this.#responseBytes
+    return this.#response.bytes
   }
 
   buffered(body: Gathered, decoded?: Buffer | null): Promise<Buffer> | Buffer {
-    this.#responseBytes = body.length
     if (body.large || (decoded ?? EMPTY).length >= LARGE_BODY_BYTES) {
       return this.#readLargeAnswer(
         body.large ? body.pieces : [Uint8Array.from(body.bytes)],
@@ -221,7 +209,7 @@ class ChatRecording implements Recording {
       )
     }
     const { bytes } = body
-    this.#response = sha256Of(bytes)
+    this.#response.set(sha256Of(bytes), bytes.length)
     const text = decoded === undefined ? bytes : decoded
     if (text !== null) this.#observe((observer) => observer.body(text))
     return bytes
@@ -240,7 +228,7 @@ class ChatRecording implements Recording {
       salt: this.#admission.salt,
     })
     this.#largeAnswer = answer
-    this.#response = answer.responseHash
+    this.#response.set(answer.responseHash, answer.body.length)
     return bufferOf(answer.body)
   }
 
@@ -272,8 +260,8 @@ class ChatRecording implements Recording {
       backend: settlement.backend,
       requestHash: this.#requestHash ?? EMPTY_HASH,
       forwardedHash: settlement.forwarded ? this.#forwardedHash : null,
-      responseHash: this.#responseHash(),
-      responseBytes: this.#responseBytes,
+      responseHash: this.#response.end(),
+      responseBytes: this.#response.bytes,
       whole: settlement.whole,
       members,
       chatId: facts?.chatId ?? null,
@@ -303,12 +291,6 @@ class ChatRecording implements Recording {
       }) ?? { facts: null, content: NO_CONTENT }
     )
   }
-
-  #responseHash(): Sha256Digest {
-    if (this.#response === null) return EMPTY_HASH
-    if (typeof this.#response === 'string') return this.#response
-    return hexToSha256Digest(this.#response.digest('hex'))
-  }
 }
 
 function bufferOf(bytes: Uint8Array): Buffer {
@@ -316,4 +298,3 @@ function bufferOf(bytes: Uint8Array): Buffer {
 }
 
 const EMPTY = Buffer.alloc(0)
-const EMPTY_HASH = sha256Of(EMPTY)
