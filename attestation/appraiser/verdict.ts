@@ -66,6 +66,8 @@ const GAPS: ReadonlySet<CheckCode> = new Set<CheckCode>([
   'not_yet_checked',
   'collateral_not_given',
   'image_references_not_given',
+  'gpu_evidence_not_given',
+  'ratls_issuers_not_given',
 ])
 
 function familyOf(check: Check): CodeFamily {

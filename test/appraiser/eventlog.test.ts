@@ -193,6 +193,24 @@ describe('replay', () => {
     ).toBe('rtmr1 rtmr_mismatch')
   })
 
+  test('never says that relabelled boot events were measured, and refuses odd ones', () => {
+    const relabel = (change: object) =>
+      replay(
+        LOG.map((event) => (event.imr === 3 ? event : { ...event, ...change })),
+        LOG,
+      )
+    const forged = relabel({ event: 'forged-kernel', event_type: 1, event_payload: 'deadbeef' })
+    for (const index of [0, 1, 2]) {
+      const check = forged.checks.find(({ id }) => id === `eventlog.rtmr${index}`)
+      expect(check?.status).toBe('pass')
+      expect(check?.proves).toMatch(/digests replay .* names and payloads are not covered/)
+    }
+    expect(outcome(relabel({ version: 99 }))).toMatch(/^structure event_log_unsupported/)
+    for (const preimage of ['zz', 1, {}]) {
+      expect(outcome(relabel({ preimage }))).toMatch(/^structure event_log_malformed/)
+    }
+  })
+
   test('refuses an event that is shown in another register', () => {
     const mismatch = /rtmr3 rtmr_mismatch, system_events depends_on_failed/
     for (const imr of [0, 1, 2]) {

@@ -110,6 +110,15 @@ describe('a genuine certificate', () => {
     expect(judge(CHAIN, { policy }).spki).not.toBeNull()
   })
 
+  test('that expired is refused, with its chain and alone', () => {
+    const day = 86_400_000
+    const [notBefore, notAfter] = [-30, -1].map((days) => new Date(NOW.getTime() + days * day))
+    const request = { ...REQUEST, notBefore: notBefore ?? null, notAfter: notAfter ?? null }
+    const chain = issue(guest, evidenceOf(guest), request)
+    expect(failures(judge(chain[0] ?? ''))).toEqual(['ratls.validity ratls_not_in_time'])
+    expect(failures(judge(chain))).toContain('ratls.validity ratls_not_in_time')
+  })
+
   test('of a guest without a KMS has no chain that says anything', () => {
     const local = createSimulatedGuest({
       ...{ composeText: COMPOSE, now: NOW, pki: guest.pki, keyProvider: 'local-sgx' as const },
@@ -350,6 +359,7 @@ describe('a chain', () => {
       notAfter: new Date(NOW.getTime() - 1),
     }
     expect(failures(judge(issue(guest, evidenceOf(guest), { ...REQUEST, ...past })))).toEqual([
+      'ratls.validity ratls_not_in_time',
       'ratls.chain ratls_chain_invalid chain_expired',
     ])
   })

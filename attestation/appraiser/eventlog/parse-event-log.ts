@@ -86,6 +86,13 @@ function parseEvent(value: JsonValue, index: number): LogEvent | EventLogResult 
   const digest = fromHex(digestText)
   const payload = typeof payloadText === 'string' ? fromHex(payloadText) : null
   if (payload === null) return malformed(`event ${index}: event_payload`)
+  const version = value['version'] ?? 1
+  if (version !== 1 && version !== 2) {
+    return unsupported(`event ${index}: version`)
+  }
+  const preimageText = value['preimage'] ?? null
+  const preimage = typeof preimageText === 'string' ? fromHex(preimageText) : null
+  if (preimageText !== null && preimage === null) return malformed(`event ${index}: preimage`)
   if (imr !== 3) {
     // Nothing but the supplied digest can be replayed here, so an empty one is no event at all.
     return isDigest(digest) ? { imr, digest } : malformed(`event ${index}: digest`)
@@ -95,13 +102,6 @@ function parseEvent(value: JsonValue, index: number): LogEvent | EventLogResult 
     return { ok: false, code: 'event_type_unexpected', detail: `event ${index}: type ${type}` }
   }
   if (digestText !== '' && !isDigest(digest)) return malformed(`event ${index}: digest`)
-  const version = value['version'] ?? 1
-  if (version !== 1 && version !== 2) {
-    return unsupported(`event ${index}: version`)
-  }
-  const preimageText = value['preimage'] ?? null
-  const preimage = typeof preimageText === 'string' ? fromHex(preimageText) : null
-  if (preimageText !== null && preimage === null) return malformed(`event ${index}: preimage`)
   return { imr, name, payload, version, digest: digestText === '' ? null : digest, preimage }
 }
 

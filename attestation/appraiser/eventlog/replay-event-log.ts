@@ -32,9 +32,12 @@ export interface ReplayResult {
 const PROVES = {
   structure: 'The event log can be read in one way only.',
   digests: 'Every RTMR3 event has the digest of its own name and payload.',
-  rtmr0: 'The log lists exactly what the firmware measured about the machine.',
-  rtmr1: 'The log lists exactly what the firmware measured about the kernel.',
-  rtmr2: 'The log lists exactly what was measured about command line and initial file system.',
+  rtmr0:
+    'The digests replay to what was measured of the machine; names and payloads are not covered.',
+  rtmr1:
+    'The digests replay to what was measured of the kernel; names and payloads are not covered.',
+  rtmr2:
+    'The digests replay to what was measured of command line and initial file system; names and payloads are not covered.',
   rtmr3: 'The log lists exactly what the guest measured about app and configuration.',
   system_events: 'App id, compose hash and key provider are those that the guest measured at boot.',
 } as const

@@ -1,8 +1,8 @@
 /**
  * Appraises an RA-TLS certificate of dstack: a TLS certificate whose key a quote vouches for, quote and event log inside.
  *
- * Only the key is trusted on acceptance. Subject, names and dates are nobody's word but the app's; and since the evidence
- * answers no nonce, it is as old as the certificate, for which dstack's default is ten years. Binding: report data are
+ * Only the key is trusted on acceptance. Subject and names are nobody's word but the app's, and dates can only narrow what
+ * is accepted; since the evidence answers no nonce, it is as old as the certificate, for which dstack's default is ten years. Binding: report data are
  * SHA-512("ratls-cert:" ‖ SubjectPublicKeyInfo). Source: dstack 0.5.11 (2026-05-11), `ra-tls`.
  *
  * @module
@@ -52,6 +52,7 @@ const PROVES = {
   structure: 'The certificate and the evidence in it can be read in one way only.',
   usage: 'The certificate was made for connections of an app.',
   binding: 'The enclave put forward exactly the key of this certificate.',
+  validity: 'The certificate is valid at this time.',
   app: 'The app that the certificates name is the one that was measured.',
   chain: 'The key provider that the guest measured issued the certificate.',
 } as const
@@ -124,6 +125,13 @@ function bindingCheck(
   return onlyIfGenuine([check], genuine)
 }
 
+function validityCheck({ notBefore, notAfter }: Certificate, at: number): Check {
+  const id = 'ratls.validity'
+  return at >= notBefore && at <= notAfter
+    ? pass(id, PROVES.validity, `until ${notAfter}`)
+    : fail(id, 'ratls_not_in_time', PROVES.validity, `from ${notBefore} until ${notAfter}`)
+}
+
 function appCheck(
   appIds: readonly (Uint8Array | null)[],
   system: SystemIdentity | null,
@@ -147,13 +155,14 @@ function chainCheck(
   const id = 'ratls.chain'
   if (system === null) return skip(id, 'depends_on_failed', PROVES.chain)
   const root = chain.at(-1)
-  if (root === undefined || chain.length === 1) {
-    return skip(id, 'not_provided', PROVES.chain, 'the certificate came without its issuers')
-  }
   const provider = system.keyProvider
   if (provider?.name !== KMS_PROVIDER) {
     const detail = `the key provider is ${provider?.name ?? 'not named'}, which issues none`
     return skip(id, 'not_provided', PROVES.chain, detail)
+  }
+  // Leaving out a chain that would be refused must not be a way round the refusal.
+  if (root === undefined || chain.length === 1) {
+    return skip(id, 'ratls_issuers_not_given', PROVES.chain, 'the certificate came alone')
   }
   // The root is pinned by its key, through the measured log; its certificate may be renewed.
   if (toHex(root.spki) !== provider.id) return fail(id, 'ratls_root_mismatch', PROVES.chain)
@@ -189,24 +198,27 @@ export function appraiseRaTls(pem: string, given: RaTlsOptions): RaTlsAppraisal 
     { quote: toHex(inside.quote), eventLog: inside.eventLog, appCompose, vmConfig: null },
     options,
   )
+  const issuers = chainCheck(chain, evidence.system, options)
   const checks = [
     pass('ratls.structure', PROVES.structure, `${chain.length} certificates`),
     usageCheck(found),
+    validityCheck(leaf, options.at),
     ...evidence.checks,
     ...bindingCheck(leaf, evidence, options),
     appCheck(appIds, evidence.system, options),
-    chainCheck(chain, evidence.system, options),
+    issuers,
   ]
   const verdict = decideVerdict(checks, {
     required: [
-      ...[...CORE_TDX_CHECKS, 'ratls.usage', 'ratls.binding'],
+      ...[...CORE_TDX_CHECKS, 'ratls.usage', 'ratls.validity', 'ratls.binding'],
       ...[...pinnedChecks(policy), ...policy.require],
     ],
     asOf,
     simulated: evidence.simulated,
     acceptUnchecked: policy.acceptUnchecked,
-    meaning:
-      'the key of this certificate was put forward by the measured software that the evidence describes; nothing shows when',
+    meaning: `the key of this certificate was put forward by the measured software that the evidence describes; nothing shows when${
+      issuers.status === 'pass' ? '' : '; who issued the certificate was not checked (ratls.chain)'
+    }`,
   })
   const accepted = verdict.verdict === 'accepted' || verdict.verdict === 'accepted-as-of'
   return {

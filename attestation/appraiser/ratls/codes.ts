@@ -25,6 +25,15 @@ export const RATLS_CODES = {
     family: 'invalid',
     meaning: 'a certificate of the chain names another app id than the one that was measured',
   },
+  ratls_not_in_time: {
+    family: 'invalid',
+    meaning: 'the certificate is not valid at the time of the appraisal',
+  },
+  ratls_issuers_not_given: {
+    family: 'absent',
+    meaning:
+      'the guest takes its keys from a key management service, and the certificate came without the chain that leads there',
+  },
   ratls_root_mismatch: {
     family: 'invalid',
     meaning: 'the chain does not end in the key of the key provider that the guest measured',

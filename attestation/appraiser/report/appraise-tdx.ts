@@ -9,7 +9,8 @@ import { readCollateral } from '../../protocol/dcap-collateral.ts'
 import type { DcapCollateral } from '../../protocol/dcap-collateral.ts'
 import { isJsonObject, parseJson } from '../../protocol/json.ts'
 import type { JsonValue } from '../../protocol/json.ts'
-import { fail } from '../check.ts'
+import { fail, skip } from '../check.ts'
+import type { Check } from '../check.ts'
 import { MAX_EVENT_LOG_CHARACTERS } from '../eventlog/parse-event-log.ts'
 import { MAX_COMPOSE_BYTES } from '../eventlog/verify-compose.ts'
 import { MAX_VM_CONFIG_CHARACTERS } from '../eventlog/verify-vm-config.ts'
@@ -90,6 +91,19 @@ function readInput(bytes: Uint8Array): TdxInput {
   }
 }
 
+const PROVES_COMPOSE = 'The compose text is the one that the guest measured.'
+const PROVES_VM_CONFIG = 'The description of the virtual machine belongs to what was measured.'
+const NO_LOG = 'given without the event log that it is compared with'
+
+/** What was given beside a quote without a log: nothing compares it, so it is named and not accepted. */
+function withoutLog({ appCompose, vmConfig }: TdxInput): Check[] {
+  const open = (id: string, proves: string): Check => skip(id, 'not_provided', proves, NO_LOG)
+  return [
+    ...(appCompose === null ? [] : [open('compose.hash', PROVES_COMPOSE)]),
+    ...(vmConfig === null ? [] : [open('vm_config.structure', PROVES_VM_CONFIG)]),
+  ]
+}
+
 const OF_THE_LOG = /^(?:eventlog|compose|app|vm_config)\./
 
 /**
@@ -114,10 +128,16 @@ export function appraiseTdx(bytes: Uint8Array, crypto: CryptoPort): TdxAppraisal
     { ...moment, policy, crypto, asOf: true },
   )
   // Without a log nothing is said about it; what the policy asks of it stays open, and so is not met.
-  const checks = alone ? evidence.checks.filter(({ id }) => !OF_THE_LOG.test(id)) : evidence.checks
+  const stray = alone ? withoutLog(input) : []
+  const checks = alone
+    ? [...evidence.checks.filter(({ id }) => !OF_THE_LOG.test(id)), ...stray]
+    : evidence.checks
   const core = alone ? CORE_TDX_CHECKS.filter((id) => !OF_THE_LOG.test(id)) : CORE_TDX_CHECKS
   const verdict = decideVerdict(checks, {
-    required: [...core, ...pinnedChecks(policy), ...policy.require],
+    required: [
+      ...[...core, ...stray.map(({ id }) => id)],
+      ...[...pinnedChecks(policy), ...policy.require],
+    ],
     asOf: true,
     simulated: evidence.simulated,
     acceptUnchecked: policy.acceptUnchecked,

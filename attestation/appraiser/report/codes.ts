@@ -47,6 +47,14 @@ export const REPORT_CODES = {
     family: 'invalid',
     meaning: 'the public key of the report is not the key of its signing address',
   },
+  gpu_evidence_not_given: {
+    family: 'absent',
+    meaning: 'the report has no GPU evidence, which anybody on the way can leave out',
+  },
+  report_claims_uncompared: {
+    family: 'note',
+    meaning: 'members of the report that no evidence was compared with: nobody vouches for them',
+  },
   gpu_payload_malformed: {
     family: 'malformed',
     meaning: 'the GPU evidence of the report is not a nonce and a list of devices',

@@ -26,7 +26,10 @@ const PROVES = {
   stated: 'The report data that the report states are those of the quote.',
   provenance: 'Where the software comes from, as the report says. Nothing measured backs it.',
   document: 'The attestation document inside is accepted too, for the same keyset.',
+  uncompared: 'Which members of the report nothing was compared with.',
 } as const
+
+const TLS_BINDING = 'downstream_tls_binding'
 
 /** The statement holds the nonce, so without the caller's the one of a report that answers none is all that can be tried. */
 function nonceCheck(nonce: Hex32 | null, binding: readonly Check[]): Check {
@@ -87,6 +90,9 @@ export function judgeAciReport(
       ? pass('aci.keyset_digest', PROVES.digest, digest)
       : fail('aci.keyset_digest', 'aci_keyset_mismatch', PROVES.digest, digest),
     statedCheck(report, evidence),
+    ...(report.downstreamTls
+      ? [info('report.uncompared', 'report_claims_uncompared', PROVES.uncompared, TLS_BINDING)]
+      : []),
     ...keyset.checks,
     provenanceCheck(report),
     ...verifyAddressKey(report, evidence.system, { crypto, policy }),

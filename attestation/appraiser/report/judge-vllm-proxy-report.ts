@@ -27,8 +27,9 @@ const PROVES = {
   binding: 'The enclave put forward this signing key, for this nonce.',
   nonce: 'The report was made after the nonce was chosen.',
   key: 'The public key is that of the signing address.',
-  claims: 'What the report says of its software is what was measured.',
+  claims: 'What the report says and the evidence shows too is the same in both.',
   payload: 'The GPU evidence can be read in one way only.',
+  uncompared: 'Which members of the report nothing was compared with.',
   others: 'Which attestations of the report were judged.',
 } as const
 
@@ -38,6 +39,8 @@ const AMBIGUOUS_ENDING = '0'.repeat(16)
 const ADDRESS_PADDING = '00'.repeat(12)
 const NONCE_OFFSET = 32
 const POINT_BYTES = 64
+/** Characters of a member's name that are shown. */
+const MAX_SHOWN_NAME = 64
 const GPU_CHECKS = [
   ...['gpu.unique', 'gpu.uniform', 'gpu.*.structure', 'gpu.*.nonce', 'gpu.*.chain', 'gpu.*.arch'],
   ...['gpu.*.device_key', 'gpu.*.fwid', 'gpu.*.signature'],
@@ -126,6 +129,20 @@ function claimsCheck(report: VllmProxyReport, evidence: TdxEvidenceAppraisal): C
   return pass(id, PROVES.claims, `${report.claims.size} claims`)
 }
 
+/** A forged member that is passed over in silence would be read under the verdict of the rest. */
+function uncomparedCheck(report: VllmProxyReport, evidence: TdxEvidenceAppraisal): Check[] {
+  const { system } = evidence
+  if (system === null) return []
+  const facts = measuredFacts(evidence, system)
+  const unmeasured = [...report.claims.keys()].filter(
+    (name) => (facts.get(name.slice(name.lastIndexOf('.') + 1)) ?? null) === null,
+  )
+  const names = [...unmeasured, ...report.uncompared]
+  if (names.length === 0) return []
+  const detail = names.map((name) => name.slice(0, MAX_SHOWN_NAME)).join(', ')
+  return [info('report.uncompared', 'report_claims_uncompared', PROVES.uncompared, detail)]
+}
+
 interface GpuFindings {
   readonly checks: Check[]
   readonly simulated: boolean
@@ -134,7 +151,7 @@ interface GpuFindings {
 function gpuFindings(report: VllmProxyReport, options: ReportOptions): GpuFindings {
   const id = 'report.gpu_payload'
   if (report.nvidiaPayload === null || report.nvidiaPayload === '') {
-    const check = skip(id, 'not_provided', PROVES.payload, 'the report has no GPU evidence')
+    const check = skip(id, 'gpu_evidence_not_given', PROVES.payload, 'none in the report')
     return { checks: [check], simulated: false }
   }
   const malformed = (detail: string): GpuFindings => ({
@@ -201,6 +218,7 @@ export function judgeVllmProxyReport(
     nonceCheck(report, nonce, crypto),
     keyCheck(report, crypto),
     claimsCheck(report, evidence),
+    ...uncomparedCheck(report, evidence),
     ...gpu.checks,
   ]
   if (report.others > 0) {

@@ -35,6 +35,8 @@ export interface AciReport {
   readonly keyCustody: KeyCustodyEvidence | 'unread' | null
   /** Members of source_provenance that are not null. */
   readonly provenance: ReadonlyMap<string, string>
+  /** A statement about a TLS key is there, which is not read here. */
+  readonly downstreamTls: boolean
   /** Exact text of the attestation document of Countersign; null in reports of others. */
   readonly document: string | null
 }
@@ -101,6 +103,7 @@ export function readAciReport(value: JsonObject): AciReport {
     vmConfig: optionalText(evidence['vm_config'], 'evidence.vm_config', MAX_VM_CONFIG_CHARACTERS),
     keyCustody: custodyOf(evidence['key_custody']),
     provenance: provenanceOf(attestation['source_provenance']),
+    downstreamTls: (evidence['downstream_tls_binding'] ?? null) !== null,
     document: optionalText(evidence['countersign'], 'evidence.countersign', MAX_DOCUMENT_BYTES),
   }
 }

@@ -15,6 +15,8 @@ import { hex32Of, listOf, objectOf, textOf, Unreadable } from '../read-members.t
 
 /** Reports of other machines behind one balancer. */
 const MAX_ATTESTATIONS = 64
+/** Members that are named as not compared; real reports have some ten. */
+const MAX_UNCOMPARED = 64
 const MAX_PAYLOAD_CHARACTERS = 1024 * 1024
 const ADDRESS = /^0x[0-9a-fA-F]{40}$/
 const KEY_HEX = /^(?:0x)?(?:[0-9a-f]{2}){1,65}$/
@@ -43,6 +45,8 @@ export interface VllmProxyReport {
   readonly nvidiaPayload: string | null
   /** What the guest says of itself outside of its evidence: names as in dstack's `Info`, and those of its tcb_info. */
   readonly claims: ReadonlyMap<string, string>
+  /** Names of members with a content that are read by people and by nothing here. */
+  readonly uncompared: readonly string[]
   /** Attestations beside this one. */
   readonly others: number
 }
@@ -103,10 +107,38 @@ function claimsOf(info: JsonObject, tcb: JsonObject): Map<string, string> {
   return claims
 }
 
-function othersOf(value: JsonValue | undefined, quote: string): number {
+/** Members of `info` and `tcb_info` that are neither claims nor read elsewhere, and statements about other keys. */
+function uncomparedOf(report: JsonObject, info: JsonObject, tcb: JsonObject): string[] {
+  const named = (prefix: string, from: JsonObject, read: readonly string[]): string[] =>
+    Object.keys(from)
+      .filter((name) => !read.includes(name) && from[name] !== null && from[name] !== '')
+      .map((name) => `${prefix}${name}`)
+  const beside = UNREAD.filter((name) => (report[name] ?? null) !== null)
+  const names = [
+    ...beside,
+    ...named('info.', info, [...INFO_CLAIMS, 'tcb_info']),
+    ...named('info.tcb_info.', tcb, [...TCB_CLAIMS, 'app_compose']),
+  ]
+  if (names.length > MAX_UNCOMPARED) throw new Unreadable(`over ${MAX_UNCOMPARED} unread members`)
+  return names
+}
+
+function isSame(entry: JsonValue, report: JsonObject): boolean {
+  if (!isJsonObject(entry)) return false
+  const names = (of: JsonObject): string[] =>
+    Object.keys(of).filter((name) => name !== 'all_attestations')
+  // Whole: an entry with the same quote under another signing address would be believed for it.
+  return (
+    names(entry).length === names(report).length &&
+    names(entry).every((name) => JSON.stringify(entry[name]) === JSON.stringify(report[name]))
+  )
+}
+
+function othersOf(report: JsonObject): number {
+  const value = report['all_attestations']
   if (value === undefined || value === null) return 0
   const all = listOf(value, 'all_attestations', MAX_ATTESTATIONS)
-  return all.filter((item) => !isJsonObject(item) || item['intel_quote'] !== quote).length
+  return all.filter((item) => !isSame(item, report)).length
 }
 
 /** @throws Unreadable */
@@ -137,6 +169,7 @@ export function readVllmProxyReport(value: JsonObject): VllmProxyReport {
     appCompose: optionalText(tcb['app_compose'], 'info.tcb_info.app_compose', MAX_COMPOSE_BYTES),
     nvidiaPayload: optionalText(report['nvidia_payload'], 'nvidia_payload', MAX_PAYLOAD_CHARACTERS),
     claims: claimsOf(info, tcb),
-    others: othersOf(report['all_attestations'], quote),
+    uncompared: uncomparedOf(report, info, tcb),
+    others: othersOf(report),
   }
 }
