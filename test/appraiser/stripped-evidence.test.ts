@@ -109,6 +109,7 @@ describe.runIf(live)('a recorded vllm-proxy report', () => {
     expect(run({}, 'gpu.*.*').verdict.verdict).toBe('accepted-as-of')
     for (const payload of [null, undefined]) {
       const dropped = run({ nvidia_payload: payload }, 'gpu.*.*')
+      expect(find(dropped.verdict, 'report.gpu_payload')?.code).toBe('gpu_evidence_not_given')
       expect(dropped.verdict.verdict).toBe('unsupported')
       expect(dropped.verdict.sentence).toContain('report.gpu_payload')
       expect(dropped.signer).toBeNull()
@@ -134,6 +135,7 @@ describe.runIf(live)('a recorded RA-TLS certificate', () => {
   test('whose issuers were dropped is not accepted, and where it may be, that is said', () => {
     expect(run((chain) => chain).verdict.verdict).toBe('accepted-as-of')
     const alone = run(leafOf)
+    expect(find(alone.verdict, 'ratls.chain')?.code).toBe('ratls_issuers_not_given')
     expect(alone.verdict.verdict).toBe('unsupported')
     expect(alone.verdict.sentence).toContain('ratls.chain')
     expect(alone.spki).toBeNull()
