@@ -82,18 +82,27 @@ program
     '--fetch-collateral',
     'ask Intel for collateral: it learns which processor family you verify. Without this nothing but the service is asked',
   )
-  .option('--channel <channel>', 'TCB updates: standard (default) or early')
+  .option(
+    '--channel <channel>',
+    'with --fetch-collateral or a folder: TCB updates, standard (default) or early',
+  )
   .option('--pccs <url>', 'with --fetch-collateral: ask this caching service in place of Intel')
   .option('--proxy <url|none>', 'with --fetch-collateral: default HTTPS_PROXY and NO_PROXY')
   .option('--tls-ca <file>', 'with --fetch-collateral: CAs of the service (PEM)')
   .option('--accept-unchecked', 'do without the checks that this version does not make yet')
   .option('--require <check>', 'a check that must pass; may be repeated', collect)
   .option('--receipt <file>', 'a receipt to verify under the keyset')
-  .option('--opening <hex>', 'the receipt’s opening')
+  .option(
+    '--opening <hex>',
+    'the receipt’s opening (X-Countersign-Opening of the answer); without it nothing of bodies is shown',
+  )
   .option('--request <file>', 'the exact request body')
   .option('--response <file>', 'the exact response body')
   .option('--challenge <text>', 'the challenge that was sent')
-  .option('--level <level>', 'what the receipt must show: bytes, content or signer')
+  .option(
+    '--level <level>',
+    'what the receipt must show: bytes, content (for answers through a broker) or signer',
+  )
   .option('--any-outcome', 'accept the receipt of an answer that did not end well')
   .option('--json', 'print the verdict as one JSON document')
   .action(async (target: string, options: VerifyOptions) => {

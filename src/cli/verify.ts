@@ -250,6 +250,13 @@ export async function verify(target: string, options: VerifyOptions): Promise<nu
     if (error instanceof Refusal) throw error
     throw new Refusal(`${target} cannot be reached${causeOf(error)}.`, EXIT.internal)
   }
+  if (!live && parseQuote(bytes).ok) {
+    throw new Refusal(
+      `${target} is a bare quote, which does not say what it is over: verify takes the document or report around it; ` +
+        'tcb-status and collateral fetch take the quote.',
+      EXIT.malformed,
+    )
+  }
   const at = timeOf(options.at)
   const files = await readReceiptFiles(options)
   const layout = live ? 'countersign' : layoutOf(bytes, options)

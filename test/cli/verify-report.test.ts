@@ -53,7 +53,7 @@ describe('countersign verify report.json', () => {
     }
     for (const [name, report] of Object.entries(kinds)) {
       const { code, out } = await run(await save(`${name}.json`, report), simulated)
-      expect(out).toContain(`${name}, by its members`)
+      expect(out).toContain(`${name}, recognised by its members`)
       expect(lastLine(out)).toMatch(/^Accepted as of the time given as a SIMULATION/)
       expect(code).toBe(0)
     }

@@ -253,6 +253,15 @@ describe('countersign verify', () => {
     })
   })
 
+  test('says of a bare quote which commands take one', async () => {
+    const { quote } = JSON.parse(await document()) as { quote: string }
+    const path = await save('quote.bin', Buffer.from(quote, 'hex'))
+    await expect(verify(path, {})).rejects.toMatchObject({
+      exit: 30,
+      message: expect.stringContaining('tcb-status and collateral fetch take the quote') as string,
+    })
+  })
+
   test('refuses a service that cannot be reached, and wrong arguments, in one sentence', async () => {
     await expect(verify('http://127.0.0.1:1', {})).rejects.toThrow('reached (ECONNREFUSED).')
     await expect(verify(service.url, { level: 'bytes' })).rejects.toThrow('without --receipt')

@@ -99,7 +99,7 @@ export function appraiseReport(bytes: Uint8Array, given: AppraiseReportOptions):
     const { verdict } = appraiseDocument(text, { ...options, nonce })
     return { verdict, layout, signer: null }
   }
-  const source = told === null ? 'by its members' : 'as told'
+  const source = told === null ? 'recognised by its members' : 'as told'
   const checks = [
     pass('report.structure', PROVES.structure),
     info('report.layout', 'report_layout_told', PROVES.layout, `${layout}, ${source}`),
