@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { toHex32 } from '../../attestation/protocol/hex.ts'
+import { readQuote } from '../../src/cli/read-quote.ts'
 import { documentUrl, verify } from '../../src/cli/verify.ts'
 import type { VerifyOptions } from '../../src/cli/verify.ts'
 import { parseConfig } from '../../src/config/config.ts'
@@ -254,8 +255,8 @@ describe('countersign verify', () => {
   })
 
   test('says of a bare quote which commands take one', async () => {
-    const { quote } = JSON.parse(await document()) as { quote: string }
-    const path = await save('quote.bin', Buffer.from(quote, 'hex'))
+    const quote = await readQuote(await save('document.json', await document()))
+    const path = await save('quote.bin', quote)
     await expect(verify(path, {})).rejects.toMatchObject({
       exit: 30,
       message: expect.stringContaining('tcb-status and collateral fetch take the quote') as string,
