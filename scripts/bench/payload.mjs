@@ -36,10 +36,6 @@ export const BODY = Buffer.from(
   }),
 )
 
-export const STREAM_INTERVAL_MS = 20
-/** Chunks a second a stream: 50, for three seconds. */
-const CHUNKS = 150
-
 function chunk(delta, finish = null) {
   const event = {
     id: 'chatcmpl-0123456789abcdef0123456789abcdef',
@@ -55,13 +51,6 @@ export const FIRST_CHUNK = chunk({ role: 'assistant', content: '' })
 export const TEXT_CHUNK = chunk({ content: ' quick' })
 export const STOP_CHUNK = chunk({}, 'stop')
 export const DONE_CHUNK = Buffer.from('data: [DONE]\n\n')
-
-export const STREAM_CHUNKS = [
-  FIRST_CHUNK,
-  ...Array.from({ length: CHUNKS - 3 }, () => TEXT_CHUNK),
-  STOP_CHUNK,
-  DONE_CHUNK,
-]
 
 /** A request of about so many bytes: one long prompt, or an image beside a short one. */
 export function requestOf(bytes, kind = 'prompt') {

@@ -44,17 +44,20 @@ function signedRecorder() {
   return createChatRecorder({ issuer, rules, bodies, sseLineBytes: DEFAULT_LIMITS.sseLineBytes })
 }
 
+const bytesOf = (body) => (body.large ? Buffer.concat(body.pieces) : body.bytes)
+
 const unsignedRecorder = {
   admit: () => ({
     receiptId: '',
     responseBytes: 0,
     headers: [],
-    readRequest: (body) => ({ ok: true, facts: { model: null, forward: body } }),
+    readRequest: (body) => ({ ok: true, facts: { model: null, forward: bytesOf(body) } }),
     cutRequest() {},
     digestRequest() {},
     pass: () => true,
     sent() {},
-    buffered: () => null,
+    terminated: false,
+    buffered: bytesOf,
     complete: true,
     settle: () => null,
   }),

@@ -5,8 +5,9 @@ import { cpus, loadavg } from 'node:os'
 import { Pool } from 'undici'
 import { DEFAULT_SECP256K1_BACKEND } from '../../dist/enclave/keys/secp256k1-signer.js'
 import { ask, endAll, message, start } from './children.mjs'
-import { REQUEST, STREAM_CHUNKS, STREAM_REQUEST } from './payload.mjs'
+import { REQUEST, STREAM_REQUEST } from './payload.mjs'
 import { median, quantile, shuffled } from './statistics.mjs'
+import { openStreams } from './stream-client.mjs'
 
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 9)
 const SEQUENTIAL = 600
@@ -14,6 +15,10 @@ const CONCURRENCY = 32
 const LOAD_MS = 2_000
 const STREAMS = 64
 const TOKEN = 'bench-token-0123456789'
+/** Events of a stream, one each 20 ms: three seconds. */
+const CHUNKS = 148
+const WARM_STREAMS = 1024
+const STREAM = { body: STREAM_REQUEST, token: TOKEN }
 
 const headers = { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json' }
 const options = (body) => ({ path: '/v1/chat/completions', method: 'POST', headers, body })
@@ -52,50 +57,47 @@ async function load(pool, child) {
   return { rate: count / seconds, cpuUs: after === null ? 0 : (after.cpuUs - before.cpuUs) / count }
 }
 
-async function streams(pool, child) {
+/** As many streams as they come, so that what is measured later is what a relay does that has been at work. */
+async function warmStreams(arm) {
+  for (let i = 0; i < WARM_STREAMS; i += STREAMS) {
+    await openStreams(arm.streamPort, STREAMS, { ...STREAM, chunks: 64, ms: 0 })
+  }
+}
+
+async function streams({ streamPort, children: [, child] }) {
   const before = child === null ? null : await ask(child, 'reset')
-  const first = []
-  await Promise.all(
-    Array.from({ length: STREAMS }, async (_, i) => {
-      // Spread over one interval, as real streams are.
-      await new Promise((resolve) => setTimeout(resolve, (i / STREAMS) * 20))
-      const sent = performance.now()
-      const { body } = await pool.request(options(STREAM_REQUEST))
-      let seen = false
-      for await (const chunk of body) {
-        if (!seen && chunk.length > 0) first.push(performance.now() - sent)
-        seen = true
-      }
-    }),
-  )
+  const { first } = await openStreams(streamPort, STREAMS, { ...STREAM, chunks: CHUNKS, ms: 20 })
   const after = child === null ? null : await ask(child, 'read')
   return {
     ttfb: median(first),
-    cpuPerChunk:
-      after === null ? 0 : (after.cpuUs - before.cpuUs) / (STREAMS * STREAM_CHUNKS.length),
+    // First, stop and terminator come besides.
+    cpuPerChunk: after === null ? 0 : (after.cpuUs - before.cpuUs) / (STREAMS * (CHUNKS + 3)),
     loopP99: after?.loopDelayP99Ms ?? 0,
   }
 }
 
 try {
   const upstream = start('./upstream.mjs')
-  const { buffered, streamed } = await message(upstream)
+  const { buffered } = await message(upstream)
+  const { port: streamed } = await message(start('./stream-server.mjs'))
   const arms = {
-    direct: { buffered: new Pool(buffered), streamed: new Pool(streamed), children: [null, null] },
+    direct: { buffered: new Pool(buffered), streamPort: streamed, children: [null, null] },
   }
   for (const kind of ['unsigned', 'signed']) {
     const pair = [
       start('./proxy.mjs', kind, buffered, TOKEN),
-      start('./proxy.mjs', kind, streamed, TOKEN),
+      start('./proxy.mjs', kind, `http://127.0.0.1:${streamed}`, TOKEN),
     ]
     const ports = await Promise.all(pair.map(message))
-    const [a, b] = ports.map(({ port }) => new Pool(`http://127.0.0.1:${port}`))
-    arms[kind] = { buffered: a, streamed: b, children: pair }
+    const [a, b] = ports.map(({ port }) => port)
+    const pool = new Pool(`http://127.0.0.1:${a}`)
+    arms[kind] = { buffered: pool, streamPort: b, children: pair }
   }
   const names = Object.keys(arms)
   const results = Object.fromEntries(names.map((name) => [name, { seq: [], load: [], stream: [] }]))
   for (const name of names) {
     for (let i = 0; i < 1500; i++) await one(arms[name].buffered, REQUEST)
+    await warmStreams(arms[name])
   }
   const signatures = []
   for (let round = 0; round < ROUNDS; round++) {
@@ -105,7 +107,7 @@ try {
       results[name].load.push(await load(arms[name].buffered, arms[name].children[0]))
     }
     for (const name of shuffled(names)) {
-      results[name].stream.push(await streams(arms[name].streamed, arms[name].children[1]))
+      results[name].stream.push(await streams(arms[name]))
     }
     const { signaturesUs } = await ask(arms.signed.children[0], 'signatures')
     signatures.push(signaturesUs)

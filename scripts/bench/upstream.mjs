@@ -1,9 +1,6 @@
-// The model server of the benchmark, in a process of its own: a fixed 2 KB completion and a paced stream.
+// The model server of the benchmark's completions, in a process of its own: a fixed answer of 2 KB.
 import { startDemoModel } from '../../dist/src/demo/model/start-demo-model.js'
-import { BODY, STREAM_CHUNKS, STREAM_INTERVAL_MS } from './payload.mjs'
+import { BODY } from './payload.mjs'
 
-const buffered = await startDemoModel({ fixedBody: BODY })
-const streamed = await startDemoModel({
-  fixedStream: { chunks: STREAM_CHUNKS, intervalMs: STREAM_INTERVAL_MS },
-})
-process.send({ buffered: buffered.url, streamed: streamed.url })
+const { url } = await startDemoModel({ fixedBody: BODY })
+process.send({ buffered: url })
