@@ -393,6 +393,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   /** Answers with an error of our own; only before anything was written. */
   #fail(code: ServiceErrorCode, outcome: Outcome): void {
+    // The client left while the answer was being read: its record is made, of what it got.
+    if (this.#settled) return
     this.#account.failed(code)
     const body = Buffer.from(errorBody(code))
     this.#held = [body]
