@@ -5,7 +5,7 @@
  */
 import { isJsonObject } from '../protocol/json.ts'
 import { toHex } from '../protocol/hex.ts'
-import { NVIDIA_DEVICE_ROOT_SHA256 } from './gpu/verify-gpu-evidence.ts'
+import { NVIDIA_DEVICE_ROOT_SHA256 } from './gpu/nvidia-device-root.ts'
 import { snapshot } from './plain-data.ts'
 import { DEFAULT_TDX_POLICY, readTdxPolicy } from './quote/tdx-policy.ts'
 import type { TdxPolicy } from './quote/tdx-policy.ts'

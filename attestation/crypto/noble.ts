@@ -7,6 +7,7 @@ import { ed25519 } from '@noble/curves/ed25519.js'
 import { p256, p384 } from '@noble/curves/nist.js'
 import { secp256k1 } from '@noble/curves/secp256k1.js'
 import { hmac } from '@noble/hashes/hmac.js'
+import { sha1 } from '@noble/hashes/legacy.js'
 import { sha256, sha384, sha512 } from '@noble/hashes/sha2.js'
 import { keccak_256 } from '@noble/hashes/sha3.js'
 import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js'
@@ -55,6 +56,7 @@ function isEd25519Signature(
 }
 
 export const nobleCrypto: CryptoPort = Object.freeze({
+  sha1: (data: Uint8Array) => sha1(data),
   sha256: (data: Uint8Array) => sha256(data),
   sha256Text: (prefix: Uint8Array, text: string) =>
     bytesToHex(sha256.create().update(prefix).update(utf8ToBytes(text)).digest()),

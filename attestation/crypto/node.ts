@@ -56,6 +56,7 @@ function nistKey(curve: NistCurve, point: Uint8Array): KeyObject {
 }
 
 export const nodeCrypto: CryptoPort = Object.freeze({
+  sha1: (data: Uint8Array) => createHash('sha1').update(data).digest(),
   sha256: (data: Uint8Array) => createHash('sha256').update(data).digest(),
   sha256Text: (prefix: Uint8Array, text: string) => {
     if (prefix.length === 0) return hash('sha256', text)

@@ -12,6 +12,11 @@
 export type NistCurve = 'P-256' | 'P-384'
 
 export interface CryptoPort {
+  /**
+   * 20 bytes. Broken against collisions, so it only recomputes names that others made with it (RFC 5280 §4.2.1.2 key
+   * identifiers, RFC 6960 CertID, the serial numbers of NVIDIA's attestation keys) and nothing is trusted because of it.
+   */
+  sha1(data: Uint8Array): Uint8Array
   /** 32 bytes. */
   sha256(data: Uint8Array): Uint8Array
   /**

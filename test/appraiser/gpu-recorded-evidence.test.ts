@@ -3,7 +3,10 @@ import { gpuRung, readGpuFacts } from '../../attestation/appraiser/gpu/gpu-ladde
 import { parseNrasPayload } from '../../attestation/appraiser/gpu/parse-nras-payload.ts'
 import { parseSpdmReport } from '../../attestation/appraiser/gpu/parse-spdm-report.ts'
 import { verifyGpuEvidence } from '../../attestation/appraiser/gpu/verify-gpu-evidence.ts'
-import { NVIDIA_DEVICE_ROOT_SHA256 } from '../../attestation/appraiser/gpu/verify-gpu-evidence.ts'
+import {
+  NVIDIA_DEVICE_ROOT_PEM,
+  NVIDIA_DEVICE_ROOT_SHA256,
+} from '../../attestation/appraiser/gpu/nvidia-device-root.ts'
 import { parseQuote } from '../../attestation/appraiser/quote/parse-quote.ts'
 import { parsePemChain } from '../../attestation/appraiser/x509/parse-pem-chain.ts'
 import { verifyChain } from '../../attestation/appraiser/x509/verify-chain.ts'
@@ -33,6 +36,16 @@ function parsed(report: Uint8Array) {
   if (!result.ok) throw new Error(result.detail)
   return result.report
 }
+
+test('the embedded device root is the one whose fingerprint is pinned', () => {
+  const parsedRoot = parsePemChain(NVIDIA_DEVICE_ROOT_PEM, 1)
+  if (!parsedRoot.ok) throw new Error(parsedRoot.detail)
+  const der = parsedRoot.certificates[0]?.der ?? new Uint8Array()
+  // Written out a second time, from NVIDIA's own verifier, so that a slip of the constant is seen.
+  const published = '102bf659d5419614c9d8e6aecebc80454eb26b1df6a769ac720b9a690b167b48'
+  expect(toHex(nodeCrypto.sha256(der))).toBe(published)
+  expect(toHex(NVIDIA_DEVICE_ROOT_SHA256)).toBe(published)
+})
 
 describe.skipIf(!haveFixtures)('recorded NVIDIA evidence', () => {
   const chain550 = haveFixtures ? fixtureText('nvidia/evidence/h100-550.90.07.chain.pem') : ''

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import type { Check } from '../../attestation/appraiser/check.ts'
 import type { GpuEvidence } from '../../attestation/appraiser/gpu/parse-gpu-evidence.ts'
-import { NVIDIA_DEVICE_ROOT_SHA256 } from '../../attestation/appraiser/gpu/verify-gpu-evidence.ts'
+import { NVIDIA_DEVICE_ROOT_SHA256 } from '../../attestation/appraiser/gpu/nvidia-device-root.ts'
 import type { GpuListOptions } from '../../attestation/appraiser/gpu/verify-gpu-evidence.ts'
 import { nobleCrypto } from '../../attestation/crypto/noble.ts'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'

@@ -5,10 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { MAX_CHAIN_TEXT_BYTES } from '../../attestation/appraiser/gpu/parse-gpu-evidence.ts'
-import {
-  NVIDIA_DEVICE_ROOT_SHA256,
-  verifyGpuEvidence,
-} from '../../attestation/appraiser/gpu/verify-gpu-evidence.ts'
+import { NVIDIA_DEVICE_ROOT_SHA256 } from '../../attestation/appraiser/gpu/nvidia-device-root.ts'
+import { verifyGpuEvidence } from '../../attestation/appraiser/gpu/verify-gpu-evidence.ts'
 import { nobleCrypto } from '../../attestation/crypto/noble.ts'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
 import { collectSimulatedGpuEvidence } from '../../attestation/simulator/nvidia/collect-simulated-gpu-evidence.ts'

@@ -14,15 +14,6 @@ import { MAX_GPUS } from './parse-gpu-evidence.ts'
 import { verifyGpuDevice } from './verify-gpu-device.ts'
 import type { GpuDeviceVerdict, GpuOptions } from './verify-gpu-device.ts'
 
-/**
- * SHA-256 of the certificate `CN=NVIDIA Device Identity CA, O=NVIDIA`, serial 2D3670B1CA100411C1FEC0E82A065B54, valid
- * 2021-11-05 to 9999-12-31: the root above every NVIDIA GPU and NVSwitch. 32 bytes.
- */
-export const NVIDIA_DEVICE_ROOT_SHA256: Uint8Array = new Uint8Array([
-  0x10, 0x2b, 0xf6, 0x59, 0xd5, 0x41, 0x96, 0x14, 0xc9, 0xd8, 0xe6, 0xae, 0xce, 0xbc, 0x80, 0x45,
-  0x4e, 0xb2, 0x6b, 0x1d, 0xf6, 0xa7, 0x69, 0xac, 0x72, 0x0b, 0x9a, 0x69, 0x0b, 0x16, 0x7b, 0x48,
-])
-
 export interface GpuListOptions extends GpuOptions {
   /** How many GPUs the measured configuration asks for; null where the policy does not say. */
   readonly expectedCount: number | null
