@@ -12,11 +12,14 @@ export type PolicyName = (typeof POLICY_NAMES)[number]
 const DAY_S = 24 * 3600
 /** The standard evaluation of March 2026, the newest that this project has evidence of. */
 const EVALUATION_FLOOR = 18
+/** The first branch whose reports state the firmware identity. */
+const DRIVER_FLOOR = '550'
 
 export const POLICIES: Readonly<Record<PolicyName, AppraisalPolicy>> = Object.freeze({
   /** For who relies on answers: current firmware, by collateral that nobody held back for long. */
   'relying-party': requirePolicy({
     tdx: { maxCollateralAgeS: 7 * DAY_S, minTcbEvaluationDataNumber: EVALUATION_FLOOR },
+    gpu: { maxOcspAgeS: 7 * DAY_S, minDriver: DRIVER_FLOOR },
   }),
   /**
    * For a node's own gate: it keeps a machine from serving that nobody could accept. Firmware that is merely behind,
@@ -32,6 +35,7 @@ export const POLICIES: Readonly<Record<PolicyName, AppraisalPolicy>> = Object.fr
       acceptedAdvisories: null,
       collateralGraceS: 365 * DAY_S,
     },
+    gpu: { allowHold: true, ocspGraceS: 365 * DAY_S, rimGraceS: 365 * DAY_S },
     acceptUnchecked: ['quote.*', 'gpu.*.*'],
   }),
 })

@@ -5,8 +5,11 @@
  */
 import { isJsonObject } from '../protocol/json.ts'
 import { toHex } from '../protocol/hex.ts'
+import { DEFAULT_GPU_POLICY, readGpuPolicy } from './gpu/gpu-policy.ts'
+import type { GpuPolicy } from './gpu/gpu-policy.ts'
 import { NVIDIA_DEVICE_ROOT_SHA256 } from './gpu/nvidia-device-root.ts'
 import { snapshot } from './plain-data.ts'
+import { isBoolean, isCount } from './policy-part.ts'
 import { DEFAULT_TDX_POLICY, readTdxPolicy } from './quote/tdx-policy.ts'
 import type { TdxPolicy } from './quote/tdx-policy.ts'
 import { INTEL_SGX_ROOT_SHA256 } from './quote/intel-sgx-root.ts'
@@ -39,6 +42,8 @@ export interface AppraisalPolicy {
   readonly keyProviderIds: readonly string[] | null
   /** What is accepted of platform, TDX module, quoting enclave and TD. */
   readonly tdx: TdxPolicy
+  /** What is accepted of GPUs, their firmware, and what NVIDIA says of it. */
+  readonly gpu: GpuPolicy
   /** Seconds between the document's time and the end of its keyset. */
   readonly maxKeysetLifetimeS: number
   /** Age of a document in seconds, where a nonce was given and where not. */
@@ -72,6 +77,7 @@ export const DEFAULT_POLICY: AppraisalPolicy = Object.freeze({
   appIds: null,
   keyProviderIds: null,
   tdx: DEFAULT_TDX_POLICY,
+  gpu: DEFAULT_GPU_POLICY,
   maxKeysetLifetimeS: 92 * 24 * 3600,
   maxAgeWithNonceS: 600,
   maxAgeS: 3600,
@@ -107,17 +113,9 @@ function isTexts(value: unknown, form: RegExp): value is readonly string[] {
   )
 }
 
-function isSeconds(value: unknown): value is number {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
-}
-
-function isBoolean(value: unknown): value is boolean {
-  return typeof value === 'boolean'
-}
-
-/** Of all members but `tdx`, which has readers of its own. */
+/** Of all members but the two that have readers of their own. */
 const READERS: Readonly<
-  Record<Exclude<keyof AppraisalPolicy, 'tdx'>, (value: unknown) => boolean>
+  Record<Exclude<keyof AppraisalPolicy, 'tdx' | 'gpu'>, (value: unknown) => boolean>
 > = {
   allowSimulated: isBoolean,
   simulatedRoots: (value) => value === 'listed' || value === 'any',
@@ -127,10 +125,10 @@ const READERS: Readonly<
   composeHashes: (value) => value === null || isTexts(value, SHA256_HEX),
   appIds: (value) => value === null || isTexts(value, APP_ID_HEX),
   keyProviderIds: (value) => value === null || isTexts(value, ANY_HEX),
-  maxKeysetLifetimeS: isSeconds,
-  maxAgeWithNonceS: isSeconds,
-  maxAgeS: isSeconds,
-  clockSkewS: isSeconds,
+  maxKeysetLifetimeS: isCount,
+  maxAgeWithNonceS: isCount,
+  maxAgeS: isCount,
+  clockSkewS: isCount,
   allowRemoteUpstream: isBoolean,
   allowMembers: (value) => isTexts(value, ANY_TEXT),
   allowUncovered: (value) => isTexts(value, ANY_TEXT),
@@ -156,16 +154,23 @@ export function parsePolicy(value: unknown): PolicyResult {
   const copied = snapshot(value, 'the policy')
   if (!copied.ok) return copied
   if (!isJsonObject(copied.value)) return { ok: false, detail: 'the policy is not an object' }
-  const { tdx = {}, ...given } = copied.value
-  const read = readTdxPolicy(tdx)
-  if (!read.ok) return read
+  const { tdx = {}, gpu = {}, ...given } = copied.value
+  const platform = readTdxPolicy(tdx)
+  if (!platform.ok) return platform
+  const devices = readGpuPolicy(gpu)
+  if (!devices.ok) return devices
   for (const [name, member] of Object.entries(given)) {
     if (!isPolicyMember(name)) {
       return { ok: false, detail: `unknown member ${name.slice(0, MAX_POLICY_TEXT)}` }
     }
     if (!READERS[name](member)) return { ok: false, detail: `${name} is malformed` }
   }
-  const policy = Object.freeze({ ...DEFAULT_POLICY, ...given, tdx: read.policy })
+  const policy = Object.freeze({
+    ...DEFAULT_POLICY,
+    ...given,
+    tdx: platform.policy,
+    gpu: devices.policy,
+  })
   READ.add(policy)
   return { ok: true, policy }
 }

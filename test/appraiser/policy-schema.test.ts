@@ -3,11 +3,13 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { POLICIES, POLICY_NAMES } from '../../attestation/appraiser/policies.ts'
 import { DEFAULT_POLICY, parsePolicy } from '../../attestation/appraiser/policy.ts'
+import { DEFAULT_GPU_POLICY } from '../../attestation/appraiser/gpu/gpu-policy.ts'
 import { DEFAULT_TDX_POLICY } from '../../attestation/appraiser/quote/tdx-policy.ts'
 import { readText } from '../project/source-tree.ts'
 
 const schema = JSON.parse(readText('docs/policy.schema.json')) as {
-  properties: Record<string, unknown> & { tdx: { properties: Record<string, unknown> } }
+  properties: Record<string, unknown> &
+    Record<'tdx' | 'gpu', { properties: Record<string, unknown> }>
 }
 const validate = new Ajv2020({ strict: true, allowUnionTypes: true }).compile(schema)
 
@@ -25,6 +27,9 @@ describe('docs/policy.schema.json', () => {
     )
     expect(Object.keys(schema.properties.tdx.properties).toSorted()).toEqual(
       Object.keys(DEFAULT_TDX_POLICY).toSorted(),
+    )
+    expect(Object.keys(schema.properties.gpu.properties).toSorted()).toEqual(
+      Object.keys(DEFAULT_GPU_POLICY).toSorted(),
     )
   })
 
@@ -57,6 +62,17 @@ describe('docs/policy.schema.json', () => {
     ['half a second', false, { tdx: { collateralGraceS: 0.5 } }],
     ['no age', true, { tdx: { maxCollateralAgeS: null } }],
     ['no grace', false, { tdx: { collateralGraceS: null } }],
+    ['a driver floor', true, { gpu: { minDriver: '550.54.14' } }],
+    ['a driver floor that is text', false, { gpu: { minDriver: '550.x' } }],
+    ['a VBIOS', true, { gpu: { vbioses: ['96.00.9F.00.01'] } }],
+    ['a VBIOS in lower case', false, { gpu: { vbioses: ['96.00.9f.00.01'] } }],
+    ['a model', true, { gpu: { hardwareModels: ['GH100 A01 GSP BROM'] } }],
+    ['a mode', true, { gpu: { modes: ['protected-pcie'] } }],
+    ['a mode that is none', false, { gpu: { modes: ['confidential'] } }],
+    ['an index that may differ', true, { gpu: { allowedMismatches: [7] } }],
+    ['an index that no report has', false, { gpu: { allowedMismatches: [255] } }],
+    ['a misspelt floor', false, { gpu: { mindriver: '550' } }],
+    ['GPUs that are no object', false, { gpu: [] }],
     ['upper-case hex', false, { tdx: { fmspcs: ['B0C06F000000'] } }],
   ])('%s: %s', (_, expected, policy) => {
     expect(accepts(policy)).toBe(expected)
@@ -69,15 +85,20 @@ describe('docs/policy.schema.json', () => {
       fc
         .tuple(fc.constantFrom(2, 6, 8, 16, 20, 32, 33, 48), fc.integer({ min: 0, max: 255 }))
         .map(([size, byte]) => byte.toString(16).padStart(2, '0').repeat(size)),
+      fc
+        .constantFrom('550.90.07', '96.00.9F.00.01', '5', 'GH100 A01', 'unstated', 7, 300)
+        .chain((one) => fc.constantFrom<unknown>(one, [one])),
       fc.constantFrom(6, 16, 20, 32, 48).map((size) => ['ab'.repeat(size), 'cd'.repeat(size)]),
       fc.jsonValue(),
     )
     const names = fc.constantFrom(...Object.keys(DEFAULT_POLICY), 'unknown')
+    const gpuNames = fc.constantFrom(...Object.keys(DEFAULT_GPU_POLICY), 'unknown')
     const tdxNames = fc.constantFrom(...Object.keys(DEFAULT_TDX_POLICY), 'unknown')
     fc.assert(
-      fc.property(names, tdxNames, values, (name, tdxName, value) => {
+      fc.property(names, tdxNames, gpuNames, values, (name, tdxName, gpuName, value) => {
         accepts({ ...DEFAULT_POLICY, [name]: value })
         accepts({ tdx: { [tdxName]: value } })
+        accepts({ gpu: { [gpuName]: value } })
       }),
       { numRuns: 2000 },
     )

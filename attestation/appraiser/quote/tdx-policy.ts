@@ -7,7 +7,8 @@
  * @module
  */
 import { isJsonObject } from '../../protocol/json.ts'
-import { snapshot } from '../plain-data.ts'
+import { createPolicyPart, isBoolean, isCount, isHex, isListOf, isNullOr } from '../policy-part.ts'
+import type { PartResult, Reader } from '../policy-part.ts'
 import { isTcbStatus } from './tcb-status.ts'
 import type { TcbStatus } from './tcb-status.ts'
 
@@ -104,25 +105,6 @@ export const DEFAULT_TDX_POLICY: TdxPolicy = Object.freeze({
   images: null,
 })
 
-/** Entries of one list. */
-export const MAX_TDX_POLICY_ENTRIES = 1024
-
-type Reader = (value: unknown) => boolean
-
-const isBoolean: Reader = (value) => typeof value === 'boolean'
-const isCount: Reader = (value) => Number.isSafeInteger(value) && Number(value) >= 0
-const isHex =
-  (bytes: number): Reader =>
-  (value) =>
-    typeof value === 'string' && value.length === 2 * bytes && /^[0-9a-f]*$/.test(value)
-const isListOf =
-  (item: Reader): Reader =>
-  (value) =>
-    Array.isArray(value) && value.length <= MAX_TDX_POLICY_ENTRIES && value.every(item)
-const isNullOr =
-  (reader: Reader): Reader =>
-  (value) =>
-    value === null || reader(value)
 const isAdvisory: Reader = (value) =>
   typeof value === 'string' && /^[A-Z0-9][A-Z0-9-]{0,63}$/.test(value)
 /** Bits 0 to 7 are the "TD under debug" group: `allowDebug` alone speaks of them. */
@@ -143,7 +125,7 @@ const isImage: Reader = (value) =>
   Object.keys(value).length === Object.keys(IMAGE_READERS).length &&
   Object.entries(IMAGE_READERS).every(([name, read]) => read(value[name]))
 
-const READERS: Readonly<Record<keyof TdxPolicy, Reader>> = {
+const PART = createPolicyPart<TdxPolicy>('tdx', DEFAULT_TDX_POLICY, {
   // Intel revokes what is broken beyond repair: that is for no policy to accept.
   acceptedStatuses: isListOf((value) => isTcbStatus(value) && value !== 'Revoked'),
   acceptedAdvisories: isNullOr(isListOf(isAdvisory)),
@@ -169,45 +151,18 @@ const READERS: Readonly<Record<keyof TdxPolicy, Reader>> = {
   mrOwners: isMeasurements,
   mrOwnerConfigs: isMeasurements,
   images: isNullOr(isListOf(isImage)),
-}
-
-export type TdxPolicyResult =
-  | { readonly ok: true; readonly policy: TdxPolicy }
-  | { readonly ok: false; readonly detail: string }
-
-function isTdxMember(name: string): name is keyof TdxPolicy {
-  return Object.hasOwn(READERS, name)
-}
-
-/** Policies that were read here and are frozen throughout: they need not be read again. */
-const READ = new WeakSet<TdxPolicy>([DEFAULT_TDX_POLICY])
-
-function isRead(value: unknown): value is TdxPolicy {
-  return typeof value === 'object' && value !== null && READ.has(value as TdxPolicy)
-}
+})
 
 /** Reads a TDX policy, which is copied before anything is checked; members that are not given have their default. */
-export function readTdxPolicy(value: unknown): TdxPolicyResult {
-  const copied = snapshot(value, 'tdx')
-  if (!copied.ok) return copied
-  if (!isJsonObject(copied.value)) return { ok: false, detail: 'tdx is not an object' }
-  for (const [name, member] of Object.entries(copied.value)) {
-    if (!isTdxMember(name)) return { ok: false, detail: `unknown member tdx.${name.slice(0, 64)}` }
-    if (!READERS[name](member)) return { ok: false, detail: `tdx.${name} is malformed` }
-  }
-  const policy = Object.freeze({ ...DEFAULT_TDX_POLICY, ...copied.value })
-  READ.add(policy)
-  return { ok: true, policy }
+export function readTdxPolicy(value: unknown): PartResult<TdxPolicy> {
+  return PART.read(value)
 }
 
 /**
- * The TDX policy that a verb judges by: read now where it was not read before.
+ * The TDX policy that a verb judges by.
  *
  * @throws TypeError for one that {@link readTdxPolicy} refuses
  */
 export function requireTdxPolicy(value: unknown): TdxPolicy {
-  if (isRead(value)) return value
-  const result = readTdxPolicy(value)
-  if (!result.ok) throw new TypeError(`policy: ${result.detail}`)
-  return result.policy
+  return PART.require(value)
 }
