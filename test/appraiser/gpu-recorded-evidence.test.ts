@@ -31,6 +31,24 @@ import {
 const NONCE_550 = '931d8dd0add203ac3d8b4fbde75e115278eefcdceac5b87671a748f32364dfcb'
 const NONCE_580 = '5bb22e377702d4e1e8215a903ba094826b9ac7f731dee1fe8102958bf2840aca'
 
+/** Names of the opaque fields in NVIDIA's expected parse. */
+const OPAQUE_NAMES = {
+  VBIOS_VERSION: 6,
+  BOARD_ID: 14,
+  CHIP_SKU: 15,
+  CHIP_SKU_MOD: 16,
+  PROJECT: 17,
+  PROJECT_SKU: 18,
+  PROJECT_SKU_MOD: 19,
+  DRIVER_VERSION: 3,
+  GPU_INFO: 4,
+  MSRSCNT: 12,
+  CPRINFO: 13,
+  NVDEC0_STATUS: 11,
+  FWID: 20,
+  PROTECTED_PCIE_STATUS: 21,
+}
+
 function parsed(report: Uint8Array) {
   const result = parseSpdmReport(report)
   if (!result.ok) throw new Error(result.detail)
@@ -106,65 +124,75 @@ describe.skipIf(!haveFixtures)('recorded NVIDIA evidence', () => {
   })
 
   test('reads the report of driver 580 as NVIDIA’s own parser does', () => {
-    const report = parsed(recordedReport('h100-580.report.hex'))
-    const request = fixtureJson('nvidia/evidence/h100-580.request.expected.json') as {
-      Nonce: string
-    }
-    const response = fixtureJson('nvidia/evidence/h100-580.response.expected.json') as {
-      Nonce: string
-      NumberOfBlocks: number
-      Signature: string
-      MeasurementRecord: {
-        MeasurementBlocks: Record<string, { DMTFSpecMeasurementValue: string }>
+    const bytes = recordedReport('h100-580.report.hex')
+    const report = parsed(bytes)
+    const hex = (field: Uint8Array | undefined) => `0x${toHex(field ?? new Uint8Array())}`
+    const at = (offset: number, length = 1) => hex(bytes.subarray(offset, offset + length))
+    expect({
+      SPDMVersion: at(0),
+      RequestResponseCode: at(1),
+      Param1: at(2),
+      Param2: at(3),
+      Nonce: hex(report.requestNonce),
+      SlotIDParam: at(36),
+    }).toEqual(fixtureJson('nvidia/evidence/h100-580.request.expected.json'))
+
+    const blocks = report.measurements.map(({ index, value }) => {
+      const block = {
+        DMTFSpecMeasurementValueType: 1,
+        DMTFSpecMeasurementValueSize: value.length,
+        DMTFSpecMeasurementValue: hex(value),
       }
-      OpaqueData: { OpaqueDataField: Record<string, string | number[]> }
-    }
-    expect(`0x${toHex(report.requestNonce)}`).toBe(request.Nonce)
-    expect(`0x${toHex(report.responderNonce)}`).toBe(response.Nonce)
-    expect(`0x${toHex(report.signature)}`).toBe(response.Signature)
-    expect(report.measurements).toHaveLength(response.NumberOfBlocks)
-    expect(
-      Object.fromEntries(report.measurements.map(({ index, value }) => [index, toHex(value)])),
-    ).toEqual(
-      Object.fromEntries(
-        Object.entries(response.MeasurementRecord.MeasurementBlocks).map(([index, block]) => [
-          index,
-          block.DMTFSpecMeasurementValue.slice(2),
-        ]),
-      ),
-    )
-    const fields = response.OpaqueData.OpaqueDataField
-    const types = {
-      DRIVER_VERSION: 3,
-      GPU_INFO: 4,
-      VBIOS_VERSION: 6,
-      NVDEC0_STATUS: 11,
-      CPRINFO: 13,
-      BOARD_ID: 14,
-      CHIP_SKU: 15,
-      CHIP_SKU_MOD: 16,
-      PROJECT: 17,
-      PROJECT_SKU: 18,
-      PROJECT_SKU_MOD: 19,
-      FWID: 20,
-      PROTECTED_PCIE_STATUS: 21,
-    }
-    for (const [name, type] of Object.entries(types)) {
-      const expected = fields[`OPAQUE_FIELD_ID_${name}`]
-      expect(`0x${toHex(report.opaque.get(type) ?? new Uint8Array())}`, name).toBe(expected)
-    }
-    const counters = report.opaque.get(12) ?? new Uint8Array()
-    const view = new DataView(counters.buffer, counters.byteOffset, counters.length)
-    expect(Array.from({ length: 64 }, (_, i) => view.getUint32(4 * i, true))).toEqual(
-      fields['OPAQUE_FIELD_ID_MSRSCNT'],
-    )
+      return [index, block] as const
+    })
+    const fields = Object.entries(OPAQUE_NAMES).map(([name, type]) => {
+      const value = type === 12 ? report.measurementCounts : hex(report.opaque.get(type))
+      return [`OPAQUE_FIELD_ID_${name}`, value] as const
+    })
+    expect({
+      SPDMVersion: at(37),
+      RequestResponseCode: at(38),
+      Param1: at(39),
+      Param2: at(40),
+      NumberOfBlocks: report.measurements.length,
+      MeasurementRecordLength: 55 * report.measurements.length,
+      Nonce: hex(report.responderNonce),
+      OpaqueLength: [...report.opaque.values()].reduce((sum, { length }) => sum + 4 + length, 0),
+      Signature: hex(report.signature),
+      MeasurementRecord: {
+        NumberOfBlocks: report.measurements.length,
+        MeasurementBlocks: Object.fromEntries(blocks),
+      },
+      OpaqueData: { OpaqueDataField: Object.fromEntries(fields) },
+    }).toEqual(fixtureJson('nvidia/evidence/h100-580.response.expected.json'))
+    // NVIDIA's file is older than these two fields, which its report holds.
+    expect([...report.opaque.keys()].filter((type) => type > 21)).toEqual([34, 36])
     expect(report).toMatchObject({
       driverVersion: '580.159.03',
       vbiosVersion: '96.00.74.00.20',
+      project: '1010',
+      projectSku: '0205',
+      chipSku: '862',
       featureFlag: 0,
       protectedPcie: false,
       nvdec0: false,
+      pdi: null,
+      linkedSwitches: null,
+      linkedGpus: null,
+      lockStatus: null,
     })
+  })
+
+  test('reads the four switches at the links of a GPU in protected PCIe mode', () => {
+    const { list } = recordedList('nvidia/evidence/h100-590.12-ppcie.json')
+    const report = parsed(Uint8Array.from(Buffer.from(list[0]?.evidence ?? '', 'base64')))
+    expect(report.linkedSwitches).toEqual([
+      '3a53b743d811e977',
+      '9ae3beba9e673275',
+      '03dba23b3c11bd8a',
+      '666e93e19dec7d2d',
+    ])
+    expect(report).toMatchObject({ pdi: null, linkedGpus: null, protectedPcie: true })
   })
 
   test('binds the GPU evidence of a deployed proxy to its TDX quote by the nonce', () => {
@@ -204,7 +232,14 @@ describe.skipIf(!haveFixtures)('recorded NVIDIA evidence', () => {
       fwid: null,
       featureFlag: null,
       protectedPcie: null,
+      project: null,
+      pdi: '203eb31ad9ed0008',
+      linkedSwitches: null,
+      lockStatus: 1,
     })
+    // As the device signed it: seven GPUs, one of them twice.
+    expect(report.linkedGpus).toHaveLength(8)
+    expect(new Set(report.linkedGpus)).toHaveLength(7)
     expect(report.measurements).toHaveLength(31)
     const pem = parsePemChain(Buffer.from(item.certificate, 'base64').toString(), 5)
     if (!pem.ok) throw new Error(pem.detail)

@@ -208,9 +208,82 @@ describe('SPDM report parser', () => {
     )
   })
 
-  test('tells the NVDAOD format from a malformed report', () => {
-    const nvdaod = hexBytes('4e5644414f44000002000000')
-    expect(refusal(withOpaqueBytes(nvdaod))).toMatch(/^gpu_report_unsupported/)
+  const nvdaodHead = '4e5644414f44000002000000'
+  const nvdaodFields = {
+    project: '1100820005004735323000',
+    projectSku: '1200820005003032313000',
+    chipSku: '0f0082000900383834000000000000',
+    driver: '0300860007003632302e313200',
+    unknown: '4000870002000100',
+  }
+
+  test('reads NVDAOD data as far as board, driver and nonce, and says what it does not judge', () => {
+    const data = hexBytes(nvdaodHead + Object.values(nvdaodFields).join(''))
+    const text = Buffer.from(nonce).toString('hex')
+    expect(refusal(withOpaqueBytes(data))).toBe(
+      'gpu_report_unsupported: opaque data in NVDAOD format 2.0, which driver 620.12 of board ' +
+        `G520_0210_884 states; it answers the nonce ${text}`,
+    )
+  })
+
+  test.each([
+    ['no fields', nvdaodHead],
+    ['half a header', nvdaodHead.slice(0, 20)],
+    ['another profile', '4e5644414f44010002000000' + Object.values(nvdaodFields).join('')],
+    ['a field twice', nvdaodHead + Object.values(nvdaodFields).join('') + nvdaodFields.driver],
+    ['a byte behind its fields', `${nvdaodHead}${Object.values(nvdaodFields).join('')}00`],
+    ['a field past its end', `${nvdaodHead}0300860007003632`],
+    ['no driver', nvdaodHead + Object.values({ ...nvdaodFields, driver: '' }).join('')],
+    [
+      'a driver of control characters',
+      nvdaodHead + Object.values({ ...nvdaodFields, driver: '030086000200361b' }).join(''),
+    ],
+  ])('refuses NVDAOD data with %s as malformed', (_name, hex) => {
+    expect(refusal(withOpaqueBytes(hexBytes(hex)))).toMatch(/^gpu_report_malformed/)
+  })
+
+  test('refuses legacy data of a version it does not know', () => {
+    const versioned = (low: number) => withOpaque([[34, Uint8Array.of(low, 0)]])
+    expect(parseSpdmReport(versioned(1)).ok).toBe(true)
+    expect(refusal(versioned(2))).toBe('gpu_report_unsupported: legacy opaque data of version 2')
+  })
+
+  test.each([
+    ['GPU information', 4, 7],
+    ['CPR information', 13, 5],
+    ['a board number', 14, 3],
+    ['a project SKU modification', 19, 1],
+    ['floorswept ports', 23, 3],
+    ['a position', 24, 1],
+    ['a lock status', 25, 1],
+    ['the GPUs of a switch', 26, 64],
+    ['an opaque data version', 34, 1],
+    ['a security version', 37, 4],
+    ['switches at the links', 22, 143],
+    ['measurement counters', 12, 255],
+    ['more counters than a report can have blocks', 12, 1024],
+  ])('refuses %s of another size', (_name, type, size) => {
+    expect(refusal(withOpaque([[type, new Uint8Array(size)]]))).toMatch(/^gpu_report_malformed/)
+  })
+
+  test.each([
+    ['project', 17],
+    ['project SKU', 18],
+    ['chip SKU', 15],
+    ['chip SKU modification', 16],
+  ])('refuses a %s that is no text', (_name, type) => {
+    expect(refusal(withOpaque([[type, Uint8Array.of(0x31, 0x07)]]))).toMatch(/not printable text/)
+  })
+
+  test('takes each switch at the links once, byte-reversed, and no unconnected link', () => {
+    const field = new Uint8Array(144)
+    field.set(hexBytes('0807060504030201'), 0)
+    field.set(hexBytes('0807060504030201'), 8)
+    field.set(hexBytes('1817161514131211'), 136)
+    const result = parseSpdmReport(withOpaque([[22, field]]))
+    if (!result.ok) throw new Error(result.detail)
+    expect(result.report.linkedSwitches).toEqual(['0102030405060708', '1112131415161718'])
+    expect(result.report.pdi).toBeNull()
   })
 
   test.each([

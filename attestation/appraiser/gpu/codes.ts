@@ -19,7 +19,8 @@ export const GPU_CODES = {
   },
   gpu_report_unsupported: {
     family: 'unsupported',
-    meaning: 'the report uses the NVDAOD opaque data format, which this version does not judge',
+    meaning:
+      'the opaque data of the report has a format that this version does not judge, such as NVDAOD',
   },
   gpu_arch_unsupported: {
     family: 'unsupported',

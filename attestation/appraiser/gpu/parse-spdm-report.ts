@@ -17,14 +17,11 @@
  *
  * @module
  */
-import {
-  FWID_BYTES,
-  OPAQUE_FIELD,
-  readNumber16,
-  readStatus,
-  readText,
-  readVbiosVersion,
-} from './opaque-fields.ts'
+import { toHex } from '../../protocol/hex.ts'
+import { isNvdaod, parseNvdaod } from './parse-nvdaod.ts'
+import { readOpaqueData } from './read-opaque-data.ts'
+import type { OpaqueData } from './read-opaque-data.ts'
+import { number16At } from './read-tlv.ts'
 
 /** NVML's report buffer (`nvmlConfComputeGpuAttestationReport_t.attestationReport`). */
 export const MAX_REPORT_BYTES = 0x2000
@@ -40,9 +37,6 @@ const RESPONSE_HEAD = [0x11, 0x60, 0x00, 0x00] as const
 const MEASUREMENT_BYTES = 48
 /** DMTF specification, block size 51, digest of mutable firmware, digest size 48: the same in every block. */
 const BLOCK_HEAD = [0x01, 51, 0, 0x01, MEASUREMENT_BYTES, 0] as const
-const OPAQUE_HEAD_BYTES = 4
-/** First bytes of the successor format, which drivers of CUDA 13.5 and later may emit. */
-const NVDAOD = [0x4e, 0x56, 0x44, 0x41, 0x4f, 0x44] as const
 
 export interface Measurement {
   /** SPDM block index, counted from 1; a RIM counts the same block from 0. */
@@ -51,24 +45,12 @@ export interface Measurement {
   readonly value: Uint8Array
 }
 
-export interface SpdmReport {
+export interface SpdmReport extends OpaqueData {
   /** 32 bytes: what the requester asked the device to sign. */
   readonly requestNonce: Uint8Array
   /** 32 bytes chosen by the device; compared with nothing. */
   readonly responderNonce: Uint8Array
   readonly measurements: readonly Measurement[]
-  /** Opaque fields by type, unknown ones included. */
-  readonly opaque: ReadonlyMap<number, Uint8Array>
-  /** e.g. `550.90.07`; null on switches. */
-  readonly driverVersion: string | null
-  /** e.g. `96.00.9F.00.01`, upper case. */
-  readonly vbiosVersion: string | null
-  /** 48 bytes; null in reports of the 535 driver era and of switches. */
-  readonly fwid: Uint8Array | null
-  /** 0 single pass-through, 1 multiple pass-through, 2 protected PCIe; null before driver 580. */
-  readonly featureFlag: number | null
-  readonly protectedPcie: boolean | null
-  readonly nvdec0: boolean | null
   /** What the signature covers: every byte before it. */
   readonly signedBytes: Uint8Array
   /** r ‖ s, 96 bytes. */
@@ -89,12 +71,19 @@ function malformed(detail: string): Failure {
   return { ok: false, code: 'gpu_report_malformed', detail }
 }
 
-function startsWith(bytes: Uint8Array, offset: number, expected: readonly number[]): boolean {
-  return expected.every((value, i) => bytes[offset + i] === value)
+/** Names what the device states, unverified, so that its owner knows which driver to blame. */
+function unsupported(opaqueData: Uint8Array, requestNonce: Uint8Array): Failure {
+  const result = parseNvdaod(opaqueData)
+  if (!result.ok) return malformed(result.detail)
+  const { format, model, driverVersion } = result.nvdaod
+  const detail =
+    `opaque data in NVDAOD format ${format}, which driver ${driverVersion} of board ${model} states; ` +
+    `it answers the nonce ${toHex(requestNonce)}`
+  return { ok: false, code: 'gpu_report_unsupported', detail }
 }
 
-function number16(bytes: Uint8Array, offset: number): number {
-  return (bytes[offset] ?? 0) | ((bytes[offset + 1] ?? 0) << 8)
+function startsWith(bytes: Uint8Array, offset: number, expected: readonly number[]): boolean {
+  return expected.every((value, i) => bytes[offset + i] === value)
 }
 
 /** Every block has one fixed size, so the record's length follows from the number of blocks. */
@@ -111,34 +100,6 @@ function readMeasurements(record: Uint8Array): readonly Measurement[] | Failure 
     measurements.push({ index, value: record.subarray(end - MEASUREMENT_BYTES, end) })
   }
   return measurements
-}
-
-function readOpaque(data: Uint8Array): ReadonlyMap<number, Uint8Array> | Failure {
-  const fields = new Map<number, Uint8Array>()
-  let offset = 0
-  while (offset < data.length) {
-    if (data.length - offset < OPAQUE_HEAD_BYTES) return malformed('opaque data ends in a header')
-    const type = number16(data, offset)
-    const size = number16(data, offset + 2)
-    offset += OPAQUE_HEAD_BYTES
-    if (size > data.length - offset) return malformed(`opaque field ${type} ends past the data`)
-    // With two fields of one type each reader picks another one: FWID and topology checks would disagree.
-    if (fields.has(type)) return malformed(`opaque field ${type} appears twice`)
-    fields.set(type, data.subarray(offset, offset + size))
-    offset += size
-  }
-  return fields
-}
-
-/** A field that is absent is null; one that is present and unreadable makes the report malformed (`undefined`). */
-function read<T>(
-  fields: ReadonlyMap<number, Uint8Array>,
-  type: number,
-  reader: (field: Uint8Array) => T | null,
-): T | null | undefined {
-  const field = fields.get(type)
-  if (field === undefined) return null
-  return reader(field) ?? undefined
 }
 
 /**
@@ -159,14 +120,14 @@ export function parseSpdmReport(bytes: Uint8Array): SpdmReportResult {
     return malformed('holds no SPDM 1.1 MEASUREMENTS response after the request')
   }
   const blocks = report[response + 4] ?? 0
-  const recordLength = number16(report, response + 5) | ((report[response + 7] ?? 0) << 16)
+  const recordLength = number16At(report, response + 5) | ((report[response + 7] ?? 0) << 16)
   if (blocks === 0 || recordLength !== blocks * MEASUREMENT_BLOCK_BYTES) {
     return malformed(`${blocks} measurement blocks do not fill a record of ${recordLength} bytes`)
   }
   const nonce = record + recordLength
   const opaqueStart = nonce + NONCE_BYTES + 2
   if (report.length < opaqueStart) return malformed('ends inside the measurement record or nonce')
-  const opaqueLength = number16(report, opaqueStart - 2)
+  const opaqueLength = number16At(report, opaqueStart - 2)
   const signature = opaqueStart + opaqueLength
   if (report.length !== signature + REPORT_SIGNATURE_BYTES) {
     return malformed(`${report.length} bytes where its length fields make another number`)
@@ -175,38 +136,17 @@ export function parseSpdmReport(bytes: Uint8Array): SpdmReportResult {
   const measurements = readMeasurements(report.subarray(record, nonce))
   if ('ok' in measurements) return measurements
   const opaqueData = report.subarray(opaqueStart, signature)
-  if (startsWith(opaqueData, 0, NVDAOD)) {
-    return { ok: false, code: 'gpu_report_unsupported', detail: 'opaque data in NVDAOD format' }
-  }
-  const opaque = readOpaque(opaqueData)
-  if ('ok' in opaque) return opaque
-
-  const driverVersion = read(opaque, OPAQUE_FIELD.driverVersion, readText)
-  const vbiosVersion = read(opaque, OPAQUE_FIELD.vbiosVersion, readVbiosVersion)
-  const fwid = read(opaque, OPAQUE_FIELD.fwid, (f) => (f.length === FWID_BYTES ? f : null))
-  const featureFlag = read(opaque, OPAQUE_FIELD.featureFlag, readNumber16)
-  const protectedPcie = read(opaque, OPAQUE_FIELD.protectedPcieStatus, readStatus)
-  const nvdec0 = read(opaque, OPAQUE_FIELD.nvdec0Status, readStatus)
-  if (driverVersion === undefined) return malformed('driver version is not printable text')
-  if (vbiosVersion === undefined) return malformed('VBIOS version has no known form')
-  if (fwid === undefined) return malformed(`firmware identity is not ${FWID_BYTES} bytes long`)
-  if (featureFlag === undefined) return malformed('feature flag is not two bytes long')
-  if (protectedPcie === undefined) return malformed('protected PCIe status is neither on nor off')
-  if (nvdec0 === undefined) return malformed('NVDEC0 status is neither on nor off')
-
+  const requestNonce = report.subarray(4, 4 + NONCE_BYTES)
+  if (isNvdaod(opaqueData)) return unsupported(opaqueData, requestNonce)
+  const opaque = readOpaqueData(opaqueData)
+  if (!opaque.ok) return opaque
   return {
     ok: true,
     report: {
-      requestNonce: report.subarray(4, 4 + NONCE_BYTES),
+      ...opaque.data,
+      requestNonce,
       responderNonce: report.subarray(nonce, nonce + NONCE_BYTES),
       measurements,
-      opaque,
-      driverVersion,
-      vbiosVersion,
-      fwid,
-      featureFlag,
-      protectedPcie,
-      nvdec0,
       signedBytes: report.subarray(0, signature),
       signature: report.subarray(signature),
     },
