@@ -235,6 +235,7 @@ describe('tokens', () => {
     const [[kind, overall], tokens] = answerAttestation(service, {
       at: AT,
       nonce: Buffer.from(nonce).toString('hex'),
+      version,
       devices: [{ name: 'GPU-0', claims: claims(version) }],
     })
     expect(kind).toBe('JWT')

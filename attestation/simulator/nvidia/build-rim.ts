@@ -46,7 +46,8 @@ const TCG_RIM =
   'https://trustedcomputinggroup.org/resource/tcg-reference-integrity-manifest-rim-information-model/'
 const SHA384 = 'http://www.w3.org/2001/04/xmlenc#sha384'
 const XMLDSIG = 'http://www.w3.org/2000/09/xmldsig#'
-const MANUFACTURER = 'SIMULATED - NOT NVIDIA'
+/** As in every file of this form; that this one is simulated stands in its certificates, the names of all of which say so. */
+const MANUFACTURER = 'NVIDIA Corporation'
 /** SMI enterprise number of NVIDIA. */
 const MANUFACTURER_ID = '5703'
 const DIGEST_BYTES = 48

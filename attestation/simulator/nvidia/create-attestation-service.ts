@@ -50,6 +50,8 @@ export interface AnswerOptions {
   readonly devices: readonly DeviceClaims[]
   /** Default true. */
   readonly result?: boolean
+  /** Default 3.0. */
+  readonly version?: '2.0' | '3.0'
 }
 
 const DAY_MS = 86_400_000
@@ -191,7 +193,7 @@ export function overallClaims(
   ])
   return {
     sub: 'NVIDIA-PLATFORM-ATTESTATION',
-    'x-nvidia-ver': '3.0',
+    'x-nvidia-ver': options.version ?? '3.0',
     'x-nvidia-overall-att-result': options.result ?? true,
     submods: Object.fromEntries(digests) as Claims,
     ...tokenFrame(service, options),
