@@ -8,6 +8,7 @@ import { CUSTODY_CODES } from './custody/codes.ts'
 import { EVENT_LOG_CODES } from './eventlog/codes.ts'
 import { GPU_CODES } from './gpu/codes.ts'
 import { OCSP_CODES } from './gpu/ocsp/codes.ts'
+import { GPU_FILE_CODES } from './gpu/file-codes.ts'
 import { COLLATERAL_CODES } from './quote/collateral-codes.ts'
 import { QUOTE_CODES } from './quote/codes.ts'
 import { RATLS_CODES } from './ratls/codes.ts'
@@ -47,6 +48,7 @@ export const CHECK_CODES = {
   ...CUSTODY_CODES,
   ...GPU_CODES,
   ...OCSP_CODES,
+  ...GPU_FILE_CODES,
   ...RATLS_CODES,
   ...RECEIPT_CODES,
   ...REPORT_CODES,
