@@ -20,7 +20,7 @@ import type { GpuPolicy } from './gpu-policy.ts'
 const NEEDS: readonly string[] = Object.freeze([
   ...['quote.structure', 'quote.pck_chain', 'quote.qe_report', 'quote.qe_binding'],
   ...['quote.signature', 'quote.td_attributes', 'quote.xfam', 'quote.seam', 'quote.owner'],
-  ...['quote.mr_config_id', 'quote.measurements', 'quote.image'],
+  ...['quote.mr_config_id', 'quote.image'],
   ...COLLATERAL_CHECKS,
   ...['eventlog.structure', 'eventlog.digests', 'eventlog.rtmr3', 'eventlog.system_events'],
   ...['compose.hash', 'compose.mr_config_id'],
@@ -43,6 +43,7 @@ export function isCheckedByGuest(guest: MeasuredGuest, policy: GpuPolicy): boole
   const { checks, quote, composeHash } = guest
   if (quote === null || composeHash === null || isDebuggable(quote)) return false
   if (!policy.gpuCheckingComposes.includes(toHex(composeHash))) return false
+  if (checks.some(({ status }) => status === 'fail')) return false
   return NEEDS.every((need) => {
     const found = checks.filter(({ id }) => id === need)
     return found.length > 0 && found.every(({ status }) => status === 'pass')
