@@ -20,6 +20,8 @@ export interface ChainOptions {
   readonly rootSha256: readonly Uint8Array[]
   /** Exact number of certificates, root included. */
   readonly length: number
+  /** The pinned certificate may be an intermediate, as where no root is published. Default: false. */
+  readonly anyAnchor?: boolean
   /** Accept a chain under a simulated root, which still has to be one of `rootSha256`. Default: false. */
   readonly allowSimulated?: boolean
   /** Signatures that need not be verified again. */
@@ -156,7 +158,7 @@ export function verifyChain(
   if (!rootSha256.some((accepted) => crypto.equal(accepted, digest))) {
     return fault('chain_untrusted_root', rootIndex, 'not an accepted root')
   }
-  if (!crypto.equal(root.issuer, root.subject)) {
+  if (options.anyAnchor !== true && !crypto.equal(root.issuer, root.subject)) {
     return fault('chain_names', rootIndex, 'not issued by itself')
   }
   for (const [index, certificate] of chain.entries()) {
