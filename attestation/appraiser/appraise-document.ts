@@ -6,27 +6,27 @@
  */
 import type { CryptoPort } from '../crypto/port.ts'
 import type { DcapCollateral } from '../protocol/dcap-collateral.ts'
+import type { GpuCollateral } from '../protocol/gpu-collateral.ts'
 import { fromHex } from '../protocol/hex.ts'
 import type { Hex32, Sha256Digest } from '../protocol/hex.ts'
 import type { JsonObject } from '../protocol/json.ts'
 import type { Keyset } from '../protocol/keyset.ts'
-import { acceptedRoots } from './accepted-roots.ts'
 import { fail, info, pass } from './check.ts'
 import type { Check } from './check.ts'
+import { judgeDocumentGpus } from './document/judge-document-gpus.ts'
 import { judgeQuote } from './document/judge-quote.ts'
 import { parseDocument } from './document/parse-document.ts'
 import type { AttestationDocument } from './document/parse-document.ts'
 import { readConfig } from './document/read-config.ts'
-import type { ReadConfig } from './document/read-config.ts'
 import { verifyAddressKey } from './document/verify-address-key.ts'
 import { readChains, simulationCheck, upstreamsCheck } from './document/verify-config.ts'
-import type { EvidenceChains } from './document/verify-config.ts'
 import { verifyKeyset } from './document/verify-keyset.ts'
 import { verifyStatement } from './document/verify-statement.ts'
 import { appraiseEventLog } from './eventlog/appraise-event-log.ts'
 import { verifySystemPolicy } from './eventlog/verify-system-policy.ts'
-import { GPU_RUNGS, gpuRung, readGpuFacts } from './gpu/gpu-ladder.ts'
-import { verifyGpuEvidence } from './gpu/verify-gpu-evidence.ts'
+import type { GpuBinding } from './gpu/gpu-ladder.ts'
+import { CORE_GPU_CHECKS } from './gpu/judge-gpus.ts'
+import type { GpuDevice } from './gpu/read-gpu-devices.ts'
 import { pinnedChecks } from './pinned-checks.ts'
 import type { AppraisalPolicy } from './policy.ts'
 import type { CollateralCache } from './quote/collateral-cache.ts'
@@ -49,6 +49,8 @@ export interface AppraisalOptions {
   readonly policy: AppraisalPolicy
   /** Collateral from the caller's own source. It counts before any that is stapled to the document. Default: none. */
   readonly collateral?: DcapCollateral | null
+  /** The same of NVIDIA's: RIMs and OCSP responses. */
+  readonly gpuCollateral?: GpuCollateral | null
   /** See `createCollateralCache`. */
   readonly cache?: CollateralCache
 }
@@ -71,6 +73,10 @@ export interface Appraisal {
   readonly verdict: Verdict
   /** State of the platform where the collateral says it; null without collateral. */
   readonly tcb: TcbVerdict | null
+  /** GPUs and switches of the document, as their signed reports describe them. */
+  readonly devices: readonly GpuDevice[]
+  /** How far the GPU evidence reaches; null where the document could not be read or holds none. */
+  readonly binding: GpuBinding | null
   readonly trusted: TrustedKeyset | null
 }
 
@@ -103,24 +109,10 @@ export const CORE_CHECKS: readonly string[] = Object.freeze([
   'statement.fresh',
 ])
 
-/** Needed as soon as the configuration requires a GPU or the document lists one. */
-export const CORE_GPU_CHECKS: readonly string[] = Object.freeze([
-  'gpu.unique',
-  'gpu.uniform',
-  'gpu.*.structure',
-  'gpu.*.nonce',
-  'gpu.*.chain',
-  'gpu.*.arch',
-  'gpu.*.device_key',
-  'gpu.*.fwid',
-  'gpu.*.signature',
-])
-
 const PROVES = {
   structure: 'The document can be read in one way only.',
   config: 'The configuration says what the appraisal needs to know.',
   warnings: 'What the service warns about. Not covered by the quote.',
-  rung: 'How far the GPU evidence reaches.',
 } as const
 
 function passed(checks: readonly Check[], id: string): boolean {
@@ -131,34 +123,6 @@ function quoteOf(document: AttestationDocument): Quote | null {
   const bytes = fromHex(document.quote)
   const parsed = bytes === null ? null : parseQuote(bytes)
   return parsed?.ok === true ? parsed.quote : null
-}
-
-function gpuChecks(
-  document: AttestationDocument,
-  config: ReadConfig | null,
-  nonce: Uint8Array | null,
-  bound: boolean,
-  chains: EvidenceChains,
-  options: AppraisalOptions,
-): Check[] {
-  if (document.gpu === null || nonce === null) return []
-  const { crypto, at, policy } = options
-  const required = config?.gpuRequired ?? 0
-  const checks = verifyGpuEvidence(document.gpu, {
-    crypto,
-    at,
-    expectedNonce: nonce,
-    expectedCount: required === 0 ? null : required,
-    rootSha256: acceptedRoots(policy.nvidiaRoots, chains.gpu, policy, crypto),
-    allowSimulated: policy.allowSimulated,
-  })
-  const rung = gpuRung({
-    ...readGpuFacts(checks),
-    digestInQuote: bound,
-    // Which images check their GPUs before serving is for reference values to say, and none are compared yet.
-    checkedByMeasuredGuest: false,
-  })
-  return [...checks, info('gpu.rung', 'gpu_rung_reached', GPU_RUNGS[rung].proves, rung)]
 }
 
 function judge(document: AttestationDocument, options: AppraisalOptions): Appraisal {
@@ -189,11 +153,20 @@ function judge(document: AttestationDocument, options: AppraisalOptions): Apprai
 
   const statement = verifyStatement(document, quote, config, { crypto, at, asOf, nonce, policy })
   checks.push(...onlyIfGenuine(statement.checks, genuine))
-  const bound = passed(checks, 'statement.binding')
   const keyset = verifyKeyset(document.keyset, document.issuedAt, { crypto, at, policy })
   checks.push(...keyset.checks)
   checks.push(upstreamsCheck(config, policy))
-  checks.push(...gpuChecks(document, config, statement.gpuNonce, bound, chains, options))
+  const gpus = judgeDocumentGpus(document, {
+    ...options,
+    chains: chains.gpu,
+    required: config?.gpuRequired ?? null,
+    nonce: statement.gpuNonce,
+    digestInQuote: passed(checks, 'statement.binding'),
+    checks,
+    quote,
+    composeHash: log.system?.composeHash ?? null,
+  })
+  checks.push(...gpus.checks)
   checks.push(...verifyAddressKey(document, log.system, { crypto, policy }))
 
   const required = [...CORE_CHECKS, ...pinnedChecks(policy), ...policy.require]
@@ -209,12 +182,13 @@ function judge(document: AttestationDocument, options: AppraisalOptions): Apprai
     simulated,
     acceptUnchecked: policy.acceptUnchecked,
   })
+  const facts = { tcb: appraised.tcb, devices: gpus.devices, binding: gpus.binding }
   if (verdict.verdict !== 'accepted' && verdict.verdict !== 'accepted-as-of') {
-    return { verdict, trusted: null, tcb: appraised.tcb }
+    return { verdict, ...facts, trusted: null }
   }
   return {
     verdict,
-    tcb: appraised.tcb,
+    ...facts,
     trusted: Object.freeze({
       keyset: document.keyset,
       keysetDigest: statement.keysetDigest,
@@ -246,5 +220,5 @@ export function appraiseDocument(bytes: Uint8Array, given: AppraisalOptions): Ap
     simulated: false,
     acceptUnchecked: [],
   })
-  return { verdict, trusted: null, tcb: null }
+  return { verdict, trusted: null, tcb: null, devices: [], binding: null }
 }

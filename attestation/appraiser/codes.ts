@@ -7,6 +7,8 @@
 import { CUSTODY_CODES } from './custody/codes.ts'
 import { EVENT_LOG_CODES } from './eventlog/codes.ts'
 import { GPU_CODES } from './gpu/codes.ts'
+import { OCSP_CODES } from './gpu/ocsp/codes.ts'
+import { GPU_FILE_CODES } from './gpu/file-codes.ts'
 import { NRAS_CODES } from './gpu/nras/codes.ts'
 import { COLLATERAL_CODES } from './quote/collateral-codes.ts'
 import { QUOTE_CODES } from './quote/codes.ts'
@@ -46,6 +48,8 @@ export const CHECK_CODES = {
   ...EVENT_LOG_CODES,
   ...CUSTODY_CODES,
   ...GPU_CODES,
+  ...OCSP_CODES,
+  ...GPU_FILE_CODES,
   ...NRAS_CODES,
   ...RATLS_CODES,
   ...RECEIPT_CODES,

@@ -15,6 +15,11 @@ const EVALUATION_FLOOR = 18
 /** The first branch whose reports state the firmware identity. */
 const DRIVER_FLOOR = '550'
 
+/** Whatever could not be checked of quote and devices, for want of collateral or of reference values. */
+export const UNCHECKED: readonly string[] = Object.freeze([
+  ...['quote.*', 'gpu.*', 'gpu.*.*', 'switch.*', 'switch.*.*'],
+])
+
 export const POLICIES: Readonly<Record<PolicyName, AppraisalPolicy>> = Object.freeze({
   /** For who relies on answers: current firmware, by collateral that nobody held back for long. */
   'relying-party': requirePolicy({
@@ -36,7 +41,7 @@ export const POLICIES: Readonly<Record<PolicyName, AppraisalPolicy>> = Object.fr
       collateralGraceS: 365 * DAY_S,
     },
     gpu: { allowHold: true, ocspGraceS: 365 * DAY_S, rimGraceS: 365 * DAY_S },
-    acceptUnchecked: ['quote.*', 'gpu.*.*'],
+    acceptUnchecked: UNCHECKED,
   }),
 })
 

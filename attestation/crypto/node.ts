@@ -56,8 +56,8 @@ function nistKey(curve: NistCurve, point: Uint8Array): KeyObject {
 }
 
 export const nodeCrypto: CryptoPort = Object.freeze({
-  sha1: (data: Uint8Array) => createHash('sha1').update(data).digest(),
-  sha256: (data: Uint8Array) => createHash('sha256').update(data).digest(),
+  sha1: (data: Uint8Array) => hash('sha1', data, 'buffer'),
+  sha256: (data: Uint8Array) => hash('sha256', data, 'buffer'),
   sha256Text: (prefix: Uint8Array, text: string) => {
     if (prefix.length === 0) return hash('sha256', text)
     // At most three bytes of UTF-8 for a UTF-16 code unit. Hashing is synchronous, so one buffer serves all calls.
@@ -67,8 +67,8 @@ export const nodeCrypto: CryptoPort = Object.freeze({
     const length = prefix.length + scratch.write(text, prefix.length)
     return hash('sha256', scratch.subarray(0, length))
   },
-  sha384: (data: Uint8Array) => createHash('sha384').update(data).digest(),
-  sha512: (data: Uint8Array) => createHash('sha512').update(data).digest(),
+  sha384: (data: Uint8Array) => hash('sha384', data, 'buffer'),
+  sha512: (data: Uint8Array) => hash('sha512', data, 'buffer'),
   keccak256: nobleCrypto.keccak256,
   hmacSha256: (key: Uint8Array, data: Uint8Array) =>
     createHmac('sha256', key).update(data).digest(),

@@ -6,6 +6,7 @@
  */
 import { Command } from 'commander'
 import { VERSION } from '../version.ts'
+import { appraiseGpuCommand } from './appraise-gpu.ts'
 import { appraiseTdxCommand } from './appraise-tdx.ts'
 import { collateralFetch, collateralShow } from './collateral.ts'
 import type { FetchOptions, ShowOptions } from './collateral.ts'
@@ -183,6 +184,13 @@ program
   .description('judge the TDX evidence on standard input (JSON, docs/conformance.md)')
   .action(async () => {
     process.exit(await appraiseTdxCommand())
+  })
+
+program
+  .command('appraise-gpu')
+  .description('judge the NVIDIA GPU evidence on standard input (JSON, docs/conformance.md)')
+  .action(async () => {
+    process.exit(await appraiseGpuCommand())
   })
 
 const compose = program.command('compose').description('about app-compose.json')

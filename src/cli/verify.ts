@@ -6,7 +6,7 @@
 import { randomBytes } from 'node:crypto'
 import { request } from 'undici'
 import { appraiseDocument } from '../../attestation/appraiser/appraise-document.ts'
-import { POLICIES, isPolicyName } from '../../attestation/appraiser/policies.ts'
+import { POLICIES, UNCHECKED, isPolicyName } from '../../attestation/appraiser/policies.ts'
 import { DEFAULT_POLICY, parsePolicy } from '../../attestation/appraiser/policy.ts'
 import { CHECK_CODES } from '../../attestation/appraiser/codes.ts'
 import { unwrapDocument } from '../../attestation/appraiser/document/parse-document.ts'
@@ -120,7 +120,7 @@ export async function loadPolicy(
     policy = { ...policy, allowSimulated: true, simulatedRoots }
   }
   if (options.acceptUnchecked === true) {
-    policy = { ...policy, acceptUnchecked: ['quote.*', 'gpu.*.*'] }
+    policy = { ...policy, acceptUnchecked: UNCHECKED }
   }
   if (options.require !== undefined) {
     policy = { ...policy, require: [...policy.require, ...options.require] }

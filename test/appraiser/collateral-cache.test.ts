@@ -17,14 +17,17 @@ function counting(): { readonly crypto: CryptoPort; readonly count: () => number
 }
 
 describe('a cache of verified collateral', () => {
-  test('saves the signatures of the collateral and no others', () => {
+  test('saves the signatures of collateral and PCK chain and no others', () => {
     const cache = createCollateralCache()
     const { crypto, count } = counting()
     // Authority, two lists, signer, two documents; leaf, report of the quoting enclave, quote.
     expect(failed(world.appraise({ input: { crypto, cache } }))).toBe('ok')
     expect(count()).toBe(9)
     expect(failed(world.appraise({ input: { crypto, cache } }))).toBe('ok')
-    expect(count()).toBe(12)
+    expect(count()).toBe(11)
+    // Without collateral the chain alone is known.
+    expect(failed(world.appraise({ collateral: null, input: { crypto, cache } }))).toBe('ok')
+    expect(count()).toBe(13)
     const forged = world.quote()
     forged[600] = (forged[600] ?? 0) ^ 1
     expect(failed(world.appraise({ quote: forged, input: { crypto, cache } }))).toBe(

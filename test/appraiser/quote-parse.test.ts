@@ -33,6 +33,14 @@ const OUTER_TYPE = AUTH + 128
 const QE_AUTH_LENGTH = OUTER_TYPE + 6 + 384 + 64
 const INNER_TYPE = QE_AUTH_LENGTH + 2 + 32
 
+/** A version 5 quote with 237 bytes more behind its TD 1.5 body, as body type 4 has them. */
+function extended(): Uint8Array {
+  const bodyEnd = 48 + 6 + 648
+  const more = new Uint8Array(885 - 648).fill(1)
+  const out = Buffer.concat([v5.subarray(0, bodyEnd), more, v5.subarray(bodyEnd)])
+  return withBytes(out, 48, 4, 0, 885 & 0xff, 885 >> 8, 0, 0)
+}
+
 describe('quote layout', () => {
   test('reads versions 4 and 5 with bodies of TDX 1.0 and 1.5', () => {
     expect(parsed(v4)).toMatchObject({
@@ -83,7 +91,10 @@ describe('quote layout', () => {
     ['an SGX quote', withBytes(v4, 4, 0)],
     ['another vendor', withBytes(v4, 12, 0)],
     ['an SGX body in version 5', withBytes(v5, 48, 1)],
-    ['an unknown body type', withBytes(v5, 48, 4)],
+    ['an unknown body type', withBytes(v5, 48, 5)],
+    ['the extended body of TD 1.5', extended()],
+    ['an extended body of the size of a TD 1.5 body', withBytes(v5, 48, 4)],
+    ['an ML-DSA attestation key over an extended body', withBytes(extended(), 2, 5)],
     ['a PCK chain straight in the outer certification data', withBytes(v4, OUTER_TYPE, 5)],
     ['an encrypted PPID instead of a PCK chain', withBytes(v4, INNER_TYPE, 3)],
   ])('does not judge %s', (_, quote) => {

@@ -9,7 +9,9 @@ describe('TD attributes and TDX module', () => {
   const attributes = (text: string): Partial<QuoteParts> => ({ put: { 120: hex(text) } })
   test.each([
     ['0000001000000000', 'ok'],
-    ['000000d000000080', 'ok'],
+    ['0000005000000080', 'ok'],
+    // Bit 31 was KL; by the specification of 2026 it is reserved.
+    ['0000009000000000', 'quote.td_attributes td_attributes_reserved'],
     ['0100001000000000', 'quote.td_attributes td_debug'],
     ['0200001000000000', 'quote.td_attributes td_attributes_reserved'],
     ['0000000000000000', 'quote.td_attributes td_sept_ve_enabled'],
@@ -32,6 +34,8 @@ describe('TD attributes and TDX module', () => {
     const required: TdxPolicy = { ...DEFAULT_TDX_POLICY, tdAttributesRequired: perfmon }
     expect(forged(attributes(perfmon), { policy: required })).toBe('ok')
     expect(forged({}, { policy: required })).toBe('quote.td_attributes td_attributes_missing')
+    const keyLocker: TdxPolicy = { ...DEFAULT_TDX_POLICY, tdAttributesAllowed: '0000008000000000' }
+    expect(forged(attributes('0000009000000000'), { policy: keyLocker })).toBe('ok')
     const none: TdxPolicy = { ...DEFAULT_TDX_POLICY, tdAttributesAllowed: '0000000000000000' }
     expect(forged(attributes(perfmon), { policy: none })).toBe(
       'quote.td_attributes td_attributes_reserved',

@@ -545,6 +545,11 @@ describe('recorded reports', () => {
     const appraisal = appraiseReport(fixtureBytes('tdx/dstack-quote-report.json'), options(null))
     expect(failures(appraisal)).toEqual([])
     expect(appraisal.verdict.verdict).toBe('accepted-as-of')
+    // The host says that there is a GPU; nothing in the report is evidence of it.
+    const notice = appraisal.verdict.checks.find(({ id }) => id === 'report.gpus')
+    expect(notice).toMatchObject({ status: 'info', code: 'report_gpus_unevidenced' })
+    expect(notice?.detail).toMatch(/^1 in vm_config/)
+    expect(appraisal).toMatchObject({ devices: [], binding: null })
     const forged = fixtureText('tdx/dstack-quote-report.json').replace(
       /"report_data":\s*"12/,
       '"report_data": "13',

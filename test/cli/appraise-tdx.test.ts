@@ -1,6 +1,7 @@
-import { describe, expect, test, vi } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { createSimulatedGuest } from '../../attestation/simulator/dstack/create-simulated-guest.ts'
 import { appraiseTdxCommand } from '../../src/cli/appraise-tdx.ts'
+import { runInput } from './run-input.helpers.ts'
 import { fixtureBytes, fixtureCollateral, hasFixtures } from '../collateral/intel-server.helpers.ts'
 
 const NOW = new Date('2026-11-26T12:00:00Z')
@@ -19,23 +20,8 @@ const INPUT = {
 const POLICY = INPUT.policy
 
 async function run(input: unknown): Promise<{ exit: number; verdict: string; code: string }> {
-  const text = typeof input === 'string' ? input : JSON.stringify(input)
-  let out = ''
-  const spy = vi.spyOn(process.stdout, 'write').mockImplementation((chunk) => {
-    out += String(chunk)
-    return true
-  })
-  async function* bytes(): AsyncGenerator<Uint8Array> {
-    yield Buffer.from(text)
-  }
-  try {
-    const exit = await appraiseTdxCommand(bytes())
-    const printed: unknown = JSON.parse(out)
-    const { verdict, code } = printed as { verdict: string; code: string }
-    return { exit, verdict, code }
-  } finally {
-    spy.mockRestore()
-  }
+  const { exit, verdict, code } = await runInput(appraiseTdxCommand, input)
+  return { exit, verdict, code }
 }
 
 describe('countersign appraise-tdx', () => {

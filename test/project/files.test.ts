@@ -104,6 +104,8 @@ const REASONS: Readonly<Record<string, string>> = {
     'one misbehaving agent, every way in which an answer can be wrong',
   'test/appraiser/gpu-attacks.test.ts':
     'one catalogue of attacks on GPU evidence, which shares its forged devices',
+  'test/appraiser/ocsp-attacks.test.ts':
+    'one catalogue of responses that no honest responder would give, over one hierarchy',
   'test/appraiser/gpu-report.test.ts': 'one table of malformed reports, offset by offset',
   'scripts/tdx-corpus/cases/accepted.ts':
     'one table of evidence that must be accepted, each row over the same good one',

@@ -5,13 +5,12 @@
  */
 import { fail, info, pass, skip } from '../check.ts'
 import type { Check } from '../check.ts'
-import { parseGpuEvidence } from '../gpu/parse-gpu-evidence.ts'
+import { readGpuChains } from '../gpu/judge-gpus.ts'
 import type { AppraisalPolicy } from '../policy.ts'
 import type { Quote } from '../quote/parse-quote.ts'
 import type { Certificate } from '../x509/parse-certificate.ts'
 import { parsePemChain } from '../x509/parse-pem-chain.ts'
 import { isSimulatedRoot } from '../x509/verify-chain.ts'
-import { MAX_DOCUMENT_LIST } from './parse-document.ts'
 import type { AttestationDocument } from './parse-document.ts'
 import type { ReadConfig } from './read-config.ts'
 
@@ -29,10 +28,7 @@ export function readChains(document: AttestationDocument, quote: Quote | null): 
   const cpu = quote === null ? null : parsePemChain(quote.pemChain, MAX_CHAIN_CERTIFICATES)
   return {
     cpu: cpu?.ok === true ? cpu.certificates : [],
-    gpu: (document.gpu ?? []).slice(0, MAX_DOCUMENT_LIST).map((item) => {
-      const parsed = parseGpuEvidence(item)
-      return parsed.ok ? parsed.evidence.chain : []
-    }),
+    gpu: readGpuChains(document.gpu ?? []),
   }
 }
 

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { info } from '../check.ts'
 import type { Check } from '../check.ts'
 
 export type GpuRung = 'none' | 'vendor-signed' | 'fresh' | 'digest-in-quote' | 'checked-by-guest'
@@ -61,22 +62,49 @@ export function gpuRung(facts: GpuFacts): GpuRung {
 
 /** Steps of one device that together make its report authentic. */
 const VENDOR_STEPS = ['structure', 'chain', 'arch', 'device_key', 'fwid', 'signature'] as const
+/** Reports of switches state no firmware identity. */
+const SWITCH_STEPS = VENDOR_STEPS.filter((step) => step !== 'fwid')
+
+/** Names of the checks of one kind of device: `gpu.0.nonce`, `switch.3.nonce`. */
+export type DeviceKind = 'gpu' | 'switch'
+
+/** Whether one device proved who it is, and that it answers the nonce. */
+export function readDeviceRung(
+  checks: readonly Check[],
+  kind: DeviceKind,
+  index: number,
+): Pick<GpuFacts, 'vendorSigned' | 'freshForRound'> {
+  const statuses = new Map(checks.map(({ id, status }) => [id, status]))
+  const passed = (step: string): boolean => statuses.get(`${kind}.${index}.${step}`) === 'pass'
+  const steps = kind === 'gpu' ? VENDOR_STEPS : SWITCH_STEPS
+  return { vendorSigned: steps.every(passed), freshForRound: passed('nonce') }
+}
+
+/** How many devices of a kind the checks speak of. */
+export function countDevices(checks: readonly Check[], kind: DeviceKind): number {
+  const ids = new Set(checks.map(({ id }) => id))
+  let devices = 0
+  while (ids.has(`${kind}.${devices}.structure`)) devices++
+  return devices
+}
 
 /**
  * The three facts that stand in the checks of `verifyGpuEvidence` themselves. A check that is missing or skipped counts
- * as not passed; only `gpu.count` may be skipped, where the policy expects no number.
+ * as not passed; only `gpu.count` may be skipped, where the policy expects no number. Switches that are listed carry
+ * what GPUs tell each other, so they have to prove themselves too.
  */
 export function readGpuFacts(
   checks: readonly Check[],
 ): Pick<GpuFacts, 'present' | 'vendorSigned' | 'freshForRound'> {
+  const gpus = countDevices(checks, 'gpu')
+  const devices = [
+    ...Array.from({ length: gpus }, (_, i) => readDeviceRung(checks, 'gpu', i)),
+    ...Array.from({ length: countDevices(checks, 'switch') }, (_, i) =>
+      readDeviceRung(checks, 'switch', i),
+    ),
+  ]
   const statuses = new Map(checks.map(({ id, status }) => [id, status]))
-  let devices = 0
-  while (statuses.has(`gpu.${devices}.structure`)) devices++
-  const every = (steps: readonly string[]): boolean =>
-    Array.from({ length: devices }, (_, i) => i).every((i) =>
-      steps.every((step) => statuses.get(`gpu.${i}.${step}`) === 'pass'),
-    )
-  const present = devices > 0
+  const present = gpus > 0
   const count = statuses.get('gpu.count')
   const whole =
     (count === 'pass' || count === 'skip') &&
@@ -84,7 +112,24 @@ export function readGpuFacts(
     statuses.get('gpu.uniform') === 'pass'
   return {
     present,
-    vendorSigned: present && whole && every(VENDOR_STEPS),
-    freshForRound: present && every(['nonce']),
+    vendorSigned: present && whole && devices.every(({ vendorSigned }) => vendorSigned),
+    freshForRound: present && devices.every(({ freshForRound }) => freshForRound),
   }
+}
+
+/** The rung that was reached, in words. */
+export interface GpuBinding {
+  readonly rung: GpuRung
+  readonly proves: string
+  readonly doesNotProve: string
+}
+
+export function bindingOf(facts: GpuFacts): GpuBinding {
+  const rung = gpuRung(facts)
+  return { rung, ...GPU_RUNGS[rung] }
+}
+
+/** The rung as a line among the checks. Information: what is needed of it is for the policy to say. */
+export function bindingCheck({ rung, proves }: GpuBinding): Check {
+  return info('gpu.rung', 'gpu_rung_reached', proves, rung)
 }

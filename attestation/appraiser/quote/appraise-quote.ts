@@ -8,9 +8,8 @@ import type { DcapCollateral } from '../../protocol/dcap-collateral.ts'
 import { toHex } from '../../protocol/hex.ts'
 import type { Check } from '../check.ts'
 import { requireTime } from '../required-options.ts'
-import { createCertificateMemo } from '../x509/certificate-memo.ts'
 import { isSimulatedRoot } from '../x509/verify-chain.ts'
-import { verifyCached } from './collateral-cache.ts'
+import { certifyCached, verifyCached } from './collateral-cache.ts'
 import type { CollateralCache } from './collateral-cache.ts'
 import { moduleFault } from './evaluate-tcb.ts'
 import type { Fault } from './evaluate-tcb.ts'
@@ -40,12 +39,7 @@ import type { Judgement, StepList } from './step-list.ts'
 import { requireTdxPolicy } from './tdx-policy.ts'
 import type { TdxPolicy } from './tdx-policy.ts'
 import type { VerifiedCollateral } from './verify-collateral.ts'
-import {
-  certifyPlatform,
-  qeBindingFault,
-  qeReportFault,
-  quoteSignatureFault,
-} from './verify-quote.ts'
+import { qeBindingFault, qeReportFault, quoteSignatureFault } from './verify-quote.ts'
 import type { CertifiedPlatform } from './verify-quote.ts'
 
 export interface QuoteInput {
@@ -61,7 +55,7 @@ export interface QuoteInput {
   readonly rootSha256: readonly Uint8Array[]
   /** Accept a root that carries the simulator's mark, if it is one of `rootSha256`. Default: false. */
   readonly allowSimulated?: boolean
-  /** Collateral that was verified before; see `createCollateralCache`. */
+  /** Collateral and platforms that were verified before; see `createCollateralCache`. */
   readonly cache?: CollateralCache
 }
 
@@ -133,7 +127,7 @@ function judgeSignatures(
   verified: VerifiedCollateral | null,
 ): CertifiedPlatform | null {
   const { crypto } = input
-  const result = certifyPlatform(quote, input, createCertificateMemo(verified?.memo))
+  const result = certifyCached(quote, input, verified, input.cache)
   const certified = 'code' in result ? null : result
   steps.step('quote.pck_chain', ['quote.structure'], () => {
     if ('code' in result) return result

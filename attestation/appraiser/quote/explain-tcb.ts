@@ -6,17 +6,15 @@
  * @module
  */
 import { toHex } from '../../protocol/hex.ts'
-import { createCertificateMemo } from '../x509/certificate-memo.ts'
 import { appraiseQuote } from './appraise-quote.ts'
 import type { QuoteAppraisal, QuoteInput } from './appraise-quote.ts'
-import { verifyCached } from './collateral-cache.ts'
+import { certifyCached, verifyCached } from './collateral-cache.ts'
 import { moduleVersion } from './evaluate-tcb.ts'
 import { qeIsvSvn } from './judge-collateral.ts'
 import type { Quote } from './parse-quote.ts'
 import type { LevelState, TcbInfo } from './parse-tcb-info.ts'
 import type { QeIdentity } from './parse-qe-identity.ts'
 import type { PckPlatform } from './read-sgx-extension.ts'
-import { certifyPlatform } from './verify-quote.ts'
 
 export type SvnPart = 'sgx_component' | 'pce' | 'tdx_component' | 'tdx_module' | 'quoting_enclave'
 
@@ -83,7 +81,8 @@ function shortfallsOf(
 }
 
 /** Appraises a quote and says what its platform is short of. Never throws on any bytes. */
-export function explainTcb(input: QuoteInput): TcbExplanation {
+export function explainTcb(given: QuoteInput): TcbExplanation {
+  const input = { ...given }
   const appraisal = appraiseQuote(input)
   const { checks, report } = appraisal
   const passed = (id: string): boolean =>
@@ -91,8 +90,9 @@ export function explainTcb(input: QuoteInput): TcbExplanation {
   if (report === null || input.collateral === null || !GROUND.every(passed)) {
     return { appraisal, shortfalls: null }
   }
-  const { tcbInfo, qeIdentity } = verifyCached(input.collateral, input, input.cache)
-  const certified = certifyPlatform(report, input, createCertificateMemo())
+  const verified = verifyCached(input.collateral, input, input.cache)
+  const { tcbInfo, qeIdentity } = verified
+  const certified = certifyCached(report, input, verified, input.cache)
   if (!tcbInfo.ok || !qeIdentity.ok || 'code' in certified) return { appraisal, shortfalls: null }
   const { platform } = certified
   return { appraisal, shortfalls: shortfallsOf(report, platform, tcbInfo.value, qeIdentity.value) }

@@ -4,6 +4,9 @@
  *
  * @module
  */
+import { createCertificateMemo } from '../x509/certificate-memo.ts'
+import type { CertificateMemo } from '../x509/certificate-memo.ts'
+import { parsePemChain } from '../x509/parse-pem-chain.ts'
 
 /** SHA-256 of its DER: 44a0196b2b99f889b8e149e95b807a350e7424964399e885a7cbb8ccfab674d3. */
 export const INTEL_SGX_ROOT_SHA256: Uint8Array = Uint8Array.of(
@@ -30,3 +33,19 @@ KoZIzj0EAwIDSQAwRgIhAOW/5QkR+S9CiSDcNoowLuPRLsWGf/Yi7GSX94BgwTwg
 AiEA4J0lrHoMs+Xo5o/sX6O9QWxHRAvZUGOdRQ7cvqRXaqI=
 -----END CERTIFICATE-----
 `
+
+let parsed: CertificateMemo | null = null
+
+/**
+ * The root as parsed, and nothing else. It is a constant of this module, so parsing it and importing its key once in a
+ * process says nothing of any evidence.
+ *
+ * @returns a memo of the caller's own
+ */
+export function createMemoOfRoot(): CertificateMemo {
+  if (parsed === null) {
+    parsed = createCertificateMemo()
+    parsePemChain(INTEL_SGX_ROOT_PEM, 1, parsed)
+  }
+  return createCertificateMemo(parsed)
+}

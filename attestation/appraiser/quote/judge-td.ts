@@ -1,8 +1,8 @@
 /**
  * Judges what a genuine quote says of its TD and of the TDX module under it, against the policy.
  *
- * Source: Intel TDX Module Base Architecture Specification, "TD attributes" and "XFAM"; Intel TDX DCAP Quoting Library API,
- * appendix A.
+ * Source: Intel TDX Module ABI Specification (348551-008US), table 3.23, "ATTRIBUTES", and "XFAM"; Intel TDX DCAP Quoting
+ * Library API, appendix A.
  *
  * @module
  */

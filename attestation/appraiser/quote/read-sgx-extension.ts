@@ -49,8 +49,19 @@ function octetsOf(node: DerNode | undefined, length: number): Uint8Array | null 
   return node?.tag === TAG.octetString && node.content.length === length ? node.content : null
 }
 
+/** What was read, for as long as somebody holds the certificate. Its bytes are nobody else's, so they do not change. */
+const platforms = new WeakMap<Certificate, PckPlatform>()
+
 /** @returns null where the certificate has no such extension, or one in another form */
 export function readSgxExtension(certificate: Certificate): PckPlatform | null {
+  const known = platforms.get(certificate)
+  if (known !== undefined) return known
+  const platform = platformOf(certificate)
+  if (platform !== null) platforms.set(certificate, platform)
+  return platform
+}
+
+function platformOf(certificate: Certificate): PckPlatform | null {
   const extension = certificate.extensions.get(OID_SGX_EXTENSION)
   if (extension === undefined) return null
   const parsed = readDer(extension.value, MAX_CERTIFICATE_BYTES)

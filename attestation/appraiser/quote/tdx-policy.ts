@@ -85,8 +85,10 @@ export const DEFAULT_TDX_POLICY: TdxPolicy = Object.freeze({
   allowDebug: false,
   // SEPT_VE_DISABLE, bit 28: without it the host can inject faults by taking pages away.
   tdAttributesRequired: '0000001000000000',
-  // PKS, KL and PERFMON (bits 30, 31, 63) change what the guest may use, not what the host may do.
-  tdAttributesAllowed: '000000c000000080',
+  // PKS and PERFMON (bits 30, 63) change what the guest may use, not what the host may do. Bit 31, once KL (Key Locker), is
+  // reserved since revision 008 of the ABI specification (348551, May 2026, table 3.23): a module that sets it means what
+  // nobody has judged. No module was seen to set it, and a policy can name it.
+  tdAttributesAllowed: '0000004000000080',
   // x87 and SSE, which the TDX module always sets.
   xfamRequired: '0300000000000000',
   // AVX, AVX-512, PT, PKRU, CET, user interrupts, LBR, AMX: state of the guest that the module saves and restores.

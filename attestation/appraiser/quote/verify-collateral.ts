@@ -11,7 +11,6 @@ import { MAX_COLLATERAL_CHAIN } from '../../protocol/dcap-collateral.ts'
 import type { DcapCollateral } from '../../protocol/dcap-collateral.ts'
 import { fromHex } from '../../protocol/hex.ts'
 import { toUtf8 } from '../../protocol/utf8.ts'
-import { createCertificateMemo } from '../x509/certificate-memo.ts'
 import type { CertificateMemo } from '../x509/certificate-memo.ts'
 import type { Certificate } from '../x509/parse-certificate.ts'
 import { parseCrl } from '../x509/parse-crl.ts'
@@ -19,6 +18,7 @@ import type { RevocationList } from '../x509/parse-crl.ts'
 import { parsePemChain } from '../x509/parse-pem-chain.ts'
 import { verifyChain } from '../x509/verify-chain.ts'
 import type { Fault } from './evaluate-tcb.ts'
+import { createMemoOfRoot } from './intel-sgx-root.ts'
 import { parseQeIdentity } from './parse-qe-identity.ts'
 import type { QeIdentity } from './parse-qe-identity.ts'
 import { parseTcbInfo } from './parse-tcb-info.ts'
@@ -156,7 +156,7 @@ export function verifyCollateral(
   collateral: DcapCollateral,
   options: CollateralOptions,
 ): VerifiedCollateral {
-  const memo = createCertificateMemo()
+  const memo = createMemoOfRoot()
   const context: Context = { ...options, memo }
   return {
     lists: verifyLists(collateral, context),

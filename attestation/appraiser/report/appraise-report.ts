@@ -8,6 +8,8 @@ import { fromHex } from '../../protocol/hex.ts'
 import { fail, info, pass } from '../check.ts'
 import type { Check } from '../check.ts'
 import { appraiseDocument } from '../appraise-document.ts'
+import type { GpuBinding } from '../gpu/gpu-ladder.ts'
+import type { GpuDevice } from '../gpu/read-gpu-devices.ts'
 import { unwrapDocument } from '../document/parse-document.ts'
 import { pinnedChecks } from '../pinned-checks.ts'
 import { requireOptions } from '../required-options.ts'
@@ -40,6 +42,10 @@ export interface ReportFindings {
   readonly required: readonly string[]
   readonly simulated: boolean
   readonly signer: SigningIdentity | null
+  /** GPUs of the report, as their signed reports describe them. */
+  readonly devices: readonly GpuDevice[]
+  /** How far their evidence reaches; null without any. */
+  readonly binding: GpuBinding | null
   /** What acceptance means, as the end of a sentence. */
   readonly meaning: string
 }
@@ -50,7 +56,13 @@ export interface ReportAppraisal {
   readonly layout: ReportLayout | null
   /** Whose signatures may be believed; only for an accepted report that names a signer. */
   readonly signer: SigningIdentity | null
+  /** GPUs of the report, as their signed reports describe them. */
+  readonly devices: readonly GpuDevice[]
+  /** How far their evidence reaches; null without any. */
+  readonly binding: GpuBinding | null
 }
+
+const NO_GPUS = { devices: [], binding: null } as const
 
 const PROVES = {
   structure: 'The report can be read in one way only.',
@@ -91,13 +103,13 @@ export function appraiseReport(bytes: Uint8Array, given: AppraiseReportOptions):
   if (!parsed.ok) {
     const checks = [fail('report.structure', parsed.code, PROVES.structure, parsed.detail)]
     const none = { required: [], asOf, simulated: false, acceptUnchecked: [] }
-    return { verdict: decideVerdict(checks, none), layout: told, signer: null }
+    return { verdict: decideVerdict(checks, none), layout: told, signer: null, ...NO_GPUS }
   }
   const { layout } = parsed
   const findings = judge(parsed, options)
   if (findings === null) {
-    const { verdict } = appraiseDocument(text, { ...options, nonce })
-    return { verdict, layout, signer: null }
+    const { verdict, devices, binding } = appraiseDocument(text, { ...options, nonce })
+    return { verdict, layout, signer: null, devices, binding }
   }
   const source = told === null ? 'recognised by its members' : 'as told'
   const checks = [
@@ -116,5 +128,6 @@ export function appraiseReport(bytes: Uint8Array, given: AppraiseReportOptions):
     meaning: findings.meaning,
   })
   const accepted = verdict.verdict === 'accepted' || verdict.verdict === 'accepted-as-of'
-  return { verdict, layout, signer: accepted ? findings.signer : null }
+  const { signer, devices, binding } = findings
+  return { verdict, layout, signer: accepted ? signer : null, devices, binding }
 }

@@ -5,9 +5,10 @@
  */
 import type { CryptoPort } from '../../crypto/port.ts'
 import type { DcapCollateral } from '../../protocol/dcap-collateral.ts'
+import type { GpuCollateral } from '../../protocol/gpu-collateral.ts'
 import { fromHex } from '../../protocol/hex.ts'
 import { acceptedRoots } from '../accepted-roots.ts'
-import { fail, pass, skip } from '../check.ts'
+import { fail } from '../check.ts'
 import type { Check } from '../check.ts'
 import { appraiseEventLog } from '../eventlog/appraise-event-log.ts'
 import type { EventLogEvidence } from '../eventlog/appraise-event-log.ts'
@@ -19,6 +20,7 @@ import type { TcbVerdict } from '../quote/judge-collateral.ts'
 import { isGenuine } from '../quote/only-if-genuine.ts'
 import { parseQuote } from '../quote/parse-quote.ts'
 import type { Quote } from '../quote/parse-quote.ts'
+import { simulationCheck } from '../simulation-check.ts'
 import type { Certificate } from '../x509/parse-certificate.ts'
 import { parsePemChain } from '../x509/parse-pem-chain.ts'
 import { isSimulatedRoot } from '../x509/verify-chain.ts'
@@ -37,6 +39,8 @@ export interface ReportOptions {
   readonly policy: AppraisalPolicy
   /** What Intel says of the platform; null: none is at hand. */
   readonly collateral: DcapCollateral | null
+  /** What NVIDIA says of the GPUs; Default: none is at hand. */
+  readonly gpuCollateral?: GpuCollateral | null
 }
 
 export interface TdxEvidenceAppraisal {
@@ -73,7 +77,6 @@ export const CORE_TDX_CHECKS: readonly string[] = Object.freeze([
 ])
 
 const PROVES_QUOTE = 'The quote can be read in one way only.'
-const PROVES_SIMULATION = 'The evidence is of hardware, or of a simulation that was asked for.'
 const MAX_CHAIN_CERTIFICATES = 8
 
 function pckChainOf(bytes: Uint8Array): readonly Certificate[] {
@@ -81,15 +84,6 @@ function pckChainOf(bytes: Uint8Array): readonly Certificate[] {
   if (!parsed.ok) return []
   const chain = parsePemChain(parsed.quote.pemChain, MAX_CHAIN_CERTIFICATES)
   return chain.ok ? chain.certificates : []
-}
-
-function simulationCheck(chain: readonly Certificate[], allowed: boolean): Check {
-  const id = 'evidence.simulation'
-  if (chain.length === 0) return skip(id, 'depends_on_failed', PROVES_SIMULATION)
-  if (!chain.some(isSimulatedRoot)) return pass(id, PROVES_SIMULATION, 'not simulated')
-  return allowed
-    ? pass(id, PROVES_SIMULATION, 'SIMULATED, accepted because it was allowed')
-    : fail(id, 'simulation_not_allowed', PROVES_SIMULATION)
 }
 
 /** Never throws on any texts. */
@@ -125,7 +119,7 @@ export function appraiseTdxEvidence(
       : appraiseEventLog(evidence, quote, { crypto, policy, genuine })
   return {
     // First of all, so that who meets a simulation is told that and not that some root is unknown.
-    checks: [simulationCheck(chain, policy.allowSimulated), ...appraisal.checks, ...log.checks],
+    checks: [simulationCheck([chain], policy.allowSimulated), ...appraisal.checks, ...log.checks],
     quote,
     genuine,
     simulated,

@@ -51,6 +51,11 @@ export const REPORT_CODES = {
     family: 'absent',
     meaning: 'the report has no GPU evidence, which anybody on the way can leave out',
   },
+  report_gpus_unevidenced: {
+    family: 'note',
+    meaning:
+      'the host says that the machine has GPUs, and a report of this layout holds no evidence of any',
+  },
   report_claims_uncompared: {
     family: 'note',
     meaning: 'members of the report that no evidence was compared with: nobody vouches for them',

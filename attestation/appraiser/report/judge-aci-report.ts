@@ -57,16 +57,28 @@ function provenanceCheck({ provenance }: AciReport): Check {
     : skip(id, 'not_yet_checked', PROVES.provenance, [...provenance.keys()].join(', '))
 }
 
-function documentCheck(report: AciReport, nonce: Hex32 | null, options: ReportOptions): Check {
+type Inner = Pick<ReportFindings, 'devices' | 'binding'> & { readonly check: Check }
+
+/** GPUs are no part of this layout; those of the document inside are judged there. */
+function judgeDocument(report: AciReport, nonce: Hex32 | null, options: ReportOptions): Inner {
   const id = 'aci.document'
   if (report.document === null) {
-    return skip(id, 'not_provided', PROVES.document, 'not a report of Countersign')
+    const check = skip(id, 'not_provided', PROVES.document, 'not a report of Countersign')
+    return { check, devices: [], binding: null }
   }
-  const { trusted, verdict } = appraiseDocument(toUtf8(report.document), { ...options, nonce })
-  if (trusted === null) return fail(id, 'aci_document_mismatch', PROVES.document, verdict.sentence)
-  return trusted.keysetDigest === report.keysetDigest
-    ? pass(id, PROVES.document, verdict.sentence)
-    : fail(id, 'aci_document_mismatch', PROVES.document, 'another keyset')
+  const { trusted, verdict, devices, binding } = appraiseDocument(toUtf8(report.document), {
+    ...options,
+    nonce,
+  })
+  const mismatch = (detail: string): Check =>
+    fail(id, 'aci_document_mismatch', PROVES.document, detail)
+  if (trusted === null) return { check: mismatch(verdict.sentence), devices, binding }
+  const same = trusted.keysetDigest === report.keysetDigest
+  return {
+    check: same ? pass(id, PROVES.document, verdict.sentence) : mismatch('another keyset'),
+    devices,
+    binding,
+  }
 }
 
 /** @param nonce that the caller chose; null: the report answers none */
@@ -82,6 +94,7 @@ export function judgeAciReport(
   const binding = verifyReportData(expected, evidence, PROVES.binding, crypto)
   // The report has no time of its own, so the keyset's lifetime is judged from the time of the appraisal.
   const keyset = verifyKeyset(report.keyset, at, { crypto, at, policy })
+  const inner = judgeDocument(report, nonce, options)
   const checks = [
     ...evidence.checks,
     ...binding,
@@ -96,7 +109,7 @@ export function judgeAciReport(
     ...keyset.checks,
     provenanceCheck(report),
     ...verifyAddressKey(report, evidence.system, { crypto, policy }),
-    documentCheck(report, nonce, options),
+    inner.check,
   ]
   const required = [
     ...['report.binding', 'report.claims', 'aci.keyset_digest', 'compose.hash'],
@@ -109,6 +122,8 @@ export function judgeAciReport(
     required,
     simulated: evidence.simulated,
     signer: null,
+    devices: inner.devices,
+    binding: inner.binding,
     meaning: `the keyset was put forward by the measured software that the evidence describes${
       nonce === null ? '; nothing shows when' : ''
     }`,

@@ -4,6 +4,7 @@
  * @module
  */
 import { fromHex, toHex } from '../../protocol/hex.ts'
+import { isJsonObject, parseJsonText } from '../../protocol/json.ts'
 import { info, skip } from '../check.ts'
 import type { Check } from '../check.ts'
 import { appraiseTdxEvidence } from './appraise-tdx-evidence.ts'
@@ -15,7 +16,17 @@ import { slotOf, verifyReportData } from './verify-report-data.ts'
 const PROVES = {
   stated: 'The quote was made over the bytes that the report states.',
   nonce: 'The quote was made over the bytes that the caller chose.',
+  gpus: 'Whether there is evidence of the GPUs that the host says the machine has.',
 } as const
+
+/** A machine with GPUs is asked for their evidence elsewhere: a verdict on its CPU must not be read as one on them. */
+function gpuNotice({ vmConfig }: DstackReport): Check[] {
+  const parsed = parseJsonText(vmConfig)
+  const count = parsed.ok && isJsonObject(parsed.value) ? parsed.value['num_gpus'] : undefined
+  if (typeof count !== 'number' || count <= 0) return []
+  const detail = `${count} in vm_config, which nobody signs`
+  return [info('report.gpus', 'report_gpus_unevidenced', PROVES.gpus, detail)]
+}
 
 /**
  * @param appCompose raw text that the caller has; null: none
@@ -45,11 +56,14 @@ export function judgeDstackReport(
     const detail = toHex(evidence.quote.reportData)
     checks.push(info('report.nonce', 'report_data_unstated', PROVES.nonce, detail))
   }
+  checks.push(...gpuNotice(report))
   return {
     checks,
     required,
     simulated: evidence.simulated,
     signer: null,
+    devices: [],
+    binding: null,
     meaning:
       'this software made the quote in a genuine TD; what the quoted bytes mean, its caller knows',
   }

@@ -7,15 +7,15 @@
 import type { CryptoPort } from '../../crypto/port.ts'
 import { fromHex, hex32Bytes, toHex } from '../../protocol/hex.ts'
 import type { Hex32 } from '../../protocol/hex.ts'
-import { isJsonObject, parseJsonText } from '../../protocol/json.ts'
+import { parseJsonText } from '../../protocol/json.ts'
 import { addressOf } from '../../protocol/legacy-text.ts'
-import { acceptedRoots } from '../accepted-roots.ts'
 import { fail, info, pass, skip } from '../check.ts'
 import type { Check } from '../check.ts'
 import type { SystemIdentity } from '../eventlog/read-system-events.ts'
-import { GPU_RUNGS, gpuRung, readGpuFacts } from '../gpu/gpu-ladder.ts'
-import { parseGpuEvidence } from '../gpu/parse-gpu-evidence.ts'
-import { verifyGpuEvidence } from '../gpu/verify-gpu-evidence.ts'
+import type { GpuBinding } from '../gpu/gpu-ladder.ts'
+import { CORE_GPU_CHECKS, judgeGpus, readGpuChains } from '../gpu/judge-gpus.ts'
+import { parseNrasPayload } from '../gpu/parse-nras-payload.ts'
+import type { GpuDevice } from '../gpu/read-gpu-devices.ts'
 import { isSimulatedRoot } from '../x509/verify-chain.ts'
 import { appraiseTdxEvidence } from './appraise-tdx-evidence.ts'
 import type { ReportOptions, TdxEvidenceAppraisal } from './appraise-tdx-evidence.ts'
@@ -41,10 +41,6 @@ const NONCE_OFFSET = 32
 const POINT_BYTES = 64
 /** Characters of a member's name that are shown. */
 const MAX_SHOWN_NAME = 64
-const GPU_CHECKS = [
-  ...['gpu.unique', 'gpu.uniform', 'gpu.*.structure', 'gpu.*.nonce', 'gpu.*.chain', 'gpu.*.arch'],
-  ...['gpu.*.device_key', 'gpu.*.fwid', 'gpu.*.signature'],
-]
 
 function identityBytes(signer: SigningIdentity): Uint8Array {
   const text = signer.algo === 'ecdsa' ? signer.address.slice(2) : signer.publicKey
@@ -144,54 +140,47 @@ function uncomparedCheck(report: VllmProxyReport, evidence: TdxEvidenceAppraisal
 }
 
 interface GpuFindings {
-  readonly checks: Check[]
+  readonly checks: readonly Check[]
+  readonly devices: readonly GpuDevice[]
+  readonly binding: GpuBinding | null
   readonly simulated: boolean
 }
 
 function gpuFindings(report: VllmProxyReport, options: ReportOptions): GpuFindings {
   const id = 'report.gpu_payload'
-  if (report.nvidiaPayload === null || report.nvidiaPayload === '') {
-    const check = skip(id, 'gpu_evidence_not_given', PROVES.payload, 'none in the report')
-    return { checks: [check], simulated: false }
-  }
-  const malformed = (detail: string): GpuFindings => ({
-    checks: [fail(id, 'gpu_payload_malformed', PROVES.payload, detail)],
+  const alone = (check: Check): GpuFindings => ({
+    checks: [check],
+    devices: [],
+    binding: null,
     simulated: false,
   })
-  const parsed = parseJsonText(report.nvidiaPayload)
-  if (!parsed.ok || !isJsonObject(parsed.value)) return malformed('not an object')
-  const { nonce, evidence_list: list, arch, ...rest } = parsed.value
-  if (Object.keys(rest).length !== 0 || typeof arch !== 'string' || !Array.isArray(list)) {
-    return malformed('the members must be exactly nonce, evidence_list, arch')
+  if (report.nvidiaPayload === null || report.nvidiaPayload === '') {
+    return alone(skip(id, 'gpu_evidence_not_given', PROVES.payload, 'none in the report'))
   }
+  const malformed = (detail: string): GpuFindings =>
+    alone(fail(id, 'gpu_payload_malformed', PROVES.payload, detail))
+  const parsed = parseJsonText(report.nvidiaPayload)
+  const payload = parsed.ok ? parseNrasPayload(parsed.value) : null
+  if (payload?.ok !== true) return malformed(payload?.detail ?? 'not JSON')
+  const { evidence: list, nonce } = payload
+  const { crypto } = options
+  const asked = hex32Bytes(report.nonce)
   // The devices are held against the report's nonce in any case; another one here would be what NVIDIA's service is told.
-  if (nonce !== report.nonce) return malformed('another nonce than the report’s')
-  const { crypto, at, policy } = options
-  const chains = (list as readonly unknown[]).map((item) => {
-    const device = parseGpuEvidence(item)
-    return device.ok ? device.evidence.chain : []
-  })
-  const checks = verifyGpuEvidence(list, {
-    crypto,
-    at,
-    expectedNonce: hex32Bytes(report.nonce),
-    expectedCount: null,
-    rootSha256: acceptedRoots(policy.nvidiaRoots, chains, policy, crypto),
-    allowSimulated: policy.allowSimulated,
-  })
-  const rung = gpuRung({
-    ...readGpuFacts(checks),
+  if (!crypto.equal(nonce, asked)) return malformed('another nonce than the report’s')
+  const chains = readGpuChains(list)
+  const expected = {
+    nonce: asked,
+    count: null,
     // The nonce is the client's own: unlike Countersign's it commits to no key, so anybody's GPUs can have answered it.
-    freshForRound: false,
+    nonceCommits: false,
     digestInQuote: false,
     checkedByMeasuredGuest: false,
-  })
+  }
+  const source = { ...options, gpuCollateral: options.gpuCollateral ?? null }
+  const findings = judgeGpus(list, chains, expected, source)
   return {
-    checks: [
-      pass(id, PROVES.payload, `${list.length} devices`),
-      ...checks,
-      info('gpu.rung', 'gpu_rung_reached', GPU_RUNGS[rung].proves, rung),
-    ],
+    ...findings,
+    checks: [pass(id, PROVES.payload, `${list.length} devices`), ...findings.checks],
     simulated: chains.some((chain) => chain.some(isSimulatedRoot)),
   }
 }
@@ -227,13 +216,15 @@ export function judgeVllmProxyReport(
   }
   const required = ['report.binding', 'report.claims']
   if (nonce !== null) required.push('report.nonce')
-  if (report.nvidiaPayload !== null) required.push('report.gpu_payload', ...GPU_CHECKS)
+  if (report.nvidiaPayload !== null) required.push('report.gpu_payload', ...CORE_GPU_CHECKS)
   if (report.publicKey !== null) required.push('report.signing_key')
   return {
     checks,
     required,
     simulated: evidence.simulated || gpu.simulated,
     signer: report.signer,
+    devices: gpu.devices,
+    binding: gpu.binding,
     meaning: `the signing key was put forward by the measured software that the evidence describes${
       nonce === null ? '; nothing shows when' : ''
     }`,

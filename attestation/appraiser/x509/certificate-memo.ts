@@ -1,9 +1,10 @@
 /**
- * Certificates that one appraisal meets more than once: each is parsed once, and each signature verified once. The root
- * stands in four chains of a quote and its collateral, its signature checks are most of the work.
+ * Certificates that are met more than once: each is parsed once, and each signature verified once. The root stands in four
+ * chains of a quote and its collateral, its signature checks are most of the work.
  *
  * Nothing in it depends on a time or a policy: the same bytes parse to the same certificate, and a signature that was good
- * is good. Keys are whole encodings and the very objects parsed from them, so no two certificates can be confused.
+ * is good. Keys are whole encodings and the very objects parsed from them, so no two certificates can be confused. A
+ * signature that did not verify leaves no trace.
  *
  * @module
  */

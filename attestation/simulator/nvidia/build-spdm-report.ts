@@ -4,8 +4,9 @@
  *
  * @module
  */
-import { sign } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
+import { signRandomized } from '../x509/sign-der.ts'
+import type { SignEcdsa } from '../x509/sign-der.ts'
 
 export interface SpdmReportTemplate {
   /** 32 bytes: what the requester asks the device to sign. */
@@ -18,6 +19,7 @@ export interface SpdmReportTemplate {
   readonly opaque: readonly (readonly [type: number, content: Uint8Array])[]
   /** Private key on P-384. */
   readonly key: KeyObject
+  readonly sign?: SignEcdsa
 }
 
 const REQUEST_HEAD = [0x11, 0xe0, 0x01, 0xff] as const
@@ -64,6 +66,6 @@ export function buildSpdmReport(template: SpdmReportTemplate): Uint8Array {
     number16(opaque.length),
     opaque,
   ])
-  const signature = sign('sha384', toBeSigned, { key: template.key, dsaEncoding: 'ieee-p1363' })
+  const signature = (template.sign ?? signRandomized)(toBeSigned, template.key, 'ieee-p1363')
   return Uint8Array.from(Buffer.concat([toBeSigned, signature]))
 }

@@ -20,7 +20,7 @@ import {
 } from './der.ts'
 import type { Node } from './der.ts'
 import { distinguishedName, keyIdentifier, signatureAlgorithm, signDer } from './sign-der.ts'
-import type { DistinguishedName } from './sign-der.ts'
+import type { DistinguishedName, SignEcdsa } from './sign-der.ts'
 
 export type KeyUsage = 'digitalSignature' | 'keyCertSign' | 'crlSign'
 
@@ -49,6 +49,8 @@ export interface CertificateTemplate {
   readonly keyUsage?: readonly KeyUsage[]
   /** Beside the key identifiers, basicConstraints and keyUsage, which this builder writes itself. */
   readonly extensions?: readonly CertificateExtension[]
+  /** Default: with a fresh nonce. */
+  readonly sign?: SignEcdsa
 }
 
 const VERSION_3 = 2
@@ -67,7 +69,7 @@ export function buildCertificate(template: CertificateTemplate): Uint8Array {
     raw(template.publicKey.export({ format: 'der', type: 'spki' })),
     tagged(3, sequence(...extensions(template))),
   )
-  return signDer(toBeSigned, template.issuerKey)
+  return signDer(toBeSigned, template.issuerKey, template.sign)
 }
 
 /** One `CERTIFICATE` block (RFC 7468 §5) ending in a newline, so that blocks can be joined into a chain. */

@@ -93,6 +93,11 @@ export function time(at: Date): Node {
     : primitive(asn1.Type.GENERALIZEDTIME, asn1.dateToGeneralizedTime(at))
 }
 
+/** Whatever the year, as OCSP wants it (RFC 6960 §4.2.2.1). */
+export function generalizedTime(at: Date): Node {
+  return primitive(asn1.Type.GENERALIZEDTIME, asn1.dateToGeneralizedTime(at))
+}
+
 /** DER that was written elsewhere, embedded as it is. */
 export function raw(der: Uint8Array): Node {
   return asn1.fromDer(toBinary(der), true)

@@ -15,7 +15,16 @@ export interface DistinguishedName {
   readonly organization?: string
   /** Two letters. */
   readonly country?: string
+  /** X.520 serialNumber; NVIDIA's device certificates begin with it. */
+  readonly serialNumber?: string
 }
+
+/** ECDSA with the hash that belongs to the key's curve; RFC 3279 DER or r ‖ s. */
+export type SignEcdsa = (
+  message: Uint8Array,
+  key: KeyObject,
+  encoding: 'der' | 'ieee-p1363',
+) => Uint8Array
 
 const KEY_IDENTIFIER_BYTES = 20
 
@@ -37,20 +46,31 @@ function algorithmOf(
   }
 }
 
+/** As every machine signs: with a fresh nonce. A published corpus needs the same bytes in every run and brings its own. */
+export const signRandomized: SignEcdsa = (message, key, dsaEncoding) =>
+  sign(algorithmOf(key).hash, message, { key, dsaEncoding })
+
 /** AlgorithmIdentifier; the hash follows from the issuer's curve, parameters are absent. */
 export function signatureAlgorithm(issuerKey: KeyObject): Node {
   return sequence(oid(algorithmOf(issuerKey).oid))
 }
 
 /** @param toBeSigned a TBSCertificate or TBSCertList @returns the signed structure in DER */
-export function signDer(toBeSigned: Node, issuerKey: KeyObject): Uint8Array {
-  const signature = sign(algorithmOf(issuerKey).hash, toDer(toBeSigned), issuerKey)
+export function signDer(
+  toBeSigned: Node,
+  issuerKey: KeyObject,
+  signEcdsa: SignEcdsa = signRandomized,
+): Uint8Array {
+  const signature = signEcdsa(toDer(toBeSigned), issuerKey, 'der')
   return toDer(sequence(toBeSigned, signatureAlgorithm(issuerKey), bitString(signature)))
 }
 
 /** Name (RFC 5280 §4.1.2.4), most significant attribute last as in Intel's and NVIDIA's certificates. */
 export function distinguishedName(name: DistinguishedName): Node {
   const attributes = [set(sequence(oid('2.5.4.3'), utf8String(name.commonName)))]
+  if (name.serialNumber !== undefined) {
+    attributes.unshift(set(sequence(oid('2.5.4.5'), printableString(name.serialNumber))))
+  }
   if (name.organization !== undefined) {
     attributes.push(set(sequence(oid('2.5.4.10'), utf8String(name.organization))))
   }
@@ -66,13 +86,13 @@ export function distinguishedName(name: DistinguishedName): Node {
  * @param key a public key, or a private one whose public half is meant
  */
 export function keyIdentifier(key: KeyObject): Uint8Array {
+  return createHash('sha256').update(publicPoint(key)).digest().subarray(0, KEY_IDENTIFIER_BYTES)
+}
+
+/** The content of subjectPublicKey: the uncompressed point 0x04 ‖ x ‖ y. */
+export function publicPoint(key: KeyObject): Uint8Array {
   const publicKey = key.type === 'private' ? createPublicKey(key) : key
   const { x, y } = publicKey.export({ format: 'jwk' })
   if (x === undefined || y === undefined) throw new TypeError('not an EC key')
-  const point = Buffer.concat([
-    Uint8Array.of(4),
-    Buffer.from(x, 'base64url'),
-    Buffer.from(y, 'base64url'),
-  ])
-  return createHash('sha256').update(point).digest().subarray(0, KEY_IDENTIFIER_BYTES)
+  return Buffer.concat([Uint8Array.of(4), Buffer.from(x, 'base64url'), Buffer.from(y, 'base64url')])
 }

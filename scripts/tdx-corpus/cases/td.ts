@@ -1,7 +1,7 @@
 /**
  * What a genuine quote says of its TD that no careful verifier accepts: each attribute bit, features, owners, measurements.
  * Source: Intel TDX Module Base Architecture Specification, TD attributes (bits 0 to 7 "under debug", 28 SEPT_VE_DISABLE, 29
- * MIGRATABLE, 30 PKS, 31 KL, 63 PERFMON) and XFAM.
+ * MIGRATABLE, 30 PKS, 31 reserved, once KL, 63 PERFMON) and XFAM.
  *
  * @module
  */
@@ -12,7 +12,6 @@ import type { Evidence, Vector } from '../vector.ts'
 const SEPT_VE_DISABLE = 28n
 const HARMLESS = new Map([
   [30n, 'PKS'],
-  [31n, 'KL'],
   [63n, 'PERFMON'],
 ])
 

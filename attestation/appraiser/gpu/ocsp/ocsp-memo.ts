@@ -1,0 +1,49 @@
+/**
+ * OCSP responses and signatures that one appraisal meets more than once: the intermediate certificates of sixteen GPUs are
+ * the same, and so is what is said about them.
+ *
+ * Nothing in it depends on a time, a nonce or a policy: the same bytes parse to the same response, and a signature that was
+ * good is good. Keys are digests of whole encodings and the very objects parsed from them.
+ *
+ * @module
+ */
+import type { CryptoPort } from '../../../crypto/port.ts'
+import { toHex } from '../../../protocol/hex.ts'
+import type { Certificate } from '../../x509/parse-certificate.ts'
+import { parseOcspResponse } from './parse-ocsp-response.ts'
+import type { OcspResponse, OcspResult } from './parse-ocsp-response.ts'
+
+export interface OcspMemo {
+  /** By SHA-256 of the bytes. */
+  readonly parsed: Map<string, OcspResult>
+  /** SHA-256 of the key that signed, by what it signed. */
+  readonly signers: Map<OcspResponse | Certificate, string>
+}
+
+export function createOcspMemo(): OcspMemo {
+  return { parsed: new Map(), signers: new Map() }
+}
+
+export function parseWithMemo(bytes: Uint8Array, crypto: CryptoPort, memo: OcspMemo): OcspResult {
+  const key = toHex(crypto.sha256(bytes))
+  const known = memo.parsed.get(key)
+  if (known !== undefined) return known
+  const result = parseOcspResponse(bytes)
+  memo.parsed.set(key, result)
+  return result
+}
+
+/** Whether `signer`'s key signed; ECDSA P-384 with SHA-384 alone. */
+export function isSignedBy(
+  signed: OcspResponse | Certificate,
+  signer: Certificate,
+  crypto: CryptoPort,
+  memo: OcspMemo,
+): boolean {
+  if (signer.publicKey.curve !== 'P-384') return false
+  const key = toHex(crypto.sha256(signer.publicKey.point))
+  if (memo.signers.get(signed) === key) return true
+  const good = crypto.verifyEcdsa('P-384', signer.publicKey.point, signed.tbs, signed.signature)
+  if (good) memo.signers.set(signed, key)
+  return good
+}
