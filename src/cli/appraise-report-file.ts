@@ -4,6 +4,7 @@
  * @module
  */
 import { gunzipSync } from 'node:zlib'
+import { isGpuFile } from '../../attestation/appraiser/gpu/parse-gpu-file.ts'
 import { appraiseRaTls } from '../../attestation/appraiser/ratls/appraise-ratls.ts'
 import { appraiseReport } from '../../attestation/appraiser/report/appraise-report.ts'
 import type {
@@ -28,14 +29,14 @@ export interface ReportFileOptions {
   readonly reportData?: string
 }
 
-const FILE_LAYOUTS = Object.freeze([...REPORT_LAYOUTS, 'ratls'] as const)
+const FILE_LAYOUTS = Object.freeze([...REPORT_LAYOUTS, 'ratls', 'gpu'] as const)
 const PEM_START = '-----BEGIN CERTIFICATE-----'
 
 /**
- * What a file is: a layout that was told or that it names itself, or a certificate with evidence inside; `unclear` where
- * it names no layout, or several.
+ * What a file is: a layout that was told or that it names itself, a certificate with evidence inside, or GPU evidence alone;
+ * `unclear` where it names no layout, or several.
  */
-export type FileLayout = ReportLayout | 'ratls' | 'unclear'
+export type FileLayout = ReportLayout | 'ratls' | 'gpu' | 'unclear'
 
 /**
  * A file that cannot be read, or names an unknown version, counts as an attestation document: that is what this command
@@ -52,6 +53,7 @@ export function layoutOf(bytes: Uint8Array, options: ReportFileOptions): FileLay
   }
   if (fromUtf8(bytes)?.trimStart().startsWith(PEM_START) === true) return 'ratls'
   const parsed = parseJson(bytes)
+  if (parsed.ok && isGpuFile(parsed.value)) return 'gpu'
   if (!parsed.ok || !isJsonObject(parsed.value)) return 'countersign'
   const named = recogniseLayout(parsed.value)
   if (named !== null) return named
@@ -84,13 +86,13 @@ export function gunzip(compressed: Uint8Array, maxOutputLength: number): Uint8Ar
 
 type Appraisal = Omit<AppraiseReportOptions, 'layout' | 'appCompose' | 'reportData'>
 
-/** @param layout anything but an attestation document */
+/** @param layout anything but an attestation document or GPU evidence alone */
 export async function appraiseReportFile(
   bytes: Uint8Array,
-  layout: FileLayout,
+  layout: Exclude<FileLayout, 'gpu'>,
   appraisal: Appraisal,
   options: ReportFileOptions,
-): Promise<Pick<ReportAppraisal, 'verdict' | 'signer'>> {
+): Promise<Omit<ReportAppraisal, 'layout'>> {
   const { compose, reportData } = options
   if (reportData !== undefined && layout !== 'dstack') {
     throw new Refusal('--report-data is for dstack reports; this layout says what is quoted.')
@@ -102,7 +104,7 @@ export async function appraiseReportFile(
   if (layout === 'ratls') {
     if (appraisal.nonce !== null) throw new Refusal('--nonce: a certificate answers none.')
     const { verdict } = appraiseRaTls(fromUtf8(bytes) ?? '', { ...given, gunzip })
-    return { verdict, signer: null }
+    return { verdict, signer: null, devices: [], binding: null }
   }
   return appraiseReport(bytes, {
     ...given,

@@ -71,7 +71,7 @@ program
     'appraisal policy (JSON), or relying-party (default, without --at) or node',
   )
   .option('--roots <file>', 'roots of a simulation')
-  .option('--layout <name>', 'what the file is: countersign, dstack, vllm-proxy, aci or ratls')
+  .option('--layout <name>', 'what the file is: countersign, dstack, vllm-proxy, aci, ratls or gpu')
   .option('--compose <file>', 'for a report that holds none: the raw app-compose.json')
   .option('--report-data <hex>', 'for a dstack report: the bytes that you had quoted')
   .option('--allow-simulated', 'accept simulated evidence')
@@ -79,6 +79,8 @@ program
     '--collateral <file|dir>',
     "Intel's collateral: one set, or a folder as `collateral fetch` keeps it",
   )
+  .option('--gpu-collateral <file>', "NVIDIA's: RIMs and OCSP responses (JSON)")
+  .option('--gpus <n>', 'for GPU evidence alone: how many GPUs there must be')
   .option(
     '--fetch-collateral',
     'ask Intel for collateral: it learns which processor family you verify. Without this nothing but the service is asked',

@@ -26,3 +26,18 @@ export function formatChecks(checks: readonly Check[]): string {
     })
     .join('\n')
 }
+
+/** By the first part of an id: where the collateral comes from that its checks need. */
+const SOURCES = [
+  [/^quote\./, 'Intel’s collateral (--fetch-collateral, or --collateral FILE)'],
+  [/^(?:gpu|switch)\./, 'NVIDIA’s RIMs and OCSP responses (--gpu-collateral FILE)'],
+] as const
+
+/** What to give so that checks are made which were not for want of collateral; null where none was wanting. */
+export function adviceOn(checks: readonly Check[]): string | null {
+  const open = checks.filter(({ code }) => code === 'collateral_not_given')
+  const wanted = SOURCES.filter(([pattern]) => open.some(({ id }) => pattern.test(id)))
+  return wanted.length === 0
+    ? null
+    : `Not checked for want of ${wanted.map(([, source]) => source).join(' and ')}.`
+}

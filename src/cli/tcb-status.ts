@@ -25,7 +25,8 @@ import type { CollateralOptions } from './obtain-collateral.ts'
 import { printable, printableJson } from './printable.ts'
 import { readQuote } from './read-quote.ts'
 import { Refusal } from './refusal.ts'
-import { loadPolicy, timeOf } from './verify.ts'
+import { loadPolicy } from './load-policy.ts'
+import { timeOf } from './verify.ts'
 
 export interface TcbStatusOptions extends Omit<CollateralOptions, 'fetchCollateral' | 'channel'> {
   readonly at?: string

@@ -6,10 +6,13 @@
 import { randomBytes } from 'node:crypto'
 import { request } from 'undici'
 import { appraiseDocument } from '../../attestation/appraiser/appraise-document.ts'
-import { POLICIES, UNCHECKED, isPolicyName } from '../../attestation/appraiser/policies.ts'
-import { DEFAULT_POLICY, parsePolicy } from '../../attestation/appraiser/policy.ts'
+import type { Appraisal } from '../../attestation/appraiser/appraise-document.ts'
+import { POLICIES } from '../../attestation/appraiser/policies.ts'
+import { DEFAULT_POLICY } from '../../attestation/appraiser/policy.ts'
 import { CHECK_CODES } from '../../attestation/appraiser/codes.ts'
 import { unwrapDocument } from '../../attestation/appraiser/document/parse-document.ts'
+import type { GpuBinding } from '../../attestation/appraiser/gpu/gpu-ladder.ts'
+import type { GpuDevice } from '../../attestation/appraiser/gpu/read-gpu-devices.ts'
 import { parseQuote } from '../../attestation/appraiser/quote/parse-quote.ts'
 import type { AppraisalPolicy } from '../../attestation/appraiser/policy.ts'
 import type { SigningIdentity } from '../../attestation/appraiser/report/read-vllm-proxy-report.ts'
@@ -20,16 +23,21 @@ import { nodeCrypto } from '../../attestation/crypto/node.ts'
 import type { DcapCollateral } from '../../attestation/protocol/dcap-collateral.ts'
 import { isHex32, toHex32 } from '../../attestation/protocol/hex.ts'
 import type { Hex32 } from '../../attestation/protocol/hex.ts'
-import { isJsonObject, parseJson } from '../../attestation/protocol/json.ts'
-import type { JsonObject } from '../../attestation/protocol/json.ts'
+import { appraiseGpuFile } from './appraise-gpu-file.ts'
+import type { GpuFileOptions } from './appraise-gpu-file.ts'
 import { appraiseReportFile, layoutOf } from './appraise-report-file.ts'
 import type { FileLayout, ReportFileOptions } from './appraise-report-file.ts'
 import { checkReceipt, readReceiptFiles } from './check-receipt.ts'
 import type { ReceiptOptions } from './check-receipt.ts'
 import { EXIT } from './exit-codes.ts'
+import { readGpuCollateralFile } from './obtain-gpu-collateral.ts'
+import type { GpuCollateralOptions } from './obtain-gpu-collateral.ts'
+import { loadPolicy } from './load-policy.ts'
+import type { PolicyOptions } from './load-policy.ts'
 import { obtainCollateral, refuseUnreadSettings } from './obtain-collateral.ts'
 import type { CollateralOptions } from './obtain-collateral.ts'
-import { formatChecks } from './print-verdict.ts'
+import { formatBinding, formatDevices } from './print-devices.ts'
+import { adviceOn, formatChecks } from './print-verdict.ts'
 import { printable, printableJson } from './printable.ts'
 import { MAX_DOCUMENT_BYTES, readBounded } from './read-bounded.ts'
 import { findQuote } from './read-quote.ts'
@@ -39,16 +47,16 @@ import { Refusal } from './refusal.ts'
 export const FETCH_MS = 60_000
 
 export interface VerifyOptions
-  extends ReceiptOptions, ReportFileOptions, CollateralOptions, PolicyOptions {
+  extends
+    ReceiptOptions,
+    ReportFileOptions,
+    GpuFileOptions,
+    GpuCollateralOptions,
+    CollateralOptions,
+    PolicyOptions {
   readonly nonce?: string
   readonly at?: string
   readonly json?: boolean
-}
-
-async function readObject(path: string): Promise<JsonObject> {
-  const parsed = parseJson(await readBounded(path))
-  if (!parsed.ok || !isJsonObject(parsed.value)) throw new Refusal(`${path} is not a JSON object.`)
-  return parsed.value
 }
 
 /** Where the wrapped document is served: the same below an OpenAI base URL, a broker's proxy path and a bare origin. */
@@ -78,56 +86,6 @@ async function fetchDocument(base: string, nonce: Hex32): Promise<Uint8Array> {
   return unwrapDocument(Buffer.concat(chunks))
 }
 
-/** What of a command line says which evidence is accepted. */
-export interface PolicyOptions {
-  /** A file, or the name of a policy that ships. */
-  readonly policy?: string
-  readonly roots?: string
-  readonly allowSimulated?: boolean
-  readonly acceptUnchecked?: boolean
-  readonly require?: readonly string[]
-}
-
-function read(value: unknown): AppraisalPolicy {
-  const result = parsePolicy(value)
-  if (!result.ok) throw new Refusal(`The policy is wrong: ${result.detail}.`)
-  return result.policy
-}
-
-/** @param fallback where none is named */
-export async function loadPolicy(
-  options: PolicyOptions,
-  fallback: AppraisalPolicy = DEFAULT_POLICY,
-): Promise<AppraisalPolicy> {
-  let policy = fallback
-  if (options.policy !== undefined && isPolicyName(options.policy)) {
-    policy = POLICIES[options.policy]
-  } else if (options.policy !== undefined) {
-    policy = read(await readObject(options.policy))
-  }
-  if (options.roots !== undefined) {
-    const { sgx, nvidia, kms = null, ...more } = await readObject(options.roots)
-    if (!isHex32(sgx) || !isHex32(nvidia) || Object.keys(more).length > 0) {
-      throw new Refusal(`${options.roots} does not hold the roots of a simulation.`)
-    }
-    policy = { ...policy, sgxRoots: [sgx], nvidiaRoots: [nvidia] }
-    // A simulation without a KMS names no root of one; what the policy pins stays pinned.
-    if (kms !== null) policy = read({ ...policy, kmsRoots: [kms] })
-  }
-  if (options.allowSimulated === true) {
-    // Without named roots any simulation will do: it proves nothing either way.
-    const simulatedRoots = options.roots === undefined ? 'any' : 'listed'
-    policy = { ...policy, allowSimulated: true, simulatedRoots }
-  }
-  if (options.acceptUnchecked === true) {
-    policy = { ...policy, acceptUnchecked: UNCHECKED }
-  }
-  if (options.require !== undefined) {
-    policy = { ...policy, require: [...policy.require, ...options.require] }
-  }
-  return read(policy)
-}
-
 /** The system's or undici's code alone: messages quote addresses and headers. */
 function causeOf(error: unknown): string {
   const code = error instanceof Error && 'code' in error ? error.code : undefined
@@ -155,17 +113,23 @@ interface Report extends Verdict {
   readonly layout?: FileLayout
   /** Whose signatures may be believed, where the report is over a single key. */
   readonly signer?: SigningIdentity | null
+  readonly devices: readonly GpuDevice[]
+  /** How far the GPU evidence reaches; null without any. */
+  readonly binding: GpuBinding | null
 }
 
 /** One verdict and one sentence over the document and the receipt together. */
-function conclude(verdict: Verdict, receipt: ReceiptVerdict | null): Report {
+function conclude(
+  { verdict, devices, binding }: Appraisal,
+  receipt: ReceiptVerdict | null,
+): Report {
   const failed = receipt?.checks.find((check) => check.status === 'fail')
   if (receipt === null || failed === undefined) {
     const sentence =
       receipt === null
         ? verdict.sentence
         : `${verdict.sentence} The receipt shows: ${receipt.level}.`
-    return { ...verdict, sentence, receipt }
+    return { ...verdict, sentence, receipt, devices, binding }
   }
   const { family, meaning } = CHECK_CODES[failed.code]
   return {
@@ -173,6 +137,8 @@ function conclude(verdict: Verdict, receipt: ReceiptVerdict | null): Report {
     verdict: family === 'malformed' ? 'malformed' : 'rejected',
     sentence: `Rejected, although the service itself was accepted: ${failed.id}: ${meaning}.`,
     receipt,
+    devices,
+    binding,
   }
 }
 
@@ -188,7 +154,9 @@ function refuseUnknownChecks(options: VerifyOptions, verdict: Verdict): void {
 
 /** An option that would be ignored may have been meant as a condition. */
 function refuseReportOptions(options: VerifyOptions): void {
-  const needless = (['compose', 'reportData'] as const).find((name) => options[name] !== undefined)
+  const needless = (['compose', 'reportData', 'gpus'] as const).find(
+    (name) => options[name] !== undefined,
+  )
   if (options.layout !== undefined && options.layout !== 'countersign') {
     throw new Refusal(
       '--layout is for saved files; a service is asked for its attestation document.',
@@ -203,12 +171,14 @@ function refuseReportOptions(options: VerifyOptions): void {
 
 /** @returns the exit code */
 function printReport(report: Report, options: VerifyOptions, receiptUnjudged = false): number {
-  const { receipt } = report
+  const { receipt, devices, binding } = report
   if (options.json === true) {
     process.stdout.write(`${printableJson(report)}\n`)
     return VERDICT_EXIT_CODES[report.verdict]
   }
   process.stdout.write(`${formatChecks(report.checks)}\n`)
+  if (devices.length > 0) process.stdout.write(`\n${formatDevices(devices)}\n`)
+  if (binding !== null) process.stdout.write(`\n${formatBinding(binding)}\n`)
   if (receipt !== null) {
     process.stdout.write(
       `\nreceipt, level reached: ${receipt.level}\n${formatChecks(receipt.checks)}\n`,
@@ -216,6 +186,8 @@ function printReport(report: Report, options: VerifyOptions, receiptUnjudged = f
   } else if (receiptUnjudged) {
     process.stdout.write('\nThe receipt was not judged: there is no keyset to judge it by.\n')
   }
+  const advice = report.verdict === 'unsupported' ? adviceOn(report.checks) : null
+  if (advice !== null) process.stdout.write(`\n${advice}\n`)
   process.stdout.write(`\n${printable(report.sentence)}\n`)
   return VERDICT_EXIT_CODES[report.verdict]
 }
@@ -262,23 +234,32 @@ export async function verify(target: string, options: VerifyOptions): Promise<nu
   const layout = live ? 'countersign' : layoutOf(bytes, options)
   if (layout === 'countersign') refuseReportOptions(options)
   else if (files !== null) throw new Refusal('A receipt is judged under an attestation document.')
-  const appraisal = {
+  const moment = {
     crypto: nodeCrypto,
     at,
     nonce,
     policy,
-    collateral: await collateralFor(bytes, layout, options, policy),
     ...(options.at === undefined ? {} : { asOf: true }),
   }
-  if (layout !== 'countersign') {
-    const { verdict, signer } = await appraiseReportFile(bytes, layout, appraisal, options)
+  const gpuCollateral = await readGpuCollateralFile(options)
+  if (layout === 'gpu') {
+    const given = { ...moment, collateral: gpuCollateral }
+    const { verdict, ...facts } = appraiseGpuFile(bytes, given, options)
     refuseUnknownChecks(options, verdict)
-    return printReport({ ...verdict, receipt: null, layout, signer }, options)
+    return printReport({ ...verdict, ...facts, receipt: null, layout }, options)
   }
-  const { verdict, trusted } = appraiseDocument(bytes, appraisal)
+  const collateral = await collateralFor(bytes, layout, options, policy)
+  const appraisal = { ...moment, collateral, gpuCollateral }
+  if (layout !== 'countersign') {
+    const { verdict, ...facts } = await appraiseReportFile(bytes, layout, appraisal, options)
+    refuseUnknownChecks(options, verdict)
+    return printReport({ ...verdict, ...facts, receipt: null, layout }, options)
+  }
+  const appraised = appraiseDocument(bytes, appraisal)
+  const { verdict, trusted } = appraised
   const receipt =
     files === null || trusted === null ? null : checkReceipt(options, files, trusted, at, policy)
   if (trusted === null) refuseUnknownChecks(options, verdict)
-  const report = conclude(verdict, receipt)
+  const report = conclude(appraised, receipt)
   return printReport(report, options, files !== null)
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { DEFAULT_POLICY } from '../../attestation/appraiser/policy.ts'
 import { Refusal } from '../../src/cli/refusal.ts'
-import { loadPolicy } from '../../src/cli/verify.ts'
+import { loadPolicy } from '../../src/cli/load-policy.ts'
 
 const ROOT = '00'.repeat(32)
 const PIN = `02${'ab'.repeat(32)}`
