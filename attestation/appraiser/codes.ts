@@ -10,6 +10,7 @@ import { GPU_CODES } from './gpu/codes.ts'
 import { OCSP_CODES } from './gpu/ocsp/codes.ts'
 import { GPU_FILE_CODES } from './gpu/file-codes.ts'
 import { NRAS_CODES } from './gpu/nras/codes.ts'
+import { RIM_CODES } from './gpu/rim/codes.ts'
 import { COLLATERAL_CODES } from './quote/collateral-codes.ts'
 import { QUOTE_CODES } from './quote/codes.ts'
 import { RATLS_CODES } from './ratls/codes.ts'
@@ -51,6 +52,7 @@ export const CHECK_CODES = {
   ...OCSP_CODES,
   ...GPU_FILE_CODES,
   ...NRAS_CODES,
+  ...RIM_CODES,
   ...RATLS_CODES,
   ...RECEIPT_CODES,
   ...REPORT_CODES,
