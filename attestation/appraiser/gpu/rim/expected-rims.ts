@@ -4,13 +4,11 @@
  *
  * @module
  */
-import { readText } from '../opaque-fields.ts'
+import { OPAQUE_FIELD, readText } from '../opaque-fields.ts'
 import type { SpdmReport } from '../parse-spdm-report.ts'
 
-/** Opaque fields that name the board: read for this purpose alone. */
-const CHIP_SKU = 15
-const PROJECT = 17
-const PROJECT_SKU = 18
+/** Opaque fields that name the board, in the order of the id. */
+const BOARD = [OPAQUE_FIELD.project, OPAQUE_FIELD.projectSku, OPAQUE_FIELD.chipSku] as const
 
 /** NVSwitch reports name no board; NVIDIA's tools write this one. */
 const SWITCH_BOARD = '5612_0002_890'
@@ -28,7 +26,7 @@ export type ExpectedRims =
   | { readonly fault: string }
 
 function board(report: SpdmReport): string | null {
-  const parts = [PROJECT, PROJECT_SKU, CHIP_SKU].map((type) => {
+  const parts = BOARD.map((type) => {
     const field = report.opaque.get(type)
     return field === undefined ? '' : (readText(field)?.toUpperCase() ?? '')
   })

@@ -248,7 +248,8 @@ function readElements(text: string, start: number): { root: XmlElement; end: num
     const [endTag, closed] = match(END_TAG, text, at) ?? []
     if (endTag !== undefined) {
       const last = stack.pop()
-      if (last === undefined || last.element.name !== closed) return refuse('an end tag out of place')
+      if (last === undefined || last.element.name !== closed)
+        return refuse('an end tag out of place')
       at += endTag.length
       if (stack.length === 0) return { root: last.element, end: at }
       continue

@@ -13,6 +13,7 @@
 import type { CryptoPort } from '../../../crypto/port.ts'
 import { decodeBase64 } from '../../../protocol/base64.ts'
 import { toUtf8 } from '../../../protocol/utf8.ts'
+import type { CertificateMemo } from '../../x509/certificate-memo.ts'
 import { parseCertificate } from '../../x509/parse-certificate.ts'
 import type { Certificate } from '../../x509/parse-certificate.ts'
 import { isSimulatedRoot, verifyChain } from '../../x509/verify-chain.ts'
@@ -40,6 +41,8 @@ export interface RimOptions {
   /** Seconds after the end of a certificate for which the RIM still counts. NVIDIA's signers live for two years. Default: 0. */
   readonly graceS?: number
   readonly cache?: RimCache
+  /** Certificates of this appraisal: those above the signer are the same in every RIM of a product. */
+  readonly memo?: CertificateMemo
 }
 
 export interface Rim extends SoftwareIdentity {
@@ -62,9 +65,17 @@ function refuse(code: RimCode, detail: string): RimFault {
   return { ok: false, code, detail }
 }
 
-function readChain(texts: readonly string[]): readonly Certificate[] | RimFault {
+function readChain(
+  texts: readonly string[],
+  memo: CertificateMemo | undefined,
+): readonly Certificate[] | RimFault {
   const chain: Certificate[] = []
   for (const [index, text] of texts.entries()) {
+    const known = memo?.parsed.get(text)
+    if (known !== undefined) {
+      chain.push(known)
+      continue
+    }
     const der = decodeBase64(text)
     if (der === null) return refuse('rim_signature_malformed', `certificate ${index}: not base64`)
     const parsed = parseCertificate(der)
@@ -72,6 +83,7 @@ function readChain(texts: readonly string[]): readonly Certificate[] | RimFault 
       return refuse('rim_signature_malformed', `certificate ${index}: ${parsed.detail}`)
     }
     chain.push(parsed.certificate)
+    memo?.parsed.set(text, parsed.certificate)
   }
   return chain
 }
@@ -84,9 +96,9 @@ function chainFault(chain: readonly Certificate[], options: RimOptions): RimFaul
   if (foreign !== -1) {
     return refuse('rim_chain_algorithm', `certificate ${foreign} is not P-384 with SHA-384`)
   }
-  const { crypto, rootSha256, allowSimulated } = options
-  const length = RIM_CHAIN_LENGTH
-  const fault = verifyChain(chain, { crypto, at: null, rootSha256, length, allowSimulated })
+  const { allowSimulated } = options
+  // The time is judged by itself, also where the rest is remembered.
+  const fault = verifyChain(chain, { ...options, at: null, length: RIM_CHAIN_LENGTH })
   switch (fault?.code) {
     case undefined:
       break
@@ -128,7 +140,7 @@ function verifyTimeless(bytes: Uint8Array, options: RimOptions): RimResult {
   const read = readSignature(last)
   if (!read.ok) return refuse('rim_signature_malformed', read.detail)
   const { signature } = read
-  const chain = readChain(signature.certificates)
+  const chain = readChain(signature.certificates, options.memo)
   if ('ok' in chain) return chain
   const identity = readSoftwareIdentity(root, last)
   if (!identity.ok && identity.code === 'rim_malformed') return identity
