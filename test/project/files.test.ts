@@ -106,6 +106,10 @@ const REASONS: Readonly<Record<string, string>> = {
     'one catalogue of attacks on GPU evidence, which shares its forged devices',
   'test/appraiser/ocsp-attacks.test.ts':
     'one catalogue of responses that no honest responder would give, over one hierarchy',
+  'test/appraiser/rim-wrapping.test.ts':
+    'one catalogue of what can be made of one genuine RIM without a key, one row each',
+  'test/appraiser/rim-content.test.ts':
+    'one catalogue of RIMs that are rightly signed and wrong in one thing, over one good one',
   'test/appraiser/gpu-report.test.ts': 'one table of malformed reports, offset by offset',
   'scripts/tdx-corpus/cases/accepted.ts':
     'one table of evidence that must be accepted, each row over the same good one',
