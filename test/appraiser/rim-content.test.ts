@@ -90,6 +90,7 @@ describe('signed content that is refused', () => {
     ['SoftwareIdentity', 'corpus', 'true'],
     ['SoftwareIdentity', 'supplemental', 'true'],
     ['SoftwareIdentity', 'other', 'x'],
+    ['ns0:Entity', 'name', 'Intel Corporation'],
     ['ns0:Entity', 'role', 'aggregator'],
     ['ns0:Entity', 'regid', 'x'],
     ['ns0:Meta', 'colloquialVersion', null],

@@ -34,6 +34,7 @@ const TCG_RIM =
 const SHA384 = 'http://www.w3.org/2001/04/xmlenc#sha384'
 /** IANA private enterprise number of NVIDIA. */
 const NVIDIA = '5703'
+const NVIDIA_NAME = 'NVIDIA Corporation'
 
 export type RimKind = 'driver' | 'vbios' | 'switch_bios'
 
@@ -72,7 +73,6 @@ const TAG_ID = /^[0-9a-f]{96}$/
 const DIGITS = /^[0-9]{1,8}$/
 const DOTTED = /^[0-9]{1,4}(?:\.[0-9]{1,4}){0,3}$/
 const LABEL = /^[\w.-]{1,64}$/
-const COMPANY = /^[\w .,-]{1,64}$/
 const HEX_VALUE = /^[0-9A-Fa-f]{96}$/
 const DRIVER_VERSION = /^[0-9]{3,4}\.[0-9]{1,3}(?:\.[0-9]{1,3})?$/
 const VBIOS_VERSION = /^[0-9A-F]{2}(?:\.[0-9A-F]{2}){4}$/
@@ -89,7 +89,7 @@ const ROOT_RULES: Rules = {
   version: DOTTED,
   tagVersion: DIGITS,
 }
-const ENTITY_RULES: Rules = { name: COMPANY, role: 'softwareCreator tagCreator' }
+const ENTITY_RULES: Rules = { name: NVIDIA_NAME, role: 'softwareCreator tagCreator' }
 const META_RULES: Rules = {
   colloquialVersion: /^[0-9A-Fa-f.]{1,32}$/,
   edition: LABEL,
@@ -99,9 +99,9 @@ const META_RULES: Rules = {
   [`{${TCG_RIM}}BindingSpec`]: 'RIMIM',
   [`{${TCG_RIM}}BindingSpecVersion`]: DOTTED,
   [`{${TCG_RIM}}PlatformManufacturerId`]: NVIDIA,
-  [`{${TCG_RIM}}PlatformManufacturerStr`]: COMPANY,
+  [`{${TCG_RIM}}PlatformManufacturerStr`]: NVIDIA_NAME,
   [`{${TCG_RIM}}PlatformModel`]: LABEL,
-  [`{${TCG_RIM}}FirmwareManufacturer`]: COMPANY,
+  [`{${TCG_RIM}}FirmwareManufacturer`]: NVIDIA_NAME,
   [`{${TCG_RIM}}FirmwareManufacturerId`]: NVIDIA,
 }
 const RESOURCE_RULES: Rules = {
