@@ -15,7 +15,7 @@ import { fail, info, pass } from './check.ts'
 import type { Check } from './check.ts'
 import { judgeDocumentGpus } from './document/judge-document-gpus.ts'
 import { judgeQuote } from './document/judge-quote.ts'
-import { parseDocument } from './document/parse-document.ts'
+import { MAX_DOCUMENT_BYTES, parseDocument } from './document/parse-document.ts'
 import type { AttestationDocument } from './document/parse-document.ts'
 import { readConfig } from './document/read-config.ts'
 import { verifyAddressKey } from './document/verify-address-key.ts'
@@ -34,7 +34,7 @@ import type { TcbVerdict } from './quote/judge-collateral.ts'
 import { isGenuine, onlyIfGenuine } from './quote/only-if-genuine.ts'
 import { parseQuote } from './quote/parse-quote.ts'
 import type { Quote } from './quote/parse-quote.ts'
-import { requireOptions } from './required-options.ts'
+import { requireBytes, requireNonce, requireOptions } from './required-options.ts'
 import { decideVerdict } from './verdict.ts'
 import type { Verdict } from './verdict.ts'
 
@@ -207,11 +207,13 @@ function judge(document: AttestationDocument, options: AppraisalOptions): Apprai
  *
  * @param bytes its exact text, unwrapped
  * @returns the verdict with every check that was made, and the keyset where it was accepted. Never throws on any bytes
- * @throws TypeError for a time that is no finite number or a policy that `parsePolicy` refuses
+ * @throws TypeError for bytes that are none, a time that is no finite number, a nonce that is neither 64 hex digits nor null, or
+ *   a policy that `parsePolicy` refuses
  */
 export function appraiseDocument(bytes: Uint8Array, given: AppraisalOptions): Appraisal {
   const options = requireOptions(given)
-  const parsed = parseDocument(bytes)
+  requireNonce(options.nonce)
+  const parsed = parseDocument(requireBytes(bytes, 'bytes', MAX_DOCUMENT_BYTES))
   if (parsed.ok) return judge(parsed.document, options)
   const checks = [fail('document.structure', parsed.code, PROVES.structure, parsed.detail)]
   const verdict = decideVerdict(checks, {

@@ -12,9 +12,11 @@ import {
 } from '../../attestation/appraiser/index.ts'
 import type { AppraisalPolicy, Quote } from '../../attestation/appraiser/index.ts'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
-import { failed, makeIntelWorld } from './collateral.helpers.ts'
+import type { Hex32 } from '../../attestation/protocol/hex.ts'
+import { createCollateralCache } from '../../attestation/appraiser/quote/collateral-cache.ts'
+import { DAY, failed, makeIntelWorld } from './collateral.helpers.ts'
 import { trust } from './document.helpers.ts'
-import { world } from './report.helpers.ts'
+import { dstackReport, failures, isAccepted, judge, world } from './report.helpers.ts'
 import { AT } from './x509.helpers.ts'
 
 const intel = makeIntelWorld()
@@ -102,4 +104,169 @@ test('appraiseEventLog refuses a pin that is a text, of which a part would match
       genuine: true,
     }),
   ).toThrow(TypeError)
+})
+
+describe('a nonce', () => {
+  const report = dstackReport(new Uint8Array(0))
+  test('that is none, or hex of another spelling or length, is no reason to go without', () => {
+    // The report is good, of report data that are zeros, and answers nobody.
+    expect(isAccepted(judge(report, { nonce: null }))).toBe(true)
+    const digits = 'ab'.repeat(32)
+    const odd: unknown[] = [
+      '',
+      'none',
+      digits.toUpperCase(),
+      `0x${digits}`,
+      `${digits} `,
+      digits.slice(2),
+    ]
+    for (const nonce of [...odd, undefined, 0, false, [digits], new Uint8Array(32)]) {
+      expect(() => judge(report, { nonce: nonce as Hex32 })).toThrow(TypeError)
+      expect(() =>
+        appraiseDocument(none, {
+          crypto: nodeCrypto,
+          at: AT,
+          policy: DEFAULT_POLICY,
+          nonce: nonce as Hex32,
+        }),
+      ).toThrow(TypeError)
+    }
+    expect(failures(judge(report))).toEqual(['report.nonce report_data_mismatch'])
+  })
+
+  test('in place of which report data are given must be bytes, and some', () => {
+    const given = (reportData: unknown): (() => unknown) => {
+      return () => judge(report, { nonce: null, reportData: reportData as Uint8Array })
+    }
+    // Read as an array, each of these is a row of zeros.
+    for (const text of [
+      'feed',
+      '',
+      { length: 3 },
+      ['x'],
+      new ArrayBuffer(32),
+      new DataView(new ArrayBuffer(8)),
+    ]) {
+      expect(given(text)).toThrow(TypeError)
+    }
+    expect(given(new Uint8Array(0))).toThrow(RangeError)
+    expect(given(new Uint8Array(65))).toThrow(RangeError)
+    expect(failures(judge(report, { nonce: null, reportData: Uint8Array.of(1) }))).toEqual([
+      'report.nonce report_data_mismatch',
+    ])
+    expect(isAccepted(judge(report, { nonce: null, reportData: Buffer.alloc(32) }))).toBe(true)
+  })
+})
+
+test('a flag must be one: a text that says false is true', () => {
+  const asOf = 'false' as unknown as boolean
+  expect(() => judge(dstackReport(new Uint8Array(0)), { nonce: null, asOf })).toThrow(TypeError)
+  const { report } = intel.appraise()
+  expect(() =>
+    appraiseEventLog({ eventLog: '[]', appCompose: null, vmConfig: null }, report as Quote, {
+      crypto: nodeCrypto,
+      policy: DEFAULT_POLICY,
+      genuine: 'no' as unknown as boolean,
+    }),
+  ).toThrow(TypeError)
+})
+
+describe('bytes', () => {
+  const quote = intel.quote()
+  const outcome = (bytes: unknown): string =>
+    failed(intel.appraise({ input: { quote: bytes as Uint8Array } }))
+
+  test('can be a Buffer, part of a larger one, of a subclass or of shared memory', () => {
+    class Lying extends Uint8Array {
+      override get length(): number {
+        return 48
+      }
+      override [Symbol.iterator](): ArrayIterator<number> {
+        return new Uint8Array(48)[Symbol.iterator]()
+      }
+    }
+    const padded = Buffer.concat([Buffer.from('before'), quote, Buffer.from('after')])
+    const shared = new Uint8Array(new SharedArrayBuffer(quote.length))
+    shared.set(quote)
+    const whole = [
+      Buffer.from(quote),
+      padded.subarray(6, 6 + quote.length),
+      shared,
+      new Lying(quote),
+    ]
+    for (const bytes of whole) expect(outcome(bytes)).toBe('ok')
+  })
+
+  test('are nothing else', () => {
+    const look: unknown = new Proxy(quote, {})
+    const numbers: unknown[] = [...quote]
+    const texts = [Buffer.from(quote).toString('hex'), quote.buffer, new Uint16Array(quote), 5006]
+    for (const odd of [look, numbers, ...texts, null, undefined, Object.create(quote) as unknown]) {
+      expect(() => outcome(odd)).toThrow(TypeError)
+      expect(() =>
+        appraiseDocument(odd as Uint8Array, {
+          crypto: nodeCrypto,
+          at: AT,
+          policy: DEFAULT_POLICY,
+          nonce: null,
+        }),
+      ).toThrow(TypeError)
+    }
+  })
+
+  test('that change while a policy is read are judged as they are then, and not half of each', () => {
+    const bytes = Uint8Array.from(quote)
+    const broken = quote.map((byte, index) => (index === 600 ? byte ^ 1 : byte))
+    const policy = new Proxy(
+      { ...DEFAULT_TDX_POLICY },
+      {
+        ownKeys: (target) => {
+          bytes.set(broken)
+          return Reflect.ownKeys(target)
+        },
+      },
+    )
+    expect(failed(intel.appraise({ quote: bytes, input: { policy } }))).toBe(
+      'quote.signature quote_signature_invalid',
+    )
+  })
+
+  test('that change once they were copied change nothing', () => {
+    const bytes = Uint8Array.from(quote)
+    const verifyEcdsa: typeof nodeCrypto.verifyEcdsa = (...given) => {
+      bytes.fill(0)
+      return nodeCrypto.verifyEcdsa(...given)
+    }
+    const crypto = { ...nodeCrypto, verifyEcdsa }
+    const { checks, report } = intel.appraise({ quote: bytes, input: { crypto } })
+    expect(failed({ checks })).toBe('ok')
+    expect(report?.signedBytes).toEqual(quote.subarray(0, 632))
+  })
+})
+
+test('collateral that answers otherwise the second time is not kept under the name of the first', () => {
+  const [now, old] = [
+    intel.pki.collateral,
+    makeIntelWorld({ now: new Date((AT - 60 * DAY) * 1000) }),
+  ]
+  const cache = createCollateralCache()
+  let looks = 0
+  const collateral = {
+    ...old.pki.collateral,
+    get tcb_info() {
+      return looks++ === 0 ? old.pki.collateral.tcb_info : now.tcb_info
+    },
+  }
+  appraiseQuote({
+    quote: intel.quote(),
+    collateral,
+    at: AT,
+    policy: DEFAULT_TDX_POLICY,
+    crypto: nodeCrypto,
+    rootSha256: [intel.pki.rootSha256, old.pki.rootSha256],
+    allowSimulated: true,
+    cache,
+  })
+  expect(looks).toBe(1)
+  expect(cache.entries.size).toBe(1)
 })

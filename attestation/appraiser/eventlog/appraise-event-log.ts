@@ -8,6 +8,7 @@ import type { CryptoPort } from '../../crypto/port.ts'
 import { skip } from '../check.ts'
 import type { Check } from '../check.ts'
 import { requirePolicy } from '../policy.ts'
+import { requireFlag } from '../required-options.ts'
 import type { Quote } from '../quote/parse-quote.ts'
 import type { TdxPolicy } from '../quote/tdx-policy.ts'
 import { onlyIfGenuine } from '../quote/only-if-genuine.ts'
@@ -67,14 +68,15 @@ function unread(ids: readonly (keyof typeof UNREAD)[]): Check[] {
  * Never throws on any text.
  *
  * @param quote parsed; whether it is genuine is said by the options
- * @throws TypeError for a policy that `parsePolicy` refuses
+ * @throws TypeError for a policy that `parsePolicy` refuses, and for `genuine` that is no boolean
  */
 export function appraiseEventLog(
   evidence: EventLogEvidence,
   quote: Quote,
   options: EventLogOptions,
 ): EventLogAppraisal {
-  const { crypto, genuine } = options
+  const { crypto } = options
+  const genuine = requireFlag(options.genuine, 'genuine')
   const policy = requirePolicy(options.policy)
   const { checks, system: replayed } = replayEventLog(evidence.eventLog, quote.rtmrs, crypto)
   const compose =

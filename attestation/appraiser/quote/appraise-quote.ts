@@ -7,7 +7,7 @@ import type { CryptoPort } from '../../crypto/port.ts'
 import type { DcapCollateral } from '../../protocol/dcap-collateral.ts'
 import { toHex } from '../../protocol/hex.ts'
 import type { Check } from '../check.ts'
-import { requireTime } from '../required-options.ts'
+import { requireBytes, requireTime } from '../required-options.ts'
 import { isSimulatedRoot } from '../x509/verify-chain.ts'
 import { certifyCached, verifyCached } from './collateral-cache.ts'
 import type { CollateralCache } from './collateral-cache.ts'
@@ -31,7 +31,7 @@ import {
   tdAttributesFault,
   xfamFault,
 } from './judge-td.ts'
-import { parseQuote } from './parse-quote.ts'
+import { MAX_QUOTE_BYTES, parseQuote } from './parse-quote.ts'
 import type { Quote } from './parse-quote.ts'
 import type { PckPlatform } from './read-sgx-extension.ts'
 import { createStepList } from './step-list.ts'
@@ -245,7 +245,14 @@ function judgeTd(steps: Steps, quote: Quote, policy: TdxPolicy): void {
  */
 export function appraiseQuote(given: QuoteInput): QuoteAppraisal {
   const once = { ...given }
-  const input = { ...once, at: requireTime(once.at), policy: requireTdxPolicy(once.policy) }
+  const input = {
+    ...once,
+    at: requireTime(once.at),
+    policy: requireTdxPolicy(once.policy),
+    // Read once: a member that answers otherwise the second time would be kept under the key of the first.
+    collateral: once.collateral === null ? null : { ...once.collateral },
+    quote: requireBytes(once.quote, 'quote', MAX_QUOTE_BYTES),
+  }
   const { collateral, policy, cache } = input
   const steps = createSteps()
   const parsed = parseQuote(input.quote)

@@ -12,7 +12,7 @@ import type { GpuBinding } from '../gpu/gpu-ladder.ts'
 import type { GpuDevice } from '../gpu/read-gpu-devices.ts'
 import { unwrapDocument } from '../document/parse-document.ts'
 import { pinnedChecks } from '../pinned-checks.ts'
-import { requireOptions } from '../required-options.ts'
+import { requireBytes, requireNonce, requireOptions } from '../required-options.ts'
 import { decideVerdict } from '../verdict.ts'
 import type { Verdict } from '../verdict.ts'
 import { CORE_TDX_CHECKS } from './appraise-tdx-evidence.ts'
@@ -20,16 +20,17 @@ import type { ReportOptions } from './appraise-tdx-evidence.ts'
 import { judgeAciReport } from './judge-aci-report.ts'
 import { judgeDstackReport } from './judge-dstack-report.ts'
 import { judgeVllmProxyReport } from './judge-vllm-proxy-report.ts'
-import { parseReport } from './parse-report.ts'
+import { MAX_REPORT_TEXT_BYTES, parseReport } from './parse-report.ts'
 import type { Report, ReportLayout } from './parse-report.ts'
 import type { SigningIdentity } from './read-vllm-proxy-report.ts'
+import { REPORT_DATA_BYTES } from './verify-report-data.ts'
 
 export interface AppraiseReportOptions extends ReportOptions {
   /** The layout that the report must have; null: the one that its members name without doubt. Default: null. */
   readonly layout?: ReportLayout | null
   /** The nonce that the caller chose; null where it chose none. */
   readonly nonce: Hex32 | null
-  /** For a dstack report: what the caller had quoted, at most 64 bytes. Default: the nonce, which is then all of it. */
+  /** For a dstack report: what the caller had quoted, 1 to 64 bytes. Default: the nonce, which is then all of it. */
   readonly reportData?: Uint8Array | null
   /** Raw app-compose.json, for reports that hold none. Default: null. */
   readonly appCompose?: string | null
@@ -88,17 +89,29 @@ function judge(report: Report, options: AppraiseReportOptions): ReportFindings |
   }
 }
 
+function reportDataOf(value: Uint8Array | null): Uint8Array | null {
+  if (value === null) return null
+  const bytes = requireBytes(value, 'reportData', REPORT_DATA_BYTES)
+  // None at all would be met by a quote over zeros, which anybody may have asked for.
+  if (bytes.length === 0 || bytes.length > REPORT_DATA_BYTES) {
+    throw new RangeError('reportData: 1 to 64 bytes')
+  }
+  return bytes
+}
+
 /**
  * Appraises one report. Never throws on any bytes.
  *
  * @param bytes its text, or `{"document": "<its exact text>"}`
- * @throws TypeError for a time that is no finite number or a policy that `parsePolicy` refuses; RangeError for `reportData`
- *   of more than 64 bytes
+ * @throws TypeError for bytes that are none, a time that is no finite number, a nonce that is neither 64 hex digits nor null, or
+ *   a policy that `parsePolicy` refuses; RangeError for `reportData` of no bytes or more than 64
  */
 export function appraiseReport(bytes: Uint8Array, given: AppraiseReportOptions): ReportAppraisal {
-  const options = requireOptions(given)
-  const { asOf = false, layout: told = null, nonce, policy } = options
-  const text = unwrapDocument(bytes)
+  const once = requireOptions(given)
+  const options = { ...once, reportData: reportDataOf(once.reportData ?? null) }
+  const { asOf = false, layout: told = null, policy } = options
+  const nonce = requireNonce(options.nonce)
+  const text = unwrapDocument(requireBytes(bytes, 'bytes', MAX_REPORT_TEXT_BYTES))
   const parsed = parseReport(text, told)
   if (!parsed.ok) {
     const checks = [fail('report.structure', parsed.code, PROVES.structure, parsed.detail)]

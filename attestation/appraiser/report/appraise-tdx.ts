@@ -20,6 +20,7 @@ import type { AppraisalPolicy } from '../policy.ts'
 import { MAX_QUOTE_BYTES } from '../quote/parse-quote.ts'
 import type { TcbVerdict } from '../quote/judge-collateral.ts'
 import { integerOf, objectOf, textOf, Unreadable } from '../read-members.ts'
+import { requireBytes } from '../required-options.ts'
 import { decideVerdict } from '../verdict.ts'
 import type { Verdict } from '../verdict.ts'
 import { appraiseTdxEvidence, CORE_TDX_CHECKS } from './appraise-tdx-evidence.ts'
@@ -110,11 +111,12 @@ const OF_THE_LOG = /^(?:eventlog|compose|app|vm_config)\./
  * Never throws on any bytes.
  *
  * @param bytes the input document of docs/conformance.md
+ * @throws TypeError for bytes that are none
  */
 export function appraiseTdx(bytes: Uint8Array, crypto: CryptoPort): TdxAppraisal {
   let input: TdxInput
   try {
-    input = readInput(bytes)
+    input = readInput(requireBytes(bytes, 'bytes', MAX_TDX_INPUT_BYTES))
   } catch (error) {
     if (!(error instanceof Unreadable)) throw error
     const checks = [fail('input.structure', 'report_malformed', PROVES_STRUCTURE, error.message)]
