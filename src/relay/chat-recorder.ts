@@ -109,8 +109,8 @@ class ChatRecording implements Recording {
       this.#largeMembers = members
       return result
     } catch {
-      // The body is gone with the thread: nothing of it has been read.
-      return { ok: false, code: 'internal_error' }
+      // It was handed over, and is gone with the thread.
+      return { ok: false, code: 'internal_error', lost: true }
     }
   }
 

@@ -20,6 +20,8 @@ export interface RequestFacts {
 export type ReadResult =
   | { readonly ok: true; readonly facts: RequestFacts }
   | { readonly ok: false; readonly code: ServiceErrorCode }
+  /** A fault of ours lost the body before anybody hashed it: no receipt can say what the request was. */
+  | { readonly ok: false; readonly code: 'internal_error'; readonly lost: true }
 
 export interface Settlement {
   readonly outcome: Outcome

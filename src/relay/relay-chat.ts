@@ -100,6 +100,29 @@ export function relayChat(options: RelayOptions, request: ChatRequest): void {
     })
   }
 
+  /**
+   * Answers without a receipt, and without the headers that promise one: it would have to name the hash of a body that is
+   * lost, and a receipt is for the answer of a model, which there is none of.
+   */
+  const giveUp = () => {
+    const error = 'internal_error'
+    account.failed(error)
+    account.settling()
+    const { receiptId } = recording
+    const { status } = errorSpec(error)
+    const facts = {
+      receiptId,
+      outcome: 'refused',
+      status,
+      upstream: null,
+      responseBytes: 0,
+    } as const
+    account.settled(facts, false, () => {
+      replyError(res, error, options.headers, errorBody(error))
+      leaveWhenWritten(res, limits, request.done)
+    })
+  }
+
   if (code !== null) {
     recording.cutRequest(smallBody(Buffer.alloc(0)))
     refuse(code)
@@ -123,6 +146,11 @@ export function relayChat(options: RelayOptions, request: ChatRequest): void {
   })
 
   const proceed = (read: ReadResult) => {
+    if ('lost' in read) {
+      body.release()
+      giveUp()
+      return
+    }
     const upstream = read.ok ? options.upstreams.forModel(read.facts.model) : null
     if (!read.ok || upstream === null) {
       body.release()

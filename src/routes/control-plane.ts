@@ -4,15 +4,16 @@
  * @module
  */
 import express, { Router } from 'express'
-import type { ErrorRequestHandler, Express, Request, Response } from 'express'
+import type { Express, Request, Response } from 'express'
 import type { Readiness } from '../operations/readiness.ts'
 import { attestationRoutes } from './attestation.ts'
 import type { AttestationRoutesOptions } from './attestation.ts'
 import { cors } from './cors.ts'
+import { endRoutes } from './end-routes.ts'
 import { healthRoutes } from './health.ts'
 import { receiptRoutes } from './receipts.ts'
 import type { ReceiptRoutesOptions } from './receipts.ts'
-import { readable, sendError, sendText } from './reply.ts'
+import { readable, sendText } from './reply.ts'
 
 export interface ControlPlaneOptions extends AttestationRoutesOptions, ReceiptRoutesOptions {
   readonly readiness: () => Readiness
@@ -51,17 +52,6 @@ export function createControlPlane(options: ControlPlaneOptions): Express {
   app.use(about)
   app.use(attestationRoutes(options))
   app.use(receiptRoutes(options))
-  app.use((_req: Request, res: Response) => sendError(res, 'not_found'))
-  const onError: ErrorRequestHandler = (error: unknown, _req, res, next) => {
-    // Express throws on a path that cannot be decoded: the client's fault, and nothing is there.
-    if (error instanceof URIError) {
-      sendError(res, 'not_found')
-      return
-    }
-    options.onFault(error)
-    if (res.headersSent) next(error)
-    else sendError(res, 'internal_error')
-  }
-  app.use(onError)
+  endRoutes(app, options.onFault)
   return app
 }

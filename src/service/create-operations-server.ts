@@ -6,12 +6,11 @@
 import { createServer } from 'node:http'
 import type { Server } from 'node:http'
 import express from 'express'
-import type { ErrorRequestHandler, Request, Response } from 'express'
 import type { Readiness } from '../operations/readiness.ts'
+import { endRoutes } from '../routes/end-routes.ts'
 import { healthRoutes } from '../routes/health.ts'
 import { metricsRoutes } from '../routes/metrics.ts'
 import type { MetricsRoutesOptions } from '../routes/metrics.ts'
-import { sendError } from '../routes/reply.ts'
 
 /** Connections of scrapers and probes. */
 export const OPERATIONS_CONNECTIONS = 64
@@ -33,17 +32,7 @@ export function createOperationsServer(options: OperationsOptions): Server {
   app.set('query parser', 'simple')
   app.use(healthRoutes(options.readiness))
   app.use(metricsRoutes(options))
-  app.use((_req: Request, res: Response) => sendError(res, 'not_found'))
-  const onError: ErrorRequestHandler = (error: unknown, _req, res, next) => {
-    if (error instanceof URIError) {
-      sendError(res, 'not_found')
-      return
-    }
-    options.onFault(error)
-    if (res.headersSent) next(error)
-    else sendError(res, 'internal_error')
-  }
-  app.use(onError)
+  endRoutes(app, options.onFault)
   const server = createServer(
     {
       headersTimeout: OPERATIONS_REQUEST_MS,

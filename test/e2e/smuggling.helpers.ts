@@ -1,8 +1,11 @@
-/** Chat requests with one thing wrong each, by what is wrong. */
+/** Chat requests with one thing wrong each, by what is wrong, and a service in front of a model that keeps every byte. */
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
-import { bearer } from '../harness/service.ts'
+import { afterAll, beforeAll, beforeEach } from 'vitest'
+import { openRaw } from '../harness/chat.ts'
+import { bearer, startTestService } from '../harness/service.ts'
+import type { TestService } from '../harness/service.ts'
 
 export const CHAT = '/v1/chat/completions'
 export const BODY = '{"messages":[]}'
@@ -135,7 +138,7 @@ export interface RecordingModel {
 }
 
 /** Answers whatever ends with BODY. */
-export async function startRecordingModel(): Promise<RecordingModel> {
+async function startRecordingModel(): Promise<RecordingModel> {
   const server = createServer((socket) => {
     socket.on('error', () => undefined)
     socket.on('data', (chunk) => {
@@ -156,4 +159,46 @@ export async function startRecordingModel(): Promise<RecordingModel> {
     close: () => server.close(),
   }
   return model
+}
+
+export interface Scene {
+  readonly at: TestService
+  readonly model: RecordingModel
+  /** Sends the bytes and waits until the service closes the connection. */
+  send(text: string): Promise<string>
+}
+
+/** Starts both before the tests of a file, empties the model's memory before each, and ends both after them. */
+export function setScene(): Scene {
+  let model: RecordingModel | null = null
+  let at: TestService | null = null
+  const there = <T>(value: T | null): T => {
+    if (value === null) throw new Error('not started yet')
+    return value
+  }
+  beforeAll(async () => {
+    model = await startRecordingModel()
+    at = await startTestService({ upstreams: [{ name: 'recording', url: model.url }] })
+  })
+  afterAll(async () => {
+    await at?.close()
+    model?.close()
+  })
+  beforeEach(() => {
+    there(model).arrived = ''
+    there(model).holdMs = 0
+  })
+  return {
+    get at() {
+      return there(at)
+    },
+    get model() {
+      return there(model)
+    },
+    send: async (text) => {
+      const raw = await openRaw(there(at).port, Buffer.from(text, 'latin1'))
+      await raw.closed
+      return raw.received()
+    },
+  }
 }

@@ -2,10 +2,9 @@
  * Requests that two readers would take for different ones: each is refused by name, and not a byte of it reaches the
  * model. What HTTP allows, though it is odd, arrives there as one request with one length.
  */
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { errorCode, get, openRaw } from '../harness/chat.ts'
-import { bearer, startTestService } from '../harness/service.ts'
-import type { TestService } from '../harness/service.ts'
+import { bearer } from '../harness/service.ts'
 import {
   ANSWER,
   AUTH,
@@ -17,31 +16,11 @@ import {
   SYNTAX,
   TARGETS,
   post,
-  startRecordingModel,
+  setScene,
 } from './smuggling.helpers.ts'
-import type { RecordingModel } from './smuggling.helpers.ts'
 
-let model: RecordingModel
-let at: TestService
-beforeAll(async () => {
-  model = await startRecordingModel()
-  at = await startTestService({ upstreams: [{ name: 'recording', url: model.url }] })
-})
-afterAll(async () => {
-  await at.close()
-  model.close()
-})
-beforeEach(() => {
-  model.arrived = ''
-  model.holdMs = 0
-})
-
-/** Sends the bytes and waits until the service closes the connection. */
-async function send(text: string): Promise<string> {
-  const raw = await openRaw(at.port, Buffer.from(text, 'latin1'))
-  await raw.closed
-  return raw.received()
-}
+const scene = setScene()
+const { send } = scene
 
 function codeOf(answer: string): unknown {
   return errorCode({ body: Buffer.from(answer.slice(answer.indexOf('\r\n\r\n') + 4)) })
@@ -54,8 +33,8 @@ async function expectRefusal(text: string, status: number, code: string) {
   expect(answer.match(/^connection: close\r$/gim)).toHaveLength(1)
   expect(answer.match(/HTTP\/1\.1 \d/g)).toHaveLength(1)
   // The model is asked for something by another connection: had anything been forwarded, it would be there by now.
-  expect((await get(at, '/health')).status).toBe(200)
-  expect(model.arrived).toBe('')
+  expect((await get(scene.at, '/health')).status).toBe(200)
+  expect(scene.model.arrived).toBe('')
 }
 
 describe('refused, and not a byte forwarded:', () => {
@@ -169,10 +148,10 @@ describe('odd, but one request for every reader: forwarded with one length and n
       ),
     ],
   ])('%s', async (_, text) => {
-    const raw = await openRaw(at.port, Buffer.from(text, 'latin1'))
+    const raw = await openRaw(scene.at.port, Buffer.from(text, 'latin1'))
     await raw.until(ANSWER)
     raw.socket.destroy()
-    const [head = '', ...rest] = model.arrived.split('\r\n\r\n')
+    const [head = '', ...rest] = scene.model.arrived.split('\r\n\r\n')
     expect(rest).toEqual([BODY])
     const [line, ...fields] = head.split('\r\n')
     expect(line).toBe(`POST ${CHAT} HTTP/1.1`)
@@ -185,11 +164,11 @@ describe('odd, but one request for every reader: forwarded with one length and n
   test('a query is forwarded as it came', async () => {
     const query = '?a=%2e%2e%2f%00&b=//x/../y&c=@z&d=%0d%0aHost:%20evil'
     const raw = await openRaw(
-      at.port,
+      scene.at.port,
       Buffer.from(post(LENGTH, '', BODY).replace(CHAT, CHAT + query)),
     )
     await raw.until(ANSWER)
     raw.socket.destroy()
-    expect(model.arrived.split('\r\n')[0]).toBe(`POST ${CHAT}${query} HTTP/1.1`)
+    expect(scene.model.arrived.split('\r\n')[0]).toBe(`POST ${CHAT}${query} HTTP/1.1`)
   })
 })

@@ -2,51 +2,21 @@
  * What comes behind a whole request on its connection: it reaches nobody, and takes nothing from that request.
  */
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { get, openRaw } from '../harness/chat.ts'
 import { startTestService } from '../harness/service.ts'
-import type { TestService } from '../harness/service.ts'
 import { startUpstream } from '../harness/zg-upstream.ts'
-import {
-  ANSWER,
-  BODY,
-  CHAT,
-  CHUNKS,
-  FRAMING,
-  LENGTH,
-  post,
-  startRecordingModel,
-} from './smuggling.helpers.ts'
-import type { RecordingModel } from './smuggling.helpers.ts'
+import { ANSWER, BODY, CHAT, CHUNKS, FRAMING, LENGTH, post, setScene } from './smuggling.helpers.ts'
 
 /** Milliseconds that the model takes for an answer where time counts. */
 const HOLD_MS = 60
 
-let model: RecordingModel
-let at: TestService
-beforeAll(async () => {
-  model = await startRecordingModel()
-  at = await startTestService({ upstreams: [{ name: 'recording', url: model.url }] })
-})
-afterAll(async () => {
-  await at.close()
-  model.close()
-})
-beforeEach(() => {
-  model.arrived = ''
-  model.holdMs = 0
-})
-
-/** Sends the bytes and waits until the service closes the connection. */
-async function send(text: string): Promise<string> {
-  const raw = await openRaw(at.port, Buffer.from(text, 'latin1'))
-  await raw.closed
-  return raw.received()
-}
+const scene = setScene()
+const { send } = scene
 
 describe('a second request on the connection', () => {
   const one = post(LENGTH, '', BODY)
-  const forwarded = () => model.arrived.match(/POST /g)?.length ?? 0
+  const forwarded = () => scene.model.arrived.match(/POST /g)?.length ?? 0
 
   test('behind one that is refused is never looked at', async () => {
     const bad = [
@@ -59,15 +29,15 @@ describe('a second request on the connection', () => {
       expect(answer).toMatch(/^HTTP\/1\.1 400 /)
       expect(answer).not.toContain('HTTP/1.1 200')
     }
-    expect((await get(at, '/health')).status).toBe(200)
-    expect(model.arrived).toBe('')
+    expect((await get(scene.at, '/health')).status).toBe(200)
+    expect(scene.model.arrived).toBe('')
   })
 
   test('sent before the first was answered is refused by name and not forwarded', async () => {
     const answer = await send(one + one)
     expect(answer).toContain('pipelining_unsupported')
     expect(forwarded()).toBe(1)
-    model.arrived = ''
+    scene.model.arrived = ''
     const control = await send(`GET /health HTTP/1.1\r\nhost: x\r\n\r\n${one}`)
     expect(control).toContain('pipelining_unsupported')
     expect(forwarded()).toBe(0)
@@ -87,10 +57,10 @@ describe('a second request on the connection', () => {
     'that is none takes nothing from the first, which is answered once and the connection closed: %s',
     async (_, first, rest) => {
       for (const pause of [null, 0, HOLD_MS / 2, HOLD_MS * 2]) {
-        model.arrived = ''
-        model.holdMs = pause === null ? 0 : HOLD_MS
-        const settled = at.receipts.length
-        const raw = await openRaw(at.port, Buffer.from(pause === null ? first + rest : first))
+        scene.model.arrived = ''
+        scene.model.holdMs = pause === null ? 0 : HOLD_MS
+        const settled = scene.at.receipts.length
+        const raw = await openRaw(scene.at.port, Buffer.from(pause === null ? first + rest : first))
         if (pause !== null) {
           await sleep(pause)
           for (const piece of rest.match(/[^]{1,9}/g) ?? []) {
@@ -98,17 +68,17 @@ describe('a second request on the connection', () => {
           }
         }
         await raw.closed
-        model.holdMs = 0
+        scene.model.holdMs = 0
         const answers = raw.received().split(/(?=HTTP\/1\.1 \d)/)
         expect(answers[0]).toMatch(/^HTTP\/1\.1 200 /)
         expect(answers[0]).toContain(ANSWER)
         // What comes when the first has been answered is an error of its own.
         if (pause === null || pause < HOLD_MS) expect(answers).toHaveLength(1)
-        await at.settled(settled + 1)
-        expect(at.receipts).toHaveLength(settled + 1)
-        expect(at.receipts.at(-1)?.record).toMatchObject({ outcome: 'complete', status: 200 })
+        await scene.at.settled(settled + 1)
+        expect(scene.at.receipts).toHaveLength(settled + 1)
+        expect(scene.at.receipts.at(-1)?.record).toMatchObject({ outcome: 'complete', status: 200 })
         expect(forwarded()).toBe(1)
-        expect(model.arrived).not.toContain('GARBAGE')
+        expect(scene.model.arrived).not.toContain('GARBAGE')
       }
     },
   )
@@ -142,27 +112,27 @@ describe('a second request on the connection', () => {
     ['an upgrade', 'GET / HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n'],
     ['a tunnel', 'CONNECT x:1 HTTP/1.1\r\nhost: x\r\n\r\n'],
   ])('that asks for %s: no error passes for the answer of the first', async (_, rest) => {
-    model.holdMs = 10 * HOLD_MS
-    const settled = at.receipts.length
-    const raw = await openRaw(at.port, Buffer.from(one))
+    scene.model.holdMs = 10 * HOLD_MS
+    const settled = scene.at.receipts.length
+    const raw = await openRaw(scene.at.port, Buffer.from(one))
     await sleep(HOLD_MS)
     raw.socket.write(rest)
     await raw.closed
-    await at.settled(settled + 1)
-    model.holdMs = 0
+    await scene.at.settled(settled + 1)
+    scene.model.holdMs = 0
     expect(raw.received()).toBe('')
-    expect(at.receipts.at(-1)?.record.outcome).toBe('downstream_closed')
+    expect(scene.at.receipts.at(-1)?.record.outcome).toBe('downstream_closed')
   })
 
   test('that is none does not hide that the client has left', async () => {
-    model.holdMs = 10 * HOLD_MS
-    const settled = at.receipts.length
-    const raw = await openRaw(at.port, Buffer.from(`${one}GARBAGE\r\n\r\n`))
+    scene.model.holdMs = 10 * HOLD_MS
+    const settled = scene.at.receipts.length
+    const raw = await openRaw(scene.at.port, Buffer.from(`${one}GARBAGE\r\n\r\n`))
     await sleep(HOLD_MS)
     raw.socket.end()
     await raw.closed
-    await at.settled(settled + 1)
-    model.holdMs = 0
-    expect(at.receipts.at(-1)?.record.outcome).toBe('downstream_closed')
+    await scene.at.settled(settled + 1)
+    scene.model.holdMs = 0
+    expect(scene.at.receipts.at(-1)?.record.outcome).toBe('downstream_closed')
   })
 })

@@ -1,33 +1,12 @@
 /** How each kind of answer ends, and what does not count as an end. */
 import { connect } from 'node:net'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import type { StoredReceipt } from '../../enclave/receipts/receipt-store.ts'
+import { describe, expect, test } from 'vitest'
 import { chat, errorCode } from '../harness/chat.ts'
 import { MODEL, TOKENS, startTestService } from '../harness/service.ts'
-import type { TestService } from '../harness/service.ts'
-import { BODIES, postTo } from './routes.helpers.ts'
+import { BODIES, setScene } from './routes.helpers.ts'
 
-let at: TestService
-beforeAll(async () => {
-  at = await startTestService()
-})
-afterAll(() => at.close())
-afterEach(() => {
-  for (const name of Object.keys(at.model.faults)) Reflect.deleteProperty(at.model.faults, name)
-})
-let seen = 0
-beforeEach(() => {
-  seen = at.receipts.length
-})
-
-async function receipt(): Promise<StoredReceipt> {
-  await at.settled(seen + 1)
-  const [one] = at.receipts.slice(seen)
-  if (one === undefined) throw new Error('no receipt')
-  return one
-}
-
-const post = (path: string, more: object = {}) => postTo(at, path, more, {})
+const scene = setScene()
+const { post, receipt } = scene
 
 describe('endings', () => {
   const STREAMS = [
@@ -37,7 +16,7 @@ describe('endings', () => {
   ] as const
 
   test.each(STREAMS)('%s without its terminator is no complete answer', async (path, more) => {
-    at.model.faults.omitDone = true
+    scene.at.model.faults.omitDone = true
     await post(path, more)
     const { record, whole } = await receipt()
     expect(record).toMatchObject({ outcome: 'upstream_error', status: 200 })
@@ -47,8 +26,8 @@ describe('endings', () => {
   test.each(STREAMS)('%s cut at every phase is not complete', async (path, more) => {
     const full = await post(path, { ...more, temperature: 0 })
     for (const cut of [0, 40, full.body.length - 60, full.body.length - 1]) {
-      seen = at.receipts.length
-      at.model.faults.cutAfterBytes = cut
+      scene.again()
+      scene.at.model.faults.cutAfterBytes = cut
       await post(path, { ...more, temperature: 0 }).catch(() => undefined)
       const { record } = await receipt()
       expect([record.outcome, cut]).toEqual(['upstream_reset', cut])
@@ -57,9 +36,9 @@ describe('endings', () => {
   })
 
   test.each(STREAMS)('%s that the client leaves is given up upstream too', async (path, more) => {
-    at.model.faults.silenceAfterChunks = 3
+    scene.at.model.faults.silenceAfterChunks = 3
     const left = new AbortController()
-    const response = await fetch(`${at.url}${path}`, {
+    const response = await fetch(`${scene.at.url}${path}`, {
       method: 'POST',
       headers: {
         'content-type': 'application/json',
@@ -73,8 +52,8 @@ describe('endings', () => {
     const { record, whole } = await receipt()
     expect([record.outcome, whole]).toEqual(['downstream_closed', false])
     expect(record.response_bytes).toBeGreaterThan(0)
-    await at.model.requests.at(-1)?.closed
-    expect(at.model.requests.at(-1)?.aborted).toBe(true)
+    await scene.at.model.requests.at(-1)?.closed
+    expect(scene.at.model.requests.at(-1)?.aborted).toBe(true)
   })
 
   test.each(STREAMS)(
@@ -83,8 +62,8 @@ describe('endings', () => {
       const greedy = { ...more, temperature: 0 }
       await post(path, greedy)
       const one = await receipt()
-      seen = at.receipts.length
-      at.model.faults.splitAt = 'every'
+      scene.again()
+      scene.at.model.faults.splitAt = 'every'
       await post(path, greedy)
       const other = await receipt()
       expect(other.record.outcome).toBe('complete')
@@ -164,8 +143,8 @@ describe('endings', () => {
     await chat(slow, JSON.stringify({ model: MODEL, ...body }), { path: '/v1/responses' })
     expect(slow.receipts.at(-1)?.record.outcome).toBe('complete')
     await slow.close()
-    seen = at.receipts.length
-    at.model.faults.cutAfterBytes = start + 60
+    scene.again()
+    scene.at.model.faults.cutAfterBytes = start + 60
     await post('/v1/responses', body).catch(() => undefined)
     expect((await receipt()).record).toMatchObject({
       outcome: 'upstream_reset',
@@ -174,9 +153,9 @@ describe('endings', () => {
   })
 
   test('an error in a body with status 200 is an error', async () => {
-    at.model.faults.status = { status: 200, body: '{"error":{"message":"no"}}' }
+    scene.at.model.faults.status = { status: 200, body: '{"error":{"message":"no"}}' }
     for (const path of ['/v1/completions', '/v1/messages', '/v1/responses', '/v1/embeddings']) {
-      seen = at.receipts.length
+      scene.again()
       await post(path)
       expect((await receipt()).record.outcome).toBe('upstream_error')
     }
@@ -184,8 +163,8 @@ describe('endings', () => {
 
   test('a body cut short is not complete on any route', async () => {
     for (const path of Object.keys(BODIES)) {
-      seen = at.receipts.length
-      at.model.faults.cutAfterBytes = 10
+      scene.again()
+      scene.at.model.faults.cutAfterBytes = 10
       const reply = await post(path)
       expect([reply.status, errorCode(reply)]).toEqual([502, 'upstream_reset'])
       expect((await receipt()).record.outcome).toBe('upstream_reset')
@@ -195,7 +174,7 @@ describe('endings', () => {
   test('usage of messages and responses stands in the record', async () => {
     for (const path of ['/v1/messages', '/v1/responses']) {
       for (const stream of [true, false]) {
-        seen = at.receipts.length
+        scene.again()
         const more = stream ? { stream } : {}
         await post(path, more)
         const { usage, chat_id: id } = (await receipt()).record

@@ -1,35 +1,13 @@
 /** The table of routes: spellings, what reaches the model server, what is refused, and how each kind of answer ends. */
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import type { StoredReceipt } from '../../enclave/receipts/receipt-store.ts'
+import { describe, expect, test } from 'vitest'
 import { RELAY_ROUTES } from '../../src/relay/relay-routes.ts'
 import { chat, errorCode } from '../harness/chat.ts'
-import type { ChatHow } from '../harness/chat.ts'
 import { MODEL, TOKENS, bearer, startTestService } from '../harness/service.ts'
-import type { TestService } from '../harness/service.ts'
 import { ask } from '../harness/zg-upstream.ts'
-import { BODIES, postTo } from './routes.helpers.ts'
+import { BODIES, setScene } from './routes.helpers.ts'
 
-let at: TestService
-beforeAll(async () => {
-  at = await startTestService({ limits: { uploadBodyBytes: 4096, requestBodyBytes: 8192 } })
-})
-afterAll(() => at.close())
-afterEach(() => {
-  for (const name of Object.keys(at.model.faults)) Reflect.deleteProperty(at.model.faults, name)
-})
-let seen = 0
-beforeEach(() => {
-  seen = at.receipts.length
-})
-
-async function receipt(): Promise<StoredReceipt> {
-  await at.settled(seen + 1)
-  const [one] = at.receipts.slice(seen)
-  if (one === undefined) throw new Error('no receipt')
-  return one
-}
-
-const post = (path: string, more: object = {}, how: ChatHow = {}) => postTo(at, path, more, how)
+const scene = setScene({ limits: { uploadBodyBytes: 4096, requestBodyBytes: 8192 } })
+const { post, receipt } = scene
 
 const BOUNDARY = 'f00d'
 function formOf(...parts: readonly (readonly [string, string])[]): string {
@@ -47,7 +25,7 @@ function postForm(
   type = `multipart/form-data; boundary=${BOUNDARY}`,
   path = '/v1/audio/transcriptions',
 ) {
-  return ask(`${at.url}${path}`, {
+  return ask(`${scene.at.url}${path}`, {
     method: 'POST',
     body,
     headers: [['content-type', type], bearer()],
@@ -60,12 +38,12 @@ describe('the table', () => {
   test.each(JSON_ROUTES.flatMap((route) => route.paths.map((path) => [path, route] as const)))(
     '%s',
     async (path, { endpoint, upstreamPath }) => {
-      const reply = await chat(at, JSON.stringify({ model: MODEL, ...BODIES[endpoint] }), {
+      const reply = await chat(scene.at, JSON.stringify({ model: MODEL, ...BODIES[endpoint] }), {
         path,
         query: '?beta=true',
       })
       expect(reply.status).toBe(200)
-      const sent = at.model.requests.at(-1)
+      const sent = scene.at.model.requests.at(-1)
       expect(sent?.path).toBe(`${upstreamPath}?beta=true`)
       expect(sent?.headers['content-type']).toBe('application/json')
       expect(sent?.headers['accept-encoding']).toBeUndefined()
@@ -85,16 +63,16 @@ describe('the table', () => {
   test.each(['/v1/load_lora_adapter', '/collective_rpc', '/v1/metrics', '/reset_prefix_cache'])(
     '%s does not exist here',
     async (path) => {
-      const before = at.model.requests.length
+      const before = scene.at.model.requests.length
       expect((await post(path)).status).toBe(404)
-      expect(at.model.requests.length).toBe(before)
+      expect(scene.at.model.requests.length).toBe(before)
     },
   )
 
   test('a key in Anthropic’s header is a bearer token', async () => {
     const body = JSON.stringify({ model: MODEL, ...BODIES['/v1/messages'] })
     const send = (key: string) =>
-      ask(`${at.url}/v1/messages`, { method: 'POST', body, headers: [['x-api-key', key]] })
+      ask(`${scene.at.url}/v1/messages`, { method: 'POST', body, headers: [['x-api-key', key]] })
     expect((await send(TOKENS.alice)).status).toBe(200)
     expect((await send('nobody-has-this-one')).status).toBe(401)
   })
@@ -103,16 +81,16 @@ describe('the table', () => {
 describe('what a request may not ask for', () => {
   const members = ['priority', 'cache_salt', 'kv_transfer_params', 'prompt_embeds', 'vllm_xargs']
   test.each(members)('%s, on any route', async (name) => {
-    const before = at.model.requests.length
+    const before = scene.at.model.requests.length
     for (const path of ['/v1/chat/completions', '/v1/completions', '/v1/embeddings']) {
-      seen = at.receipts.length
+      scene.again()
       const reply = await post(path, { [name]: 1 })
       expect([reply.status, errorCode(reply)]).toEqual([400, 'member_rejected'])
       const { record } = await receipt()
       expect(record).toMatchObject({ outcome: 'refused', status: 400, backend: null })
       expect(record.members?.map((member) => member.name)).toContain(name)
     }
-    expect(at.model.requests.length).toBe(before)
+    expect(scene.at.model.requests.length).toBe(before)
   })
 
   test('a field of a form by that name, also as a list', async () => {
@@ -149,7 +127,7 @@ describe('what a request may not ask for', () => {
   })
 
   test('the configuration says so, and may say otherwise', async () => {
-    expect(at.service.config).toMatchObject({
+    expect(scene.at.service.config).toMatchObject({
       reject_members: members,
       stateful_requests: 'refuse',
     })
@@ -175,7 +153,7 @@ describe('forms', () => {
     const body = formOf(FILE, NAMED, ['name="language"', 'en'])
     const reply = await postForm(body)
     expect(reply.status).toBe(200)
-    const sent = at.model.requests.at(-1)
+    const sent = scene.at.model.requests.at(-1)
     expect(sent?.body.toString()).toBe(body)
     expect(sent?.headers['content-type']).toBe(`multipart/form-data; boundary=${BOUNDARY}`)
     const { record, bodies } = await receipt()
@@ -220,7 +198,7 @@ describe('forms', () => {
     ],
   ])('that readers would take in two ways are refused: %s', async (what, body, type) => {
     const wide = what === 'too many parts' ? await startTestService() : null
-    const to = wide ?? at
+    const to = wide ?? scene.at
     const reply = await ask(`${to.url}/v1/images/edits`, {
       method: 'POST',
       body,
