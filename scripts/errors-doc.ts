@@ -74,7 +74,7 @@ export function renderErrorsDoc(
       '',
       '## Codes of fetching collateral',
       '',
-      'What `countersign collateral fetch`, `tcb-status` and `verify --fetch-collateral` say where Intel or a caching service did not give it (exit 1).',
+      'What `countersign collateral fetch`, `tcb-status` and `verify --fetch-collateral` say where Intel or a caching service did not give it (exit 1), and what asking the services of NVIDIA ends with.',
       '',
       row(['code', 'meaning']),
       row(['---', '---']),

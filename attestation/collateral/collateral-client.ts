@@ -12,8 +12,8 @@ import type { CollateralRequest, CollateralService } from './collateral-service.
 import { describeCollateral } from './describe-collateral.ts'
 import type { CollateralDescription } from './describe-collateral.ts'
 import { fetchCollateral } from './fetch-collateral.ts'
-import { httpGet } from './http-get.ts'
-import type { Transport } from './http-get.ts'
+import { httpRequest } from './http-request.ts'
+import type { Transport } from './http-request.ts'
 import { REFRESH_MARGIN_S } from './limits.ts'
 import { shareGets } from './share-gets.ts'
 
@@ -77,7 +77,7 @@ export function createCollateralClient(options: CollateralClientOptions = {}): C
   const now = options.now ?? (() => Math.floor(Date.now() / 1000))
   const results = once<FetchedCollateral>()
   const get = shareGets((request, left) =>
-    httpGet(request, transport, signal === undefined ? left : AbortSignal.any([signal, left])),
+    httpRequest(request, transport, signal === undefined ? left : AbortSignal.any([signal, left])),
   )
 
   const counts = ({ description }: Kept, at: number): boolean =>

@@ -11,7 +11,7 @@ import { fromHex, toHex } from '../protocol/hex.ts'
 import { isJsonObject, parseJson } from '../protocol/json.ts'
 import { fromUtf8 } from '../protocol/utf8.ts'
 import { CollateralError } from './collateral-error.ts'
-import type { Answer } from './http-get.ts'
+import type { Answer } from './http-request.ts'
 import { MAX_CHAIN_HEADER_LENGTH } from './limits.ts'
 import { rawMember } from './raw-member.ts'
 

@@ -3,10 +3,10 @@
  *
  * @module
  */
-import type { Answer, GetRequest } from './http-get.ts'
+import type { Answer, HttpRequest } from './http-request.ts'
 
 /** `signal`: the caller no longer wants it. */
-export type Get = (request: GetRequest, signal: AbortSignal) => Promise<Answer>
+export type Get = (request: HttpRequest, signal: AbortSignal) => Promise<Answer>
 
 interface Running {
   readonly answer: Promise<Answer>

@@ -1,18 +1,15 @@
 /**
  * A local HTTPS server with the routes of Intel's PCS v4 and of a PCCS, which serves given collateral and fails as told.
  */
-import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer as createHttpServer } from 'node:http'
-import { createServer } from 'node:https'
 import { connect } from 'node:net'
 import type { AddressInfo, Socket } from 'node:net'
 import type { CollateralService } from '../../attestation/collateral/collateral-service.ts'
 import { parseCollateral } from '../../attestation/protocol/dcap-collateral.ts'
 import type { DcapCollateral } from '../../attestation/protocol/dcap-collateral.ts'
-import { buildCertificate, toPem } from '../../attestation/simulator/x509/build-certificate.ts'
-import { sequence, taggedBytes, toDer } from '../../attestation/simulator/x509/der.ts'
+import { startTlsServer } from './tls.helpers.ts'
 
 const FIXTURES = new URL('../../../shared/fixtures/tdx/', import.meta.url)
 export const hasFixtures = existsSync(FIXTURES)
@@ -49,51 +46,6 @@ export interface IntelServer {
   /** What is served: by FMSPC (lower case) and channel; null: 404. */
   serve: (fmspc: string | null, channel: string) => DcapCollateral | null
   close(): Promise<void>
-}
-
-const DAY_MS = 86_400_000
-const IP_ADDRESS = 7
-
-interface TlsIdentity {
-  readonly ca: string
-  readonly key: string
-  readonly cert: string
-}
-
-function tlsIdentity(): TlsIdentity {
-  const ca = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-  const leaf = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-  const dates = {
-    notBefore: new Date(Date.now() - DAY_MS),
-    notAfter: new Date(Date.now() + DAY_MS),
-  }
-  const caName = { commonName: 'Test CA' }
-  const caDer = buildCertificate({
-    subject: caName,
-    issuer: caName,
-    serial: randomBytes(8),
-    ...dates,
-    publicKey: ca.publicKey,
-    issuerKey: ca.privateKey,
-    ca: { pathLength: 0 },
-    keyUsage: ['keyCertSign'],
-  })
-  const loopback = sequence(taggedBytes(IP_ADDRESS, Uint8Array.of(127, 0, 0, 1)))
-  const der = buildCertificate({
-    subject: { commonName: 'test server' },
-    issuer: caName,
-    serial: randomBytes(8),
-    ...dates,
-    publicKey: leaf.publicKey,
-    issuerKey: ca.privateKey,
-    keyUsage: ['digitalSignature'],
-    extensions: [{ oid: '2.5.29.17', critical: false, value: toDer(loopback) }],
-  })
-  return {
-    ca: toPem(caDer),
-    key: leaf.privateKey.export({ format: 'pem', type: 'pkcs8' }).toString(),
-    cert: toPem(der),
-  }
 }
 
 function routeOf(url: URL): Route | null {
@@ -155,9 +107,7 @@ export function answer(
 }
 
 export async function startIntelServer(collateral: DcapCollateral): Promise<IntelServer> {
-  const tls = tlsIdentity()
-  const sockets = new Set<Socket>()
-  const listener = createServer({ key: tls.key, cert: tls.cert }, (request, response) => {
+  const listener = await startTlsServer((request, response) => {
     const url = new URL(request.url ?? '/', 'https://127.0.0.1')
     server.requests.push(`${url.pathname}${url.search}`)
     const route = routeOf(url)
@@ -171,27 +121,17 @@ export async function startIntelServer(collateral: DcapCollateral): Promise<Inte
     if (served === null) response.writeHead(404).end()
     else answer(route, served, response, url.pathname.endsWith('rootcacrl'))
   })
-  listener.on('connection', (socket: Socket) => {
-    sockets.add(socket)
-    socket.on('close', () => sockets.delete(socket))
-  })
-  listener.on('tlsClientError', () => undefined)
-  await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve))
-  const { port } = listener.address() as AddressInfo
+  const { tlsCa, port, close } = listener
   const api = `https://127.0.0.1:${port}`
   const server: IntelServer = {
-    tlsCa: tls.ca,
+    tlsCa,
     port,
     pcs: { kind: 'pcs', api, rootCrl: `${api}/IntelSGXRootCA.der` },
     pccs: { kind: 'pccs', api },
     requests: [],
     intercept: null,
     serve: () => collateral,
-    close: () =>
-      new Promise((resolve) => {
-        for (const socket of sockets) socket.destroy()
-        listener.close(() => resolve())
-      }),
+    close,
   }
   return server
 }

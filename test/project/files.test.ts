@@ -88,6 +88,8 @@ const REASONS: Readonly<Record<string, string>> = {
     'one catalogue of forged documents over one genuine document, which is costly to make',
   'test/cli/collateral.test.ts':
     'one running service stands behind all commands that ask for collateral',
+  'test/collateral/gpu-collateral-client.test.ts':
+    'one misbehaving service, every way in which its answers can be wrong and what is kept of them',
   'test/collateral/fetch-collateral.test.ts':
     'one misbehaving service, every way in which its answers can be wrong',
   'src/relay/exchange.ts':

@@ -29,13 +29,18 @@ export interface Transport {
   readonly timing?: Partial<FetchTiming>
 }
 
-export interface GetRequest {
+export interface HttpRequest {
+  /** https; a plain connection would tell others what is verified. */
   readonly url: string
   /** For messages, e.g. `TCB info`. */
   readonly what: string
   readonly maxBytes: number
   /** Media types without parameters, lower case. */
   readonly contentTypes: ReadonlySet<string>
+  /** Sent with POST; absent: GET. Whoever is asked twice must answer twice, because attempts are repeated. */
+  readonly post?: { readonly contentType: string; readonly body: Uint8Array }
+  /** Beside those that every request has. They may hold a secret: no error is made from them. */
+  readonly headers?: Readonly<Record<string, string>>
 }
 
 export interface Answer {
@@ -67,8 +72,8 @@ type Attempt = { readonly answer: Answer } | { readonly failure: Failure }
  * @param signal aborting rejects with its reason
  * @throws CollateralError
  */
-export async function httpGet(
-  request: GetRequest,
+export async function httpRequest(
+  request: HttpRequest,
   transport: Transport = {},
   signal?: AbortSignal,
 ): Promise<Answer> {
@@ -94,7 +99,7 @@ function backoff(attempt: number, firstPauseMs: number): number {
 }
 
 async function getOnce(
-  request: GetRequest,
+  request: HttpRequest,
   transport: Transport,
   limitMs: number,
   signal: AbortSignal | undefined,
@@ -108,9 +113,16 @@ async function getOnce(
     ...(transport.tlsCa === undefined ? {} : { ca: transport.tlsCa }),
   })
   try {
+    const { post } = request
+    const type = post === undefined ? {} : { 'content-type': post.contentType }
     const response = await axios.request<ArrayBuffer>({
       ...FIXED,
+      // As a Buffer: of another view axios would send all of the memory behind it.
+      ...(post === undefined ? {} : { method: 'POST', data: Buffer.from(post.body) }),
+      headers: { ...FIXED.headers, ...type, ...request.headers },
       url: request.url,
+      // The body is as long as we made it.
+      maxBodyLength: post?.body.length ?? 0,
       httpsAgent: agent,
       maxContentLength: request.maxBytes,
       signal: signal === undefined ? deadline : AbortSignal.any([signal, deadline]),
@@ -173,7 +185,7 @@ function headerOf(response: AxiosResponse<ArrayBuffer>, name: string): string | 
 }
 
 function judge(
-  { what, contentTypes, maxBytes }: GetRequest,
+  { what, contentTypes, maxBytes }: HttpRequest,
   response: AxiosResponse<ArrayBuffer>,
 ): Attempt {
   const { status } = response
