@@ -1,20 +1,51 @@
 /**
- * The part of `countersign verify` that judges a file with GPU evidence alone.
+ * The part of `countersign verify` that judges files of GPUs alone: their evidence, and what NVIDIA's service says of it.
  *
  * @module
  */
 import { appraiseGpu } from '../../attestation/appraiser/gpu/appraise-gpu.ts'
-import type {
-  AppraiseGpuOptions,
-  GpuAppraisal,
-} from '../../attestation/appraiser/gpu/appraise-gpu.ts'
+import type { AppraiseGpuOptions } from '../../attestation/appraiser/gpu/appraise-gpu.ts'
+import type { GpuBinding } from '../../attestation/appraiser/gpu/gpu-ladder.ts'
+import { appraiseNrasAnswer } from '../../attestation/appraiser/gpu/nras/appraise-nras-answer.ts'
+import type { NrasAnswerOptions } from '../../attestation/appraiser/gpu/nras/appraise-nras-answer.ts'
+import type { NrasLocalDevice } from '../../attestation/appraiser/gpu/nras/judge-same-device.ts'
+import {
+  MAX_ANSWER_BYTES,
+  nrasKindOf,
+} from '../../attestation/appraiser/gpu/nras/parse-nras-answer.ts'
+import type { GpuDevice } from '../../attestation/appraiser/gpu/read-gpu-devices.ts'
+import { VERDICT_EXIT_CODES } from '../../attestation/appraiser/verdict.ts'
+import type { Verdict } from '../../attestation/appraiser/verdict.ts'
+import { fromHex } from '../../attestation/protocol/hex.ts'
 import type { Hex32 } from '../../attestation/protocol/hex.ts'
+import { readBounded } from './read-bounded.ts'
 import { Refusal } from './refusal.ts'
 
 export interface GpuFileOptions {
   /** How many GPUs there must be. */
   readonly gpus?: string
+  /** File with the answer of NVIDIA's service about the same GPUs. */
+  readonly nras?: string
+  /** File with the key set of that service. */
+  readonly jwks?: string
 }
+
+/** An option that would be ignored may have been meant as a condition. */
+export function refuseGpuFileOptions(options: GpuFileOptions): void {
+  const needless = (['gpus', 'nras', 'jwks'] as const).find((name) => options[name] !== undefined)
+  if (needless !== undefined) {
+    throw new Refusal(`--${needless} is for files of GPU evidence alone (--layout gpu or nras).`)
+  }
+}
+
+export interface GpuFileFindings {
+  readonly verdict: Verdict
+  readonly devices: readonly GpuDevice[]
+  readonly binding: GpuBinding | null
+}
+
+type Appraisal = Omit<AppraiseGpuOptions, 'nonce' | 'gpus'> & { readonly nonce: Hex32 | null }
+type Moment = Pick<NrasAnswerOptions, 'crypto' | 'at' | 'asOf' | 'policy' | 'nonce'>
 
 function countOf(text: string | undefined): number | null {
   if (text === undefined) return null
@@ -22,20 +53,82 @@ function countOf(text: string | undefined): number | null {
   return Number(text)
 }
 
-type Appraisal = Omit<AppraiseGpuOptions, 'nonce' | 'gpus'> & { readonly nonce: Hex32 | null }
+/** @throws Refusal without one: a report proves nothing about a time that nobody chose a nonce for */
+function nonceOf(nonce: Hex32 | null): Hex32 {
+  if (nonce !== null) return nonce
+  throw new Refusal(
+    'GPU evidence is judged for the nonce that you had the GPUs sign: give it with --nonce. ' +
+      'The one that the file states is text that nobody signed.',
+  )
+}
 
-/** @throws Refusal without a nonce: a report proves nothing about a time that nobody chose a nonce for */
-export function appraiseGpuFile(
-  bytes: Uint8Array,
-  appraisal: Appraisal,
+async function judgeAnswer(
+  answer: Uint8Array,
+  moment: Moment,
   options: GpuFileOptions,
-): GpuAppraisal {
-  const { nonce, ...given } = appraisal
-  if (nonce === null) {
+  devices: readonly GpuDevice[] | null,
+): Promise<Verdict> {
+  if (options.jwks === undefined) {
     throw new Refusal(
-      'GPU evidence is judged for the nonce that you had the GPUs sign: give it with --nonce. ' +
-        'The one that the file states is text that nobody signed.',
+      'An answer of NVIDIA’s service is judged under the service’s keys: give the key set with --jwks ' +
+        '(https://nras.attestation.nvidia.com/.well-known/jwks.json, of the days of the answer).',
     )
   }
-  return appraiseGpu(bytes, { ...given, nonce, gpus: countOf(options.gpus) })
+  const kind = nrasKindOf(answer)
+  const own = devices?.filter((device) => device.kind === kind) ?? null
+  const { verdict } = await appraiseNrasAnswer(answer, {
+    ...moment,
+    kind,
+    count: own === null ? countOf(options.gpus) : own.length,
+    jwks: await readBounded(options.jwks, MAX_ANSWER_BYTES),
+    localDevices: own === null ? null : own.map(localDevice),
+  })
+  return verdict
+}
+
+/** A device that nobody vouches for has no serial number, and so no token. */
+function localDevice({ leafSerial, driver, vbios }: GpuDevice): NrasLocalDevice {
+  return {
+    leafSerial: fromHex(leafSerial ?? '') ?? new Uint8Array(),
+    driverVersion: driver,
+    vbiosVersion: vbios,
+  }
+}
+
+/** Both have to be good: the one that is worse decides. */
+function both(own: Verdict, service: Verdict): Verdict {
+  const checks = [...own.checks, ...service.checks]
+  const accepted = ({ verdict }: Verdict): boolean => VERDICT_EXIT_CODES[verdict] === 0
+  if (!accepted(own)) return { ...own, checks }
+  if (!accepted(service)) {
+    const sentence = `${service.sentence} (The evidence itself: ${own.sentence})`
+    return { ...service, sentence, checks }
+  }
+  return { ...own, sentence: `${own.sentence} ${service.sentence}`, checks }
+}
+
+/**
+ * @param layout `gpu` for evidence, `nras` for an answer of the service alone
+ * @throws Refusal where something is missing that only the user can give
+ */
+export async function judgeGpuFile(
+  bytes: Uint8Array,
+  layout: 'gpu' | 'nras',
+  appraisal: Appraisal,
+  options: GpuFileOptions,
+): Promise<GpuFileFindings> {
+  const { collateral = null, ...given } = appraisal
+  const moment = { ...given, nonce: nonceOf(given.nonce) }
+  if (layout === 'nras') {
+    if (options.nras !== undefined) throw new Refusal('--nras is for a file of GPU evidence.')
+    return { verdict: await judgeAnswer(bytes, moment, options, null), devices: [], binding: null }
+  }
+  if (options.jwks !== undefined && options.nras === undefined) {
+    throw new Refusal('--jwks says nothing without --nras.')
+  }
+  const found = appraiseGpu(bytes, { ...moment, collateral, gpus: countOf(options.gpus) })
+  if (options.nras === undefined) return found
+  const answer = await readBounded(options.nras, MAX_ANSWER_BYTES)
+  const service = await judgeAnswer(answer, moment, options, found.devices)
+  return { ...found, verdict: both(found.verdict, service) }
 }

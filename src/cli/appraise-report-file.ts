@@ -5,6 +5,7 @@
  */
 import { gunzipSync } from 'node:zlib'
 import { isGpuFile } from '../../attestation/appraiser/gpu/parse-gpu-file.ts'
+import { isNrasFile } from '../../attestation/appraiser/gpu/nras/parse-nras-answer.ts'
 import { appraiseRaTls } from '../../attestation/appraiser/ratls/appraise-ratls.ts'
 import { appraiseReport } from '../../attestation/appraiser/report/appraise-report.ts'
 import type {
@@ -29,14 +30,14 @@ export interface ReportFileOptions {
   readonly reportData?: string
 }
 
-const FILE_LAYOUTS = Object.freeze([...REPORT_LAYOUTS, 'ratls', 'gpu'] as const)
+const FILE_LAYOUTS = Object.freeze([...REPORT_LAYOUTS, 'ratls', 'gpu', 'nras'] as const)
 const PEM_START = '-----BEGIN CERTIFICATE-----'
 
 /**
- * What a file is: a layout that was told or that it names itself, a certificate with evidence inside, or GPU evidence alone;
+ * What a file is: a layout that was told or that it names itself, a certificate with evidence inside, GPU evidence alone, or what NVIDIA's service says of it;
  * `unclear` where it names no layout, or several.
  */
-export type FileLayout = ReportLayout | 'ratls' | 'gpu' | 'unclear'
+export type FileLayout = ReportLayout | 'ratls' | 'gpu' | 'nras' | 'unclear'
 
 /**
  * A file that cannot be read, or names an unknown version, counts as an attestation document: that is what this command
@@ -54,6 +55,7 @@ export function layoutOf(bytes: Uint8Array, options: ReportFileOptions): FileLay
   if (fromUtf8(bytes)?.trimStart().startsWith(PEM_START) === true) return 'ratls'
   const parsed = parseJson(bytes)
   if (parsed.ok && isGpuFile(parsed.value)) return 'gpu'
+  if (parsed.ok && isNrasFile(parsed.value)) return 'nras'
   if (!parsed.ok || !isJsonObject(parsed.value)) return 'countersign'
   const named = recogniseLayout(parsed.value)
   if (named !== null) return named
@@ -86,10 +88,10 @@ export function gunzip(compressed: Uint8Array, maxOutputLength: number): Uint8Ar
 
 type Appraisal = Omit<AppraiseReportOptions, 'layout' | 'appCompose' | 'reportData'>
 
-/** @param layout anything but an attestation document or GPU evidence alone */
+/** @param layout anything but an attestation document and what `judgeGpuFile` takes */
 export async function appraiseReportFile(
   bytes: Uint8Array,
-  layout: Exclude<FileLayout, 'gpu'>,
+  layout: Exclude<FileLayout, 'gpu' | 'nras'>,
   appraisal: Appraisal,
   options: ReportFileOptions,
 ): Promise<Omit<ReportAppraisal, 'layout'>> {

@@ -71,7 +71,10 @@ program
     'appraisal policy (JSON), or relying-party (default, without --at) or node',
   )
   .option('--roots <file>', 'roots of a simulation')
-  .option('--layout <name>', 'what the file is: countersign, dstack, vllm-proxy, aci, ratls or gpu')
+  .option(
+    '--layout <name>',
+    'what the file is: countersign, dstack, vllm-proxy, aci, ratls, gpu or nras',
+  )
   .option('--compose <file>', 'for a report that holds none: the raw app-compose.json')
   .option('--report-data <hex>', 'for a dstack report: the bytes that you had quoted')
   .option('--allow-simulated', 'accept simulated evidence')
@@ -81,6 +84,8 @@ program
   )
   .option('--gpu-collateral <file>', "NVIDIA's: RIMs and OCSP responses (JSON)")
   .option('--gpus <n>', 'for GPU evidence alone: how many GPUs there must be')
+  .option('--nras <file>', 'for GPU evidence alone: what NVIDIA’s service answered about it')
+  .option('--jwks <file>', 'key set of that service')
   .option(
     '--fetch-collateral',
     'ask Intel for collateral: it learns which processor family you verify. Without this nothing but the service is asked',

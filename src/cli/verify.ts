@@ -23,7 +23,7 @@ import { nodeCrypto } from '../../attestation/crypto/node.ts'
 import type { DcapCollateral } from '../../attestation/protocol/dcap-collateral.ts'
 import { isHex32, toHex32 } from '../../attestation/protocol/hex.ts'
 import type { Hex32 } from '../../attestation/protocol/hex.ts'
-import { appraiseGpuFile } from './appraise-gpu-file.ts'
+import { judgeGpuFile, refuseGpuFileOptions } from './appraise-gpu-file.ts'
 import type { GpuFileOptions } from './appraise-gpu-file.ts'
 import { appraiseReportFile, layoutOf } from './appraise-report-file.ts'
 import type { FileLayout, ReportFileOptions } from './appraise-report-file.ts'
@@ -154,9 +154,7 @@ function refuseUnknownChecks(options: VerifyOptions, verdict: Verdict): void {
 
 /** An option that would be ignored may have been meant as a condition. */
 function refuseReportOptions(options: VerifyOptions): void {
-  const needless = (['compose', 'reportData', 'gpus'] as const).find(
-    (name) => options[name] !== undefined,
-  )
+  const needless = (['compose', 'reportData'] as const).find((name) => options[name] !== undefined)
   if (options.layout !== undefined && options.layout !== 'countersign') {
     throw new Refusal(
       '--layout is for saved files; a service is asked for its attestation document.',
@@ -242,12 +240,13 @@ export async function verify(target: string, options: VerifyOptions): Promise<nu
     ...(options.at === undefined ? {} : { asOf: true }),
   }
   const gpuCollateral = await readGpuCollateralFile(options)
-  if (layout === 'gpu') {
+  if (layout === 'gpu' || layout === 'nras') {
     const given = { ...moment, collateral: gpuCollateral }
-    const { verdict, ...facts } = appraiseGpuFile(bytes, given, options)
+    const { verdict, ...facts } = await judgeGpuFile(bytes, layout, given, options)
     refuseUnknownChecks(options, verdict)
     return printReport({ ...verdict, ...facts, receipt: null, layout }, options)
   }
+  refuseGpuFileOptions(options)
   const collateral = await collateralFor(bytes, layout, options, policy)
   const appraisal = { ...moment, collateral, gpuCollateral }
   if (layout !== 'countersign') {

@@ -36,6 +36,7 @@ describe('countersign appraise-gpu', () => {
         index,
         model: expect.stringMatching(/^GH100 /) as unknown,
         serial: `41${hex(pki.gpus[index]?.pdi ?? new Uint8Array())}`,
+        leafSerial: expect.stringMatching(/^[4-7][0-9a-f]{39}$/) as unknown,
         driver: '580.159.03',
         vbios: '96.00.9F.00.01',
         mode: 'single-pass-through',

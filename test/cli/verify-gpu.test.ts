@@ -116,6 +116,77 @@ describe('countersign verify gpu.json', () => {
   })
 })
 
+describe.skipIf(!haveFixtures)(
+  'a recorded answer of NVIDIA’s service through the command line',
+  () => {
+    const at = '1749602000'
+    const answer = haveFixtures ? fixtureText('nvidia/nras/h100-detached-eat.json') : ''
+    const keys = haveFixtures
+      ? fixtureText('nvidia/nras/recovered-keys.jsonl')
+          .trim()
+          .split('\n')
+          .map((line) => JSON.parse(line) as unknown)
+      : []
+    const evidence = haveFixtures
+      ? [
+          element(
+            recordedReport('h100-550.90.07.report.hex'),
+            fixtureText(`${EVIDENCE}/h100-550.90.07.chain.pem`),
+          ),
+        ]
+      : []
+    const options = async (): Promise<VerifyOptions> => ({
+      at,
+      nonce: NONCE_550,
+      jwks: await save('jwks.json', { keys }),
+    })
+
+    test('is accepted at its time for its nonce, and for no other', async () => {
+      const path = await save('answer.json', answer)
+      const { code, out } = await run(path, await options())
+      expect(lastLine(out)).toMatch(/^Accepted as of the time given: NVIDIA’s service says/)
+      expect(code).toBe(0)
+      const later = await run(path, { ...(await options()), at: '1749605519' })
+      expect([later.code, lastLine(later.out)]).toEqual([10, expect.stringMatching(/nras\.time/)])
+      const other = await run(path, { ...(await options()), nonce: 'ab'.repeat(32) })
+      expect([other.code, lastLine(other.out)]).toEqual([10, expect.stringMatching(/nras\.nonce/)])
+      const eight = await run(path, { ...(await options()), gpus: '8' })
+      expect(eight.code).toBe(10)
+    })
+
+    test('is held against the evidence that it is about', async () => {
+      const nras = await save('answer.json', answer)
+      const path = await save('evidence.json', evidence)
+      const given = { ...(await options()), nras, acceptUnchecked: true }
+      const { code, out } = await run(path, given)
+      expect(out).toMatch(/pass\s+nras\.0\.same_device/)
+      expect(code).toBe(0)
+      const forged = await save('forged-answer.json', answer.replace(/"eyJ/, '"eyK'))
+      expect((await run(path, { ...given, nras: forged })).code).not.toBe(0)
+      // The same nonce, another GPU: NVIDIA judged that one, not the one at hand.
+      const stranger = await save(
+        'stranger.json',
+        fixtureText(`${EVIDENCE}/h100-570.86.10-cert-hold.json`),
+      )
+      const strange = await run(stranger, given)
+      expect(strange.out).toMatch(/FAIL\s+nras\.0\.same_device\s+nras_device_mismatch/)
+      expect(strange.code).toBe(10)
+    })
+
+    test('says what to give where something is missing', async () => {
+      const path = await save('answer.json', answer)
+      const { jwks, ...none } = await options()
+      await expect(verify(path, none)).rejects.toThrow(/--jwks/)
+      await expect(verify(path, { at, jwks: jwks ?? '' })).rejects.toThrow(/--nonce/)
+      const list = await save('evidence.json', evidence)
+      await expect(verify(list, await options())).rejects.toThrow(/--jwks says nothing/)
+      await expect(verify(path, { ...(await options()), nras: path })).rejects.toThrow(
+        /--nras is for/,
+      )
+    })
+  },
+)
+
 describe.skipIf(!haveFixtures)('recorded evidence through the command line', () => {
   const judged: VerifyOptions = { at: String(AT), acceptUnchecked: true }
   const recorded = (name: string): string => fixtureText(`${EVIDENCE}/${name}`)

@@ -16,6 +16,12 @@ import {
   isText,
 } from '../policy-part.ts'
 import type { PartResult } from '../policy-part.ts'
+import {
+  DEFAULT_NRAS_POLICY,
+  MAX_NRAS_CLOCK_SKEW_S,
+  NRAS_CLAIMS_VERSIONS,
+} from './nras/nras-policy.ts'
+import type { NrasClaimsVersion } from './nras/nras-policy.ts'
 
 /**
  * Modes that a signed report states: feature flag 0, 1 and 2 (opaque field 36). `unstated`: the driver states none, as those
@@ -66,6 +72,16 @@ export interface GpuPolicy {
   readonly maxOcspAgeS: number | null
   /** Seconds after the end of a certificate of its signer's chain for which a RIM still counts. */
   readonly rimGraceS: number
+  /** `iss` of every token of NVIDIA's attestation service, exactly; for those who judge by its word too. */
+  readonly nrasIssuer: string
+  /** SHA-256 of DER: what the certificates of its signing key must end in; empty: the key set is trusted as it is given. */
+  readonly nrasRoots: readonly string[]
+  /** Seconds by which its clock may be ahead or behind. */
+  readonly nrasClockSkewS: number
+  /** Seconds for which one of its tokens may hold. */
+  readonly nrasMaxTokenLifetimeS: number
+  /** Claims 2.0 say nothing of firmware identity, RIM versions and revocation. */
+  readonly nrasClaimsVersions: readonly NrasClaimsVersion[]
   /**
    * SHA-256 of compose texts, lower-case hex, of which the relying party knows that what they start verifies its attached GPUs
    * and refuses to serve with others. They count only on a platform image that the policy knows too: any other can measure
@@ -100,9 +116,15 @@ export const DEFAULT_GPU_POLICY: GpuPolicy = Object.freeze({
   ocspGraceS: 0,
   maxOcspAgeS: null,
   rimGraceS: 0,
+  nrasIssuer: DEFAULT_NRAS_POLICY.issuer,
+  nrasRoots: DEFAULT_NRAS_POLICY.nrasRoots,
+  nrasClockSkewS: DEFAULT_NRAS_POLICY.clockSkewS,
+  nrasMaxTokenLifetimeS: DEFAULT_NRAS_POLICY.maxTokenLifetimeS,
+  nrasClaimsVersions: DEFAULT_NRAS_POLICY.claimsVersions,
   gpuCheckingComposes: Object.freeze([]),
 })
 
+const isNrasIssuer = isText(/^https:\/\/[a-z0-9.-]{1,253}(?::[0-9]{1,5})?$/)
 const isDriver = isText(/^[0-9]{1,8}(?:\.[0-9]{1,8}){0,3}$/)
 const isBios = isText(/^[0-9A-F]{2}(?:\.[0-9A-F]{2}){0,4}$/)
 const isModel = isText(/^[A-Z0-9_]{1,16}(?: [A-Z0-9_]{1,16}){0,7}$/)
@@ -127,6 +149,11 @@ const PART = createPolicyPart<GpuPolicy>('gpu', DEFAULT_GPU_POLICY, {
   ocspGraceS: isCount,
   maxOcspAgeS: isNullOr(isCount),
   rimGraceS: isCount,
+  nrasIssuer: isNrasIssuer,
+  nrasRoots: isListOf(isHex(32)),
+  nrasClockSkewS: (value) => isCount(value) && Number(value) <= MAX_NRAS_CLOCK_SKEW_S,
+  nrasMaxTokenLifetimeS: isCount,
+  nrasClaimsVersions: isListOf((value) => NRAS_CLAIMS_VERSIONS.some((known) => known === value)),
   gpuCheckingComposes: isListOf(isHex(32)),
 })
 

@@ -24,6 +24,8 @@ export interface GpuDevice {
   readonly model: string | null
   /** Serial number of the device identity, lower-case hex. */
   readonly serial: string | null
+  /** Serial number of the attestation certificate, lower-case hex; NVIDIA's tokens have it in decimal (`ueid`). */
+  readonly leafSerial: string | null
   readonly driver: string | null
   readonly vbios: string | null
   /** Of GPUs; null also where flags contradict each other. */
@@ -33,17 +35,21 @@ export interface GpuDevice {
 }
 
 function factsOf({ chain, report }: ParsedGpuEvidence, kind: DeviceKind) {
-  const [, identity] = chain
+  const [leaf, identity] = chain
   return {
     model: identity?.subjectCommonName ?? null,
     serial: identity === undefined ? null : toHex(identity.serial),
+    leafSerial: leaf === undefined ? null : toHex(leaf.serial),
     driver: report.driverVersion,
     vbios: report.vbiosVersion,
     mode: kind === 'gpu' ? gpuModeOf(report) : null,
   }
 }
 
-const NOTHING = { model: null, serial: null, driver: null, vbios: null, mode: null } as const
+const NOTHING = {
+  ...{ model: null, serial: null, leafSerial: null },
+  ...{ driver: null, vbios: null, mode: null },
+} as const
 
 /** Kind and place of each element, as `verifyGpuEvidence` numbers them. */
 function placesOf(list: readonly unknown[]): readonly { kind: DeviceKind; index: number }[] {

@@ -62,6 +62,8 @@ export interface NrasAppraisal {
   readonly checks: readonly Check[]
   /** Devices whose token is signed and belongs to the answer. That their claims are good is for the checks to say. */
   readonly devices: readonly NrasDevice[]
+  /** The signing key is one of the simulator, which was allowed. */
+  readonly simulated: boolean
 }
 
 /** Without these no answer is worth anything. `*` stands for `overall` or the number of a device. */
@@ -236,5 +238,6 @@ export async function appraiseNras(input: unknown, options: NrasOptions): Promis
   return {
     checks: list.checks,
     devices: authentic.map((device) => describeDevice(device.name, device.token.claims, kind)),
+    simulated: key?.ok === true && key.simulated,
   }
 }

@@ -28,7 +28,13 @@ export type KeyFaultCode =
   | 'nras_simulated'
 
 export type KeyJudgement =
-  | { readonly ok: true; readonly key: NrasKey; readonly note: string }
+  | {
+      readonly ok: true
+      readonly key: NrasKey
+      readonly note: string
+      /** By its name or by its certificates a key of the simulator. */
+      readonly simulated: boolean
+    }
   | { readonly ok: false; readonly code: KeyFaultCode; readonly detail: string }
 
 export interface KeyOptions {
@@ -61,6 +67,10 @@ function chainRefusal({ code, detail }: ChainFault): KeyJudgement {
   }
 }
 
+function isSimulatedId(kid: string): boolean {
+  return kid.startsWith(SIMULATION_ID_PREFIX)
+}
+
 /** The key's own certificate must be readable, those above it where they count: intermediate 002 of NVIDIA held an RSA key. */
 function certificatesOf(key: NrasKey, pinned: boolean): readonly Certificate[] | string {
   const out: Certificate[] = []
@@ -77,13 +87,19 @@ function judgeCertificates(key: NrasKey, options: KeyOptions): KeyJudgement {
   const pinned = policy.nrasRoots.length > 0
   const chain = certificatesOf(key, pinned)
   if (typeof chain === 'string') return refuse('nras_key_certificate_invalid', chain)
+  const simulated = chain.some(isSimulatedRoot) || isSimulatedId(key.kid)
   const [leaf] = chain
   if (leaf === undefined) {
     return pinned
       ? refuse('nras_key_untrusted', 'the key set gives no certificate of the key')
-      : { ok: true, key, note: 'the key set is trusted as given, it has no certificates' }
+      : {
+          ok: true,
+          key,
+          simulated,
+          note: 'the key set is trusted as given, it has no certificates',
+        }
   }
-  if (chain.some(isSimulatedRoot) && !options.allowSimulated) {
+  if (simulated && !options.allowSimulated) {
     return refuse('nras_simulated', 'a certificate of the key carries the mark of the simulator')
   }
   if (leaf.publicKey.curve !== 'P-384' || !crypto.equal(leaf.publicKey.point, key.point)) {
@@ -93,7 +109,12 @@ function judgeCertificates(key: NrasKey, options: KeyOptions): KeyJudgement {
   if (!pinned) {
     const untimely = validityFault([leaf], at)
     if (untimely !== null) return chainRefusal(untimely)
-    return { ok: true, key, note: 'the key set is trusted as given, no certificate is pinned' }
+    return {
+      ok: true,
+      key,
+      simulated,
+      note: 'the key set is trusted as given, no certificate is pinned',
+    }
   }
   const fault = verifyChain(chain, {
     crypto,
@@ -104,7 +125,7 @@ function judgeCertificates(key: NrasKey, options: KeyOptions): KeyJudgement {
     allowSimulated: options.allowSimulated,
   })
   return fault === null
-    ? { ok: true, key, note: 'certified up to a pinned certificate' }
+    ? { ok: true, key, simulated, note: 'certified up to a pinned certificate' }
     : chainRefusal(fault)
 }
 
@@ -120,7 +141,7 @@ export function judgeSigningKey(
   const key = keys.get(kid)
   if (key === undefined) return refuse('nras_key_unknown', `key ${kid}`)
   // Simulated tokens say so in a place that the signature covers, whatever becomes of the certificates.
-  if (kid.startsWith(SIMULATION_ID_PREFIX) && !options.allowSimulated) {
+  if (isSimulatedId(kid) && !options.allowSimulated) {
     return refuse('nras_simulated', 'the key is named as one of the simulator')
   }
   return judgeCertificates(key, options)

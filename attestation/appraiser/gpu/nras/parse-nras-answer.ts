@@ -5,6 +5,7 @@
  * @module
  */
 import { isJsonObject, parseJson } from '../../../protocol/json.ts'
+import type { JsonValue } from '../../../protocol/json.ts'
 import { MAX_GPUS } from '../parse-gpu-evidence.ts'
 import { parseCompactToken } from './parse-compact-token.ts'
 import type { CompactToken, TokenFault } from './parse-compact-token.ts'
@@ -86,4 +87,19 @@ export function parseNrasAnswer(input: unknown, kind: NrasKind): AnswerResult {
   }
   devices.sort((a, b) => a.index - b.index)
   return { ok: true, answer: { overall: overall.token, devices } }
+}
+
+/** Whether a value looks like an answer of the service and like nothing else that is judged here. */
+export function isNrasFile(value: JsonValue): boolean {
+  if (!Array.isArray(value)) return false
+  const [first] = value as readonly JsonValue[]
+  return Array.isArray(first) && first[0] === 'JWT'
+}
+
+/** The kind of device that an answer speaks of, by the names in it; gpu where they are unclear, which is then refused. */
+export function nrasKindOf(input: Uint8Array): NrasKind {
+  const parsed = parseJson(input)
+  const tokens = parsed.ok && Array.isArray(parsed.value) ? (parsed.value[1] as JsonValue) : null
+  const names = isJsonObject(tokens) ? Object.keys(tokens) : []
+  return names.length > 0 && names.every((name) => NAMES.switch.test(name)) ? 'switch' : 'gpu'
 }

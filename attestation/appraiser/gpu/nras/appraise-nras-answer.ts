@@ -1,0 +1,83 @@
+/**
+ * One verdict on an answer of NVIDIA's attestation service, for those who judge by its word.
+ *
+ * @module
+ */
+import type { CryptoPort } from '../../../crypto/port.ts'
+import { hex32Bytes, isHex32 } from '../../../protocol/hex.ts'
+import type { Hex32 } from '../../../protocol/hex.ts'
+import type { AppraisalPolicy } from '../../policy.ts'
+import { requireOptions } from '../../required-options.ts'
+import { decideVerdict } from '../../verdict.ts'
+import type { Verdict } from '../../verdict.ts'
+import { appraiseNras, CORE_NRAS_CHECKS } from './appraise-nras.ts'
+import type { NrasDevice } from './device-claims.ts'
+import type { NrasLocalDevice } from './judge-same-device.ts'
+import { nrasPolicyOf } from './nras-policy-of.ts'
+import type { NrasKind } from './parse-nras-answer.ts'
+
+export interface NrasAnswerOptions {
+  readonly crypto: CryptoPort
+  /** Unix seconds. */
+  readonly at: number
+  /** `at` is not the present; the verdict then says so. Default: false. */
+  readonly asOf?: boolean
+  /** What the caller had the devices sign. */
+  readonly nonce: Hex32
+  readonly kind?: NrasKind
+  /** How many devices there must be; null: not said. Default: null. */
+  readonly count?: number | null
+  readonly policy: AppraisalPolicy
+  /** Key set as fetched or archived. */
+  readonly jwks: Uint8Array
+  /** Devices of which evidence was appraised here; null: the service's word stands alone. Default: null. */
+  readonly localDevices?: readonly NrasLocalDevice[] | null
+}
+
+export interface NrasAnswerAppraisal {
+  readonly verdict: Verdict
+  readonly devices: readonly NrasDevice[]
+}
+
+const MEANING =
+  'NVIDIA’s service says under its signature that it found these devices genuine for this nonce; nothing here says which machine they are in'
+
+/**
+ * Never throws on any bytes.
+ *
+ * @param answer bytes as received
+ * @throws TypeError for a nonce or time that is none, or a policy that `parsePolicy` refuses
+ */
+export async function appraiseNrasAnswer(
+  answer: Uint8Array,
+  given: NrasAnswerOptions,
+): Promise<NrasAnswerAppraisal> {
+  const options = requireOptions(given)
+  const { asOf = false, nonce, kind = 'gpu', count = null, policy, localDevices = null } = options
+  if (!isHex32(nonce)) throw new TypeError('nonce: not 64 lower-case hex digits')
+  const { checks, devices, simulated } = await appraiseNras(answer, {
+    crypto: options.crypto,
+    at: options.at,
+    kind,
+    jwks: options.jwks,
+    expectedNonce: hex32Bytes(nonce),
+    expectedCount: count,
+    allowSimulated: policy.allowSimulated,
+    policy: nrasPolicyOf(policy.gpu),
+    localDevices,
+  })
+  const prefix = kind === 'gpu' ? 'nras' : 'nras_switch'
+  const own = (id: string): string => id.replace(/^nras\./, `${prefix}.`)
+  const verdict = decideVerdict(checks, {
+    required: [
+      ...CORE_NRAS_CHECKS.map(own),
+      ...(count === null ? [] : [`${prefix}.count`]),
+      ...(localDevices === null ? [] : [`${prefix}.*.same_device`]),
+    ],
+    asOf,
+    simulated,
+    acceptUnchecked: policy.acceptUnchecked,
+    meaning: MEANING,
+  })
+  return { verdict, devices }
+}
