@@ -3,11 +3,13 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { readVbiosVersion } from '../../attestation/appraiser/gpu/opaque-fields.ts'
 import { parseGpuEvidence } from '../../attestation/appraiser/gpu/parse-gpu-evidence.ts'
+import { isNvdaod } from '../../attestation/appraiser/gpu/parse-nvdaod.ts'
 import { parseNrasPayload } from '../../attestation/appraiser/gpu/parse-nras-payload.ts'
 import {
   MAX_REPORT_BYTES,
   parseSpdmReport,
 } from '../../attestation/appraiser/gpu/parse-spdm-report.ts'
+import { readTlv } from '../../attestation/appraiser/gpu/read-tlv.ts'
 import { verifyGpuEvidence } from '../../attestation/appraiser/gpu/verify-gpu-evidence.ts'
 import { buildSpdmReport } from '../../attestation/simulator/nvidia/build-spdm-report.ts'
 import {
@@ -376,6 +378,65 @@ describe('arbitrary input', () => {
       fc.property(fc.uint8Array({ maxLength: 9000 }), (bytes) => {
         expect(parseSpdmReport(bytes).ok).toBe(false)
       }),
+    )
+  })
+
+  const type = fc.integer({ min: 0, max: 0xffff })
+  const field = fc.tuple(type, type, fc.uint8Array({ maxLength: 40 }))
+  const fields = fc.uniqueArray(field, { maxLength: 12, selector: ([number]) => number })
+
+  /** The list as a device writes it, with or without value types. */
+  function written(list: readonly (readonly [number, number, Uint8Array])[], typed: boolean) {
+    const number16 = (value: number) => [value & 0xff, value >> 8]
+    return Uint8Array.from(
+      list.flatMap(([number, valueType, value]) => [
+        ...number16(number),
+        ...(typed ? number16(valueType) : []),
+        ...number16(value.length),
+        ...value,
+      ]),
+    )
+  }
+
+  test('lists of fields are read back as they were written, and no other way', () => {
+    fc.assert(
+      fc.property(fields, fc.boolean(), (list, typed) => {
+        const bytes = written(list, typed)
+        const head = typed ? 3 : 2
+        const expected = new Map(list.map(([number, , value]) => [number, value]))
+        expect(readTlv(bytes, head)).toEqual({ ok: true, fields: expected })
+        if (list.length > 0) {
+          expect(readTlv(bytes.subarray(0, -1), head).ok).toBe(false)
+          expect(readTlv(Uint8Array.of(...bytes, 0), head).ok).toBe(false)
+          const [first] = list
+          if (first !== undefined) {
+            expect(readTlv(written([...list, first], typed), head).ok).toBe(false)
+          }
+        }
+      }),
+    )
+  })
+
+  test('opaque data of any content is read or refused, never taken for another format', () => {
+    const data = fc.oneof(
+      fc.uint8Array({ maxLength: 300 }),
+      fields.map((list) => written(list, false)),
+      fields.map((list) =>
+        Uint8Array.of(...hexBytes('4e5644414f44000002000000'), ...written(list, true)),
+      ),
+    )
+    fc.assert(
+      fc.property(data, (bytes) => {
+        const result = parseSpdmReport(withOpaqueBytes(bytes))
+        if (isNvdaod(bytes)) expect(result.ok).toBe(false)
+        if (result.ok) {
+          const sizes = [...result.report.opaque.values()].map(({ length }) => 4 + length)
+          expect(sizes.reduce((sum, size) => sum + size, 0)).toBe(bytes.length)
+        } else {
+          expect(result.code).toMatch(/^gpu_report_(malformed|unsupported)$/)
+        }
+      }),
+      { numRuns: 300 },
     )
   })
 

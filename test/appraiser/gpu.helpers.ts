@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import type { Check } from '../../attestation/appraiser/check.ts'
 import type { GpuEvidence } from '../../attestation/appraiser/gpu/parse-gpu-evidence.ts'
+import { DEFAULT_GPU_POLICY } from '../../attestation/appraiser/gpu/gpu-policy.ts'
 import { NVIDIA_DEVICE_ROOT_SHA256 } from '../../attestation/appraiser/gpu/nvidia-device-root.ts'
 import type { GpuListOptions } from '../../attestation/appraiser/gpu/verify-gpu-evidence.ts'
 import { nobleCrypto } from '../../attestation/crypto/noble.ts'
@@ -63,6 +64,8 @@ export function realOptions(
     rootSha256: [NVIDIA_DEVICE_ROOT_SHA256],
     allowSimulated: false,
     expectedCount: 1,
+    policy: DEFAULT_GPU_POLICY,
+    collateral: null,
     ...changes,
   }
 }
@@ -79,7 +82,7 @@ export function failures(checks: readonly Check[]): string[] {
   return checks.filter(({ status }) => status === 'fail').map(({ id, code }) => `${id} ${code}`)
 }
 
-/** What a good device shows at most while RIM and OCSP are not judged. */
+/** What a good device shows where neither RIMs nor OCSP responses are at hand. */
 export const GOOD_DEVICE = {
   'gpu.count': 'pass',
   'gpu.unique': 'pass',
@@ -88,11 +91,31 @@ export const GOOD_DEVICE = {
   'gpu.0.nonce': 'pass',
   'gpu.0.chain': 'pass',
   'gpu.0.arch': 'pass',
+  'gpu.0.serials': 'pass',
   'gpu.0.device_key': 'pass',
   'gpu.0.fwid': 'pass',
   'gpu.0.signature': 'pass',
-  'gpu.0.mode': 'info gpu_mode_reported',
-  'gpu.0.rim_driver': 'skip not_yet_checked',
-  'gpu.0.rim_vbios': 'skip not_yet_checked',
-  'gpu.0.ocsp': 'skip not_yet_checked',
+  'gpu.0.versions': 'pass',
+  'gpu.0.mode': 'pass',
+  'gpu.0.rim_driver': 'skip collateral_not_given',
+  'gpu.0.rim_vbios': 'skip collateral_not_given',
+  'gpu.0.measurements': 'skip collateral_not_given',
+  'gpu.0.ocsp': 'skip collateral_not_given',
+  'gpu.0.rim_ocsp': 'skip collateral_not_given',
+}
+
+/** The same of a good switch. */
+export const GOOD_SWITCH = {
+  'switch.0.structure': 'pass',
+  'switch.0.nonce': 'pass',
+  'switch.0.chain': 'pass',
+  'switch.0.arch': 'pass',
+  'switch.0.serials': 'pass',
+  'switch.0.device_key': 'pass',
+  'switch.0.signature': 'pass',
+  'switch.0.versions': 'pass',
+  'switch.0.rim_vbios': 'skip collateral_not_given',
+  'switch.0.measurements': 'skip collateral_not_given',
+  'switch.0.ocsp': 'skip collateral_not_given',
+  'switch.0.rim_ocsp': 'skip collateral_not_given',
 }

@@ -112,6 +112,8 @@ const REASONS: Readonly<Record<string, string>> = {
     'one catalogue of what can be made of one genuine RIM without a key, one row each',
   'test/appraiser/rim-content.test.ts':
     'one catalogue of RIMs that are rightly signed and wrong in one thing, over one good one',
+  'test/appraiser/gpu-recorded-evidence.test.ts':
+    'every recorded device with its expected outcome, beside the table of them',
   'test/appraiser/gpu-report.test.ts': 'one table of malformed reports, offset by offset',
   'scripts/tdx-corpus/cases/accepted.ts':
     'one table of evidence that must be accepted, each row over the same good one',

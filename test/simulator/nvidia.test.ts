@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { MAX_CHAIN_TEXT_BYTES } from '../../attestation/appraiser/gpu/parse-gpu-evidence.ts'
+import { DEFAULT_GPU_POLICY } from '../../attestation/appraiser/gpu/gpu-policy.ts'
 import { NVIDIA_DEVICE_ROOT_SHA256 } from '../../attestation/appraiser/gpu/nvidia-device-root.ts'
 import { verifyGpuEvidence } from '../../attestation/appraiser/gpu/verify-gpu-evidence.ts'
 import { nobleCrypto } from '../../attestation/crypto/noble.ts'
@@ -24,6 +25,8 @@ const options = {
   rootSha256: [pki.rootSha256],
   allowSimulated: true,
   expectedCount: 2,
+  policy: DEFAULT_GPU_POLICY,
+  collateral: null,
 }
 
 function failures(changes: Partial<typeof options>): string[] {

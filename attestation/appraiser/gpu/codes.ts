@@ -30,9 +30,13 @@ export const GPU_CODES = {
     family: 'policy',
     meaning: 'the number of GPUs differs from the number that was expected',
   },
+  switch_count_mismatch: {
+    family: 'policy',
+    meaning: 'the number of NVSwitches differs from the number that was expected',
+  },
   gpu_duplicate: {
     family: 'invalid',
-    meaning: 'two list elements come from one device, so fewer GPUs are present than listed',
+    meaning: 'two list elements come from one device, so fewer devices are present than listed',
   },
   gpu_nonce_mismatch: {
     family: 'invalid',
@@ -40,7 +44,8 @@ export const GPU_CODES = {
   },
   gpu_chain_length: {
     family: 'invalid',
-    meaning: 'a device chain holds another number of certificates than the five of an NVIDIA GPU',
+    meaning:
+      'a device chain holds another number of certificates than the five of an NVIDIA device',
   },
   gpu_chain_algorithm: {
     family: 'invalid',
@@ -85,10 +90,58 @@ export const GPU_CODES = {
   },
   gpu_mixed: {
     family: 'invalid',
-    meaning: 'the GPUs report different drivers or modes, which one machine cannot have',
+    meaning: 'the GPUs report different drivers, VBIOSes or modes, which one machine cannot have',
   },
-  gpu_mode_reported: {
-    family: 'note',
-    meaning: 'driver, VBIOS and mode as the signed report states them',
+  gpu_topology_unproven: {
+    family: 'absent',
+    meaning: 'GPUs or NVSwitches are listed without the others that they are linked to',
+  },
+  gpu_switches_missing: {
+    family: 'invalid',
+    meaning: 'several GPUs are in protected PCIe mode and no NVSwitch between them gave evidence',
+  },
+  gpu_topology_mismatch: {
+    family: 'invalid',
+    meaning: 'GPUs and NVSwitches of the list are not those that they are linked to',
+  },
+  gpu_serials_invalid: {
+    family: 'invalid',
+    meaning: 'numbers and identifiers of the chain are not those that its keys and its chip give',
+  },
+  gpu_rim_unnamed: {
+    family: 'invalid',
+    meaning: 'the report does not say enough to find the reference values for it',
+  },
+  gpu_model_not_accepted: {
+    family: 'policy',
+    meaning: 'the policy does not accept this hardware model',
+  },
+  gpu_device_not_accepted: {
+    family: 'policy',
+    meaning: 'the device is none of those that the policy names',
+  },
+  gpu_driver_not_accepted: {
+    family: 'policy',
+    meaning: 'the driver version is none of those that the policy accepts',
+  },
+  gpu_driver_too_old: {
+    family: 'policy',
+    meaning: 'the driver version is below the lowest that the policy accepts',
+  },
+  gpu_vbios_not_accepted: {
+    family: 'policy',
+    meaning: 'the VBIOS version is none of those that the policy accepts',
+  },
+  gpu_vbios_too_old: {
+    family: 'policy',
+    meaning: 'the VBIOS version is below the lowest that the policy accepts',
+  },
+  gpu_mode_invalid: {
+    family: 'invalid',
+    meaning: 'the mode that the report states is unknown or contradicts itself',
+  },
+  gpu_mode_not_accepted: {
+    family: 'policy',
+    meaning: 'the policy does not accept the mode of the GPU',
   },
 } as const satisfies CodeTable

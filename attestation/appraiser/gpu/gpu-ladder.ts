@@ -61,7 +61,15 @@ export function gpuRung(facts: GpuFacts): GpuRung {
 }
 
 /** Steps of one device that together make its report authentic. */
-const VENDOR_STEPS = ['structure', 'chain', 'arch', 'device_key', 'fwid', 'signature'] as const
+const VENDOR_STEPS = [
+  'structure',
+  'chain',
+  'arch',
+  'serials',
+  'device_key',
+  'fwid',
+  'signature',
+] as const
 /** Reports of switches state no firmware identity. */
 const SWITCH_STEPS = VENDOR_STEPS.filter((step) => step !== 'fwid')
 
@@ -109,7 +117,9 @@ export function readGpuFacts(
   const whole =
     (count === 'pass' || count === 'skip') &&
     statuses.get('gpu.unique') === 'pass' &&
-    statuses.get('gpu.uniform') === 'pass'
+    statuses.get('gpu.uniform') === 'pass' &&
+    // Open where nothing says what a lone device is linked to; a device that is not of this board fails it.
+    statuses.get('gpu.topology') !== 'fail'
   return {
     present,
     vendorSigned: present && whole && devices.every(({ vendorSigned }) => vendorSigned),

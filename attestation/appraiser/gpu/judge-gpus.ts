@@ -24,9 +24,12 @@ export const CORE_GPU_CHECKS: readonly string[] = Object.freeze([
   'gpu.*.nonce',
   'gpu.*.chain',
   'gpu.*.arch',
+  'gpu.*.serials',
   'gpu.*.device_key',
   'gpu.*.fwid',
   'gpu.*.signature',
+  'gpu.*.versions',
+  'gpu.*.mode',
 ])
 
 export interface GpuSource {
@@ -83,6 +86,8 @@ export function judgeGpus(
     expectedCount: expected.count,
     rootSha256: acceptedRoots(policy.nvidiaRoots, chains, policy, crypto),
     allowSimulated: policy.allowSimulated,
+    policy: policy.gpu,
+    collateral: source.gpuCollateral,
   })
   const read = readGpuFacts(checks)
   const facts: GpuFacts = {

@@ -7,12 +7,13 @@
 import { isJsonObject } from '../../protocol/json.ts'
 import { fromUtf8 } from '../../protocol/utf8.ts'
 import { decodeBase64 } from '../../protocol/base64.ts'
+import type { CertificateMemo } from '../x509/certificate-memo.ts'
 import type { Certificate } from '../x509/parse-certificate.ts'
 import { parsePemChain } from '../x509/parse-pem-chain.ts'
 import { MAX_REPORT_BYTES, parseSpdmReport } from './parse-spdm-report.ts'
 import type { SpdmReport } from './parse-spdm-report.ts'
 
-/** Elements of a list; more than the largest machine with Hopper GPUs holds. */
+/** Elements of a list, GPUs and switches together; more than the largest machine with Hopper GPUs holds (8 and 4). */
 export const MAX_GPUS = 16
 
 /** NVML's chain buffer (`nvmlConfComputeGpuCertificate_t.attestationCertChain`). */
@@ -25,7 +26,7 @@ const MEMBERS = ['arch', 'certificate', 'evidence'] as const
 
 /** One element of the served list. */
 export interface GpuEvidence {
-  /** NVML's architecture name, e.g. `HOPPER`. Not signed by anyone. */
+  /** NVML's or NSCQ's architecture name, `HOPPER` or `LS10`. Not signed by anyone. */
   readonly arch: string
   /** Base64 of the PEM chain text, leaf first, root last. */
   readonly certificate: string
@@ -67,8 +68,9 @@ function decodeBounded(text: unknown, maxBytes: number): Uint8Array | null {
  * Parses one element; members other than the three are refused, because the digest in the quote would cover them and
  * no check would. Never throws.
  * @param value parsed JSON of the served list, or a {@link GpuEvidence}
+ * @param memo certificates that need not be parsed again
  */
-export function parseGpuEvidence(value: unknown): GpuEvidenceResult {
+export function parseGpuEvidence(value: unknown, memo?: CertificateMemo): GpuEvidenceResult {
   if (!isJsonObject(value)) return malformed('not an object')
   const names = Object.keys(value)
   if (names.length !== MEMBERS.length || !MEMBERS.every((name) => names.includes(name))) {
@@ -87,7 +89,7 @@ export function parseGpuEvidence(value: unknown): GpuEvidenceResult {
   if (chainText === null) {
     return { ok: false, code: 'gpu_chain_malformed', detail: 'the chain is not text' }
   }
-  const chain = parsePemChain(chainText, MAX_CHAIN_CERTIFICATES)
+  const chain = parsePemChain(chainText, MAX_CHAIN_CERTIFICATES, memo)
   if (!chain.ok) return { ok: false, code: 'gpu_chain_malformed', detail: chain.detail }
   const report = parseSpdmReport(reportBytes)
   if (!report.ok) return report

@@ -35,6 +35,8 @@ export interface RevocationOptions {
   readonly nonce?: Uint8Array | null
   /** Seconds that an answer counts beyond its end. */
   readonly graceS: number
+  /** Seconds since thisUpdate for which an answer counts; null or absent: until its end. */
+  readonly maxAgeS?: number | null
   /** A certificate on hold is let pass; it stays `hold` and says so. */
   readonly allowHold: boolean
   /** What is known of responses judged before. */
@@ -78,12 +80,15 @@ function endOf({ thisUpdate, nextUpdate }: SingleResponse): number {
 function windowFault(
   answer: SingleResponse,
   producedAt: number,
-  { at, graceS }: RevocationOptions,
+  { at, graceS, maxAgeS = null }: RevocationOptions,
 ): RevocationOutcome | null {
   const latest = Math.max(answer.thisUpdate, producedAt)
   // Written so that a clock that is not a number refuses too.
   if (!(latest <= at + MAX_RESPONDER_LEAD_S)) {
     return fault('ocsp_not_yet_valid', `made at ${latest}`)
+  }
+  if (maxAgeS !== null && !(at - answer.thisUpdate <= maxAgeS)) {
+    return fault('ocsp_stale', `made at ${answer.thisUpdate}, more than ${maxAgeS} s ago`)
   }
   return at <= endOf(answer) + graceS ? null : fault('ocsp_stale', `counts until ${endOf(answer)}`)
 }
