@@ -101,6 +101,22 @@ describe('tokens belong together', () => {
     ])
   })
 
+  test('refuses an answer about fewer or other devices than there is evidence of', async () => {
+    const local = (n: number) => ({
+      leafSerial: Uint8Array.of(n),
+      driverVersion: '550.90.07',
+      vbiosVersion: '96.00.9f.00.01',
+    })
+    const given = answer({ devices: two() })
+    const judged = async (localDevices: readonly ReturnType<typeof local>[]) =>
+      refusals(given, { expectedCount: null, localDevices })
+    expect(await judged([local(2), local(1)])).toEqual([])
+    expect(await judged([local(1), local(3)])).toEqual(['nras.1.same_device nras_device_mismatch'])
+    const refused = [0, 1].map((n) => `nras.${n}.same_device nras_device_mismatch`)
+    expect(await judged([local(1), local(2), local(3)])).toEqual(refused)
+    expect(await judged([])).toEqual(refused)
+  })
+
   test('refuses tokens that name different keys, though both are published', async () => {
     const other = signingKey('nv-eat-kid-other')
     const token = signSegments({ ...HEADER, kid: other.kid }, device(), other.privateKey)

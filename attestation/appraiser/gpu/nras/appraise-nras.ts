@@ -226,7 +226,11 @@ export async function appraiseNras(input: unknown, options: NrasOptions): Promis
     const local = o.localDevices ?? null
     if (local === null) continue
     step(`${device.index}.same_device`, PROVES.sameDevice, own, () =>
-      judgeSameDevice(describeDevice(device.name, device.token.claims, kind), local),
+      judgeSameDevice(
+        describeDevice(device.name, device.token.claims, kind),
+        local,
+        devices.length,
+      ),
     )
   }
   step('overall.claims', PROVES.overallClaims, overall, ({ overall: token }) =>

@@ -27,9 +27,19 @@ function isSame(a: string | null, b: string | null): boolean {
 
 /**
  * By `ueid`, not by place in the list. With all tokens about different devices (`nras.unique`) and as many of them as there
- * is evidence (`nras.count`), each piece of evidence has its token.
+ * is evidence, each piece of evidence has its token: none is vouched for by another one's.
+ *
+ * @param tokens how many device tokens the answer has
  */
-export function judgeSameDevice(device: NrasDevice, local: readonly NrasLocalDevice[]): Judgement {
+export function judgeSameDevice(
+  device: NrasDevice,
+  local: readonly NrasLocalDevice[],
+  tokens: number,
+): Judgement {
+  if (local.length !== tokens) {
+    const detail = `evidence of ${local.length} devices, tokens of ${tokens}`
+    return { code: 'nras_device_mismatch', detail }
+  }
   const own = local.find(({ leafSerial }) => decimalOf(leafSerial) === device.ueid)
   if (own === undefined) {
     return { code: 'nras_device_mismatch', detail: `no evidence of ueid ${device.ueid ?? ''}` }
