@@ -101,7 +101,9 @@ static unsigned int ask(char kind, int index, const unsigned char *nonce, unsign
   return length;
 }
 
+#ifndef OLDEST_DRIVER
 EXPORT nvmlReturn_t nvmlInit_v2(void) { ENTER(-1); initialised = 1; return 0; }
+#endif
 EXPORT nvmlReturn_t nvmlShutdown(void) { ENTER(-1); initialised = 0; return 0; }
 
 EXPORT nvmlReturn_t nvmlSystemGetConfComputeState(nvmlConfComputeSystemState_t *state) {

@@ -10,7 +10,7 @@ export const NVML_ERRORS = Object.freeze({
   nvml_library_absent:
     'There is no libnvidia-ml.so.1 where container runtimes mount it. Run the container with the NVIDIA runtime (or CDI) and NVIDIA_DRIVER_CAPABILITIES=utility.',
   nvml_library_unloadable:
-    'libnvidia-ml.so.1 cannot be loaded. It must be the file of the running driver, for this processor and linked against glibc: mount it by the NVIDIA runtime, copy none into the image.',
+    'The library cannot be loaded. It must be the libnvidia-ml.so.1 of the running driver, for this processor and linked against glibc: mount it by the NVIDIA runtime, copy none into the image.',
   nvml_binding_missing:
     'The optional package koffi is not installed for this platform. Install with optional dependencies, or take the published image.',
   nvml_function_missing:
