@@ -4,6 +4,7 @@
  * @module
  */
 import { format } from 'prettier'
+import { NVML_ERRORS } from '../attestation/attester/nvml/nvml-error.ts'
 import { CHECK_CODES } from '../attestation/appraiser/codes.ts'
 import type { CodeTable } from '../attestation/appraiser/codes.ts'
 import { COLLATERAL_ERRORS } from '../attestation/collateral/collateral-error.ts'
@@ -79,6 +80,14 @@ export function renderErrorsDoc(
       row(['code', 'meaning']),
       row(['---', '---']),
       ...Object.entries(COLLATERAL_ERRORS).map(([code, text]) => row([`\`${code}\``, text])),
+      '',
+      '## Codes of the GPU driver',
+      '',
+      'Why `serve` has no GPU evidence yet, in its log as `cause` with the text as `advice`, and what `npm run check:nvml` ends with. The service does not serve meanwhile, and tries again.',
+      '',
+      row(['code', 'what happened and what to do']),
+      row(['---', '---']),
+      ...Object.entries(NVML_ERRORS).map(([code, text]) => row([`\`${code}\``, text])),
       '',
       '## Codes of `countersign compose hash`',
       '',

@@ -12,6 +12,7 @@ import { connectGuestAgent } from '../../attestation/attester/dstack/guest-agent
 import { GuestAgentError } from '../../attestation/attester/dstack/guest-agent-error.ts'
 import { openGuest } from '../../attestation/attester/dstack/open-guest.ts'
 import { isTeeMachine } from '../../attestation/attester/dstack/tee-machine.ts'
+import { openNvml } from '../../attestation/attester/nvml/open-nvml.ts'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
 import { isJsonObject, parseJson } from '../../attestation/protocol/json.ts'
 import { createEphemeralAddressKey } from '../../enclave/keys/address-key.ts'
@@ -158,11 +159,6 @@ async function realMachine(config: Config, socket: string): Promise<Machine> {
   if (config.gpu === undefined) {
     throw new Refusal('Say how many GPUs the machine must have: --require-gpu N.')
   }
-  if (config.gpu.required > 0) {
-    throw new Refusal(
-      'This version collects GPU evidence in simulation only; --require-gpu 0 attests the CPU alone and says so.',
-    )
-  }
   const agent = connectGuestAgent(socket)
   const cpu = await openGuest(agent)
   const kms = cpu.facts.keyProvider?.name === 'kms'
@@ -178,10 +174,13 @@ async function realMachine(config: Config, socket: string): Promise<Machine> {
   }
   const address: AddressKey =
     source === 'derived' ? await deriveAddressKey(agent) : createEphemeralAddressKey(nodeCrypto)
+  const { required } = config.gpu
+  // Asked first when the service attests: a driver that is still starting must not keep the service from starting.
+  const gpu = required === 0 ? null : openNvml({ required })
   return {
-    parts: { cpu, gpu: null, gpuRequired: 0, address, simulated: false, gate: createGate(null) },
+    parts: { cpu, gpu, gpuRequired: required, address, simulated: false, gate: createGate(null) },
     roots: null,
-    close: () => Promise.resolve(),
+    close: async () => gpu?.close(),
   }
 }
 

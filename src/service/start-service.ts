@@ -41,6 +41,7 @@ import { MODELS_PATHS, RELAY_ROUTES } from '../relay/relay-routes.ts'
 import { createControlPlane } from '../routes/control-plane.ts'
 import { renderOpenApi } from '../routes/openapi/render-openapi.ts'
 import { VERSION } from '../version.ts'
+import { adviceOf } from './advice-of.ts'
 import { createOperationsServer } from './create-operations-server.ts'
 import { createServer } from './create-server.ts'
 import { listen } from './listen.ts'
@@ -249,7 +250,9 @@ export async function startService(parts: ServiceParts): Promise<Service> {
         log.error({ cause }, 'refuses to serve: its own evidence does not pass')
       } catch (error) {
         state.notAttested('attestation_unavailable')
-        log.warn({ cause: faultName(error) }, 'no evidence yet; will try again')
+        const advice = adviceOf(error)
+        const cause = faultName(error)
+        log.warn(advice === null ? { cause } : { cause, advice }, 'no evidence yet; will try again')
       }
       await sleep(GATE_RETRY_MS, undefined, { signal: closing.signal }).catch(() => {})
     }

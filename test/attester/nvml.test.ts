@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { parseGpuEvidence } from '../../attestation/appraiser/gpu/parse-gpu-evidence.ts'
 import { NVML_LIBRARIES } from '../../attestation/attester/nvml/find-nvml-library.ts'
@@ -368,6 +369,28 @@ describe.skipIf(NO_STUB !== null)('GPUs through NVML', () => {
     }
     expect(Date.now() - started).toBeLessThan(1_000)
     expect(childrenOf(built.url.slice('file://'.length))).toEqual([])
+  })
+
+  test('a process that outlives its end is waited for: no second one is started beside it', async () => {
+    const one = source({ killMs: 0 })
+    await stub.set({ [`hang.${REPORT}`]: 1 })
+    const both = [failureOf(one.collect(nonce32())), failureOf(one.collect(nonce32()))]
+    const codes = (await Promise.all(both)).map(({ code }) => code)
+    expect(codes).toEqual(['nvml_timeout', 'nvml_process_stuck'])
+    await stub.set()
+    await expect.poll(() => one.collect(nonce32()).catch(() => [])).toHaveLength(GPUS)
+  })
+
+  test('without the optional binding: says that it is missing', async () => {
+    const bare = await transpile('attestation/attester/nvml/nvml-process.ts')
+    const script = new URL(bare.url)
+    try {
+      await rm(new URL('../../../node_modules', script))
+      const failure = await failureOf(source({ script }).collect(nonce32()))
+      expect(failure.code).toBe('nvml_binding_missing')
+    } finally {
+      await bare.remove()
+    }
   })
 
   test('a nonce of another length is a bug of the caller', async () => {

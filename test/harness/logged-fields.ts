@@ -18,7 +18,11 @@ const NAME = /^(?:[a-z0-9][a-z0-9._-]{0,63}|null)$/
 /** A failed check's code, or the class and code of an error. */
 const CAUSE = /^[A-Za-z][\w.:-]{0,80}(?: < [A-Za-z][\w.:-]{0,80}){0,3}$/
 
+/** One or more sentences, fixed in the code. */
+const ADVICE = /^[A-Z][\w .,;:()*/=-]{20,400}\.$/
+
 const FIELDS: Readonly<Record<string, RegExp>> = {
+  advice: ADVICE,
   cause: CAUSE,
   code: CODE,
   fault: CAUSE,

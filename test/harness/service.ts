@@ -4,7 +4,11 @@
  */
 import { inject } from 'vitest'
 import { createHash } from 'node:crypto'
-import type { CpuEvidence, CpuEvidenceSource } from '../../attestation/attester/evidence-source.ts'
+import type {
+  CpuEvidence,
+  CpuEvidenceSource,
+  GpuEvidenceSource,
+} from '../../attestation/attester/evidence-source.ts'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
 import type { AgentFaults } from '../../attestation/simulator/dstack/start-guest-agent.ts'
 import { createEphemeralAddressKey } from '../../enclave/keys/address-key.ts'
@@ -63,6 +67,8 @@ export interface TestServiceOptions {
   /** With these many simulated GPUs in a simulated guest; without it the quotes are 4 zero bytes. */
   readonly gpus?: number
   readonly addressKey?: 'derived' | 'ephemeral'
+  /** In place of the simulated GPUs' own source; they are as many as `gpus` says. */
+  readonly gpu?: GpuEvidenceSource
   readonly gate?: (document: string) => string | null
   /** In place of the machine's answer to every quote. */
   readonly quote?: () => Promise<CpuEvidence>
@@ -186,7 +192,7 @@ export async function startTestService(options: TestServiceOptions = {}): Promis
         return options.quote === undefined ? source.quote(data) : options.quote()
       },
     },
-    gpu: simulation === null || options.gpus === 0 ? null : simulation.gpu,
+    gpu: options.gpus === 0 ? null : (options.gpu ?? simulation?.gpu ?? null),
     gpuRequired: options.gpus ?? 0,
     address: simulation?.address ?? createEphemeralAddressKey(nodeCrypto),
     simulated: simulation !== null,

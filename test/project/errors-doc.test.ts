@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { NVML_ERRORS } from '../../attestation/attester/nvml/nvml-error.ts'
 import { CHECK_CODES } from '../../attestation/appraiser/codes.ts'
 import { renderErrorsDoc } from '../../scripts/errors-doc.ts'
 import { SERVICE_ERRORS } from '../../src/errors.ts'
@@ -34,26 +35,29 @@ describe('codes', () => {
     for (const [code, { message }] of Object.entries(SERVICE_ERRORS)) {
       expect(message, code).toMatch(/^\S.{8,}\.$/)
     }
+    for (const [code, advice] of Object.entries(NVML_ERRORS)) {
+      expect(advice, code).toMatch(/^[A-Z].{30,}\.$/)
+    }
     for (const [code, { meaning }] of Object.entries(CHECK_CODES)) {
       expect(meaning, code).toMatch(/^\S.{8,}\S$/)
     }
   })
 
   test('each has a stable spelling', () => {
-    for (const code of [...Object.keys(SERVICE_ERRORS), ...Object.keys(CHECK_CODES)]) {
+    for (const code of [SERVICE_ERRORS, CHECK_CODES, NVML_ERRORS].flatMap(Object.keys)) {
       expect(code).toMatch(/^[a-z][a-z0-9]*(?:_[a-z0-9]+)*$/)
     }
   })
 
-  test('each code of a check is named by a test or a vector, or listed here with the reason', () => {
+  test('each code of a check or of the GPU driver is named by a test or a vector, or listed here with the reason', () => {
     const words = new Set(
       projectFiles('test')
         .filter((path) => !path.startsWith('test/project/'))
         .flatMap((path) => readText(path).match(/[a-z][a-z0-9_]+/g) ?? []),
     )
-    const unnamed = Object.keys(CHECK_CODES).filter(
-      (code) => !words.has(code) && !words.has(code.replace(CHAIN_OF, '')),
-    )
+    const unnamed = [CHECK_CODES, NVML_ERRORS]
+      .flatMap(Object.keys)
+      .filter((code) => !words.has(code) && !words.has(code.replace(CHAIN_OF, '')))
     expect(unnamed.toSorted()).toEqual(Object.keys(UNNAMED).toSorted())
   })
 })

@@ -102,6 +102,8 @@ const REASONS: Readonly<Record<string, string>> = {
     'one table of the wire format, read beside the documentation of the format',
   'test/demo/broker.test.ts':
     'one running broker serves all sections; splitting would start it several times',
+  'test/attester/nvml.test.ts':
+    'one catalogue of what a driver can do wrong, over one compiled double of its library',
   'test/attester/guest-agent.test.ts':
     'one misbehaving agent, every way in which an answer can be wrong',
   'test/appraiser/gpu-attacks.test.ts':

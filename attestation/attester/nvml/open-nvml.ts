@@ -31,6 +31,7 @@ export interface NvmlOptions {
   readonly script?: URL
   readonly timing?: NvmlTiming
   readonly retryPauseMs?: number
+  readonly killMs?: number
 }
 
 export interface NvmlSource extends GpuEvidenceSource {
@@ -50,7 +51,7 @@ interface Running {
 /** Starts nothing until it is asked. */
 export function openNvml(options: NvmlOptions): NvmlSource {
   const { required, script = NVML_PROCESS, timing = NVML_TIMING } = options
-  const retryPauseMs = options.retryPauseMs ?? RETRY_PAUSE_MS
+  const { retryPauseMs = RETRY_PAUSE_MS, killMs = KILL_MS } = options
   let running: Running | null = null
   let leaving: NvmlClient | null = null
   let failed: { readonly error: NvmlError; readonly atMs: number } | null = null
@@ -75,7 +76,7 @@ export function openNvml(options: NvmlOptions): NvmlSource {
     if (leaving === null) return
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<boolean>((resolve) => {
-      timer = setTimeout(resolve, KILL_MS, true)
+      timer = setTimeout(resolve, killMs, true)
     })
     const stuck = await Promise.race([leaving.gone.then(() => false), late])
     clearTimeout(timer)
