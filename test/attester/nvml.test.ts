@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
-import { rm } from 'node:fs/promises'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { parseGpuEvidence } from '../../attestation/appraiser/gpu/parse-gpu-evidence.ts'
 import { NVML_LIBRARIES } from '../../attestation/attester/nvml/find-nvml-library.ts'
@@ -385,7 +385,11 @@ describe.skipIf(NO_STUB !== null)('GPUs through NVML', () => {
     const bare = await transpile('attestation/attester/nvml/nvml-process.ts')
     const script = new URL(bare.url)
     try {
-      await rm(new URL('../../../node_modules', script))
+      // A package without its binary, which is what npm leaves on a platform that it has none for.
+      const packages = new URL('../../../node_modules', script)
+      await rm(packages)
+      await mkdir(`${packages.pathname}/koffi`, { recursive: true })
+      await writeFile(`${packages.pathname}/koffi/index.js`, "throw new Error('no binary')")
       const failure = await failureOf(source({ script }).collect(nonce32()))
       expect(failure.code).toBe('nvml_binding_missing')
     } finally {
