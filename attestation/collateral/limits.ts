@@ -64,6 +64,8 @@ export const OCSP_FRESH_S = 3600
 export const MAX_GPU_CACHE_ENTRIES = 512
 /** Bytes of one file of the cache: a SWID tag in base64. */
 export const MAX_GPU_CACHE_FILE_BYTES = 128 * 1024
+/** Devices whose collateral is fetched at once: sixteen GPUs, and the switches of a machine. */
+export const MAX_FETCH_DEVICES = 32
 /** Requests for RIMs and OCSP responses that are under way at once. */
 export const MAX_GPU_REQUESTS = 8
 
