@@ -291,6 +291,11 @@ describe('names and namespaces', () => {
     ],
     ['a declaration twice', change('xmlns:ns0=', 'xmlns:ns0="urn:a" xmlns:ns0='), 'rim_malformed'],
     [
+      'a namespace name that has to be escaped, which not all tools do',
+      change('<ns0:Payload ', '<ns0:Payload xmlns:a="urn:a&amp;b" '),
+      'rim_malformed',
+    ],
+    [
       'a relative namespace name',
       change('<ns0:Payload ', '<ns0:Payload xmlns:a="b" '),
       'rim_malformed',

@@ -33,7 +33,7 @@ function compareAttributes(a: XmlAttribute, b: XmlAttribute): number {
   return compare(a.namespace, b.namespace) || compare(a.local, b.local)
 }
 
-/** §2.3: the namespace nodes that the nearest written ancestor does not have, by prefix. */
+/** §2.3: the namespace nodes that the nearest written ancestor does not have, by prefix. The reader takes no name to escape. */
 function writeNamespaces(
   scope: ReadonlyMap<string, string>,
   written: ReadonlyMap<string, string>,
@@ -42,7 +42,7 @@ function writeNamespaces(
   let out = written.has('') && !scope.has('') ? ' xmlns=""' : ''
   for (const [prefix, uri] of [...scope].sort(([a], [b]) => compare(a, b))) {
     if (written.get(prefix) === uri) continue
-    out += ` xmlns${prefix === '' ? '' : `:${prefix}`}="${escape(uri, VALUE_SPECIAL)}"`
+    out += ` xmlns${prefix === '' ? '' : `:${prefix}`}="${uri}"`
   }
   return out
 }

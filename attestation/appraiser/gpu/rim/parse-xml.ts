@@ -64,8 +64,12 @@ const ATTRIBUTE =
   /[ \t\n]+([A-Za-z_][\w.-]*(?::[A-Za-z_][\w.-]*)?)[ \t\n]*=[ \t\n]*(?:"([^<"\t\n]*)"|'([^<'\t\n]*)')/y
 const TAG_END = /[ \t\n]*(\/?)>/y
 const REFERENCE = /&(?:#(\d{1,7})|#x([0-9A-Fa-f]{1,6})|(amp|lt|gt|quot|apos));|&/g
-/** Canonical XML 1.1 §1.3: a relative namespace name has to be refused. */
-const ABSOLUTE_URI = /^[A-Za-z][A-Za-z0-9+.-]*:[\u0021-\u007e]+$/
+/**
+ * Canonical XML 1.1 §1.3: a relative namespace name has to be refused. The characters of RFC 3986 §2 without brackets and
+ * percent signs, whose place has rules, and without "&" and "'": libxml2 (2.9.14) writes a namespace name into the canonical
+ * form without escaping it, against §2.3, so with those two the form would differ between NVIDIA's tools and the specification.
+ */
+const ABSOLUTE_URI = /^[A-Za-z][A-Za-z0-9+.-]*:[\w.~:/?@!$()*+,;=-]+(?:#[\w.~:/?@!$()*+,;=-]*)?$/
 
 const PREDEFINED: ReadonlyMap<string, string> = new Map([
   ['amp', '&'],
