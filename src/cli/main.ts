@@ -10,6 +10,8 @@ import { appraiseGpuCommand } from './appraise-gpu.ts'
 import { appraiseTdxCommand } from './appraise-tdx.ts'
 import { collateralFetch, collateralShow } from './collateral.ts'
 import type { FetchOptions, ShowOptions } from './collateral.ts'
+import { collateralGpu } from './collateral-gpu.ts'
+import type { CollateralGpuOptions } from './collateral-gpu.ts'
 import { composeHash } from './compose-hash.ts'
 import { EXIT } from './exit-codes.ts'
 import { exitWith } from './refusal.ts'
@@ -139,7 +141,7 @@ program
 
 const collateral = program
   .command('collateral')
-  .description("Intel's TCB info, QE identity and revocation lists on disk")
+  .description('what Intel and NVIDIA sign about their hardware')
 collateral
   .command('fetch')
   .description('ask Intel, or a caching service, and keep what it says')
@@ -162,6 +164,21 @@ collateral
   .option('--json', 'print the sets as one JSON document')
   .action(async (path: string | undefined, options: ShowOptions) => {
     process.exit(await collateralShow(path, options))
+  })
+
+collateral
+  .command('gpu')
+  .description(
+    "ask NVIDIA for the RIMs and OCSP responses of GPU evidence, and print one file for verify's --gpu-collateral",
+  )
+  .argument('<file>', 'GPU evidence: a list, a request to NRAS, or what nvattest prints')
+  .option('--dir <dir>', 'cache (default ~/.cache/countersign/collateral)')
+  .option('--rim-url <url>', 'RIM service to ask in place of NVIDIA')
+  .option('--ocsp-url <url>', 'OCSP responder to ask in place of NVIDIA')
+  .option('--proxy <url|none>', 'default HTTPS_PROXY and NO_PROXY')
+  .option('--tls-ca <file>', 'CAs of the services (PEM)')
+  .action(async (file: string, options: CollateralGpuOptions) => {
+    process.exit(await collateralGpu(file, options))
   })
 
 program

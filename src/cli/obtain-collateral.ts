@@ -20,6 +20,7 @@ import type {
   CollateralService,
   UpdateChannel,
 } from '../../attestation/collateral/collateral-service.ts'
+import type { Transport } from '../../attestation/collateral/http-request.ts'
 import { readPlatform } from '../../attestation/collateral/read-platform.ts'
 import type { QuotedPlatform } from '../../attestation/collateral/read-platform.ts'
 import { parseCollateral } from '../../attestation/protocol/dcap-collateral.ts'
@@ -87,16 +88,23 @@ async function caOf(path: string | undefined): Promise<string | undefined> {
   return text
 }
 
+export async function transportOf({
+  proxy,
+  tlsCa: path,
+}: Pick<ServiceOptions, 'proxy' | 'tlsCa'>): Promise<Transport> {
+  const tlsCa = await caOf(path)
+  return { proxy: proxyOf(proxy), ...(tlsCa === undefined ? {} : { tlsCa }) }
+}
+
 /** @param folder of the cache */
 export async function openClient(
   options: ServiceOptions,
   folder: string,
 ): Promise<CollateralClient> {
-  const tlsCa = await caOf(options.tlsCa)
   return createCollateralClient({
     service: serviceOf(options),
     cache: openDiskCache(folder),
-    transport: { proxy: proxyOf(options.proxy), ...(tlsCa === undefined ? {} : { tlsCa }) },
+    transport: await transportOf(options),
   })
 }
 
