@@ -4,6 +4,7 @@
  * @module
  */
 import { format } from 'prettier'
+import { NVATTEST_ERRORS } from '../attestation/attester/nvattest/nvattest-error.ts'
 import { NVML_ERRORS } from '../attestation/attester/nvml/nvml-error.ts'
 import { CHECK_CODES } from '../attestation/appraiser/codes.ts'
 import type { CodeTable } from '../attestation/appraiser/codes.ts'
@@ -81,13 +82,15 @@ export function renderErrorsDoc(
       row(['---', '---']),
       ...Object.entries(COLLATERAL_ERRORS).map(([code, text]) => row([`\`${code}\``, text])),
       '',
-      '## Codes of the GPU driver',
+      '## Codes of collecting GPU evidence',
       '',
       'Why `serve` has no GPU evidence yet, in its log as `cause` with the text as `advice`, and what `npm run check:nvml` ends with. The service does not serve meanwhile, and tries again.',
       '',
       row(['code', 'what happened and what to do']),
       row(['---', '---']),
-      ...Object.entries(NVML_ERRORS).map(([code, text]) => row([`\`${code}\``, text])),
+      ...Object.entries({ ...NVML_ERRORS, ...NVATTEST_ERRORS }).map(([code, text]) =>
+        row([`\`${code}\``, text]),
+      ),
       '',
       '## Codes of `countersign compose hash`',
       '',

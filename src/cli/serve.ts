@@ -12,7 +12,6 @@ import { connectGuestAgent } from '../../attestation/attester/dstack/guest-agent
 import { GuestAgentError } from '../../attestation/attester/dstack/guest-agent-error.ts'
 import { openGuest } from '../../attestation/attester/dstack/open-guest.ts'
 import { isTeeMachine } from '../../attestation/attester/dstack/tee-machine.ts'
-import { openNvml } from '../../attestation/attester/nvml/open-nvml.ts'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
 import { isJsonObject, parseJson } from '../../attestation/protocol/json.ts'
 import { createEphemeralAddressKey } from '../../enclave/keys/address-key.ts'
@@ -23,6 +22,7 @@ import type { Config } from '../config/config.ts'
 import { openLog } from '../operations/open-log.ts'
 import { deriveAddressKey } from '../service/derive-address-key.ts'
 import { createGate } from '../service/gate.ts'
+import { openGpus } from '../service/open-gpus.ts'
 import { openSimulation } from '../service/open-simulation.ts'
 import type { SimulatedRoots } from '../service/open-simulation.ts'
 import { startService } from '../service/start-service.ts'
@@ -99,7 +99,14 @@ export async function loadConfig(options: ServeOptions): Promise<Config> {
     ...(options.listen === undefined ? {} : { listen: parseListen(options.listen) }),
     ...(options.upstream === undefined ? {} : { upstreams: parseUpstreamFlags(options.upstream) }),
     ...(options.addressKey === undefined ? {} : { address_key: options.addressKey }),
-    ...(options.requireGpu === undefined ? {} : { gpu: { required: Number(options.requireGpu) } }),
+    ...(options.requireGpu === undefined
+      ? {}
+      : {
+          gpu: {
+            ...(isJsonObject(file['gpu']) ? file['gpu'] : {}),
+            required: Number(options.requireGpu),
+          },
+        }),
     ...(options.metrics === undefined
       ? {}
       : {
@@ -124,6 +131,9 @@ async function simulatedMachine(config: Config, options: ServeOptions): Promise<
   const place = isTeeMachine()
   if (place !== null) {
     throw new Refusal(`--simulate is refused on a machine that could be real: ${place} exists.`)
+  }
+  if (config.gpu?.nvattest !== undefined) {
+    throw new Refusal('gpu.nvattest is for real GPUs; --simulate makes its own.')
   }
   const gpus = config.gpu?.required ?? 1
   const simulation = await openSimulation({
@@ -174,13 +184,18 @@ async function realMachine(config: Config, socket: string): Promise<Machine> {
   }
   const address: AddressKey =
     source === 'derived' ? await deriveAddressKey(agent) : createEphemeralAddressKey(nodeCrypto)
-  const { required } = config.gpu
-  // Asked first when the service attests: a driver that is still starting must not keep the service from starting.
-  const gpu = required === 0 ? null : openNvml({ required })
+  const gpus = openGpus(config.gpu)
   return {
-    parts: { cpu, gpu, gpuRequired: required, address, simulated: false, gate: createGate(null) },
+    parts: {
+      cpu,
+      gpu: gpus.source,
+      gpuRequired: config.gpu.required,
+      address,
+      simulated: false,
+      gate: createGate(null),
+    },
     roots: null,
-    close: async () => gpu?.close(),
+    close: () => gpus.close(),
   }
 }
 

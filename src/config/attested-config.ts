@@ -31,7 +31,10 @@ export function attestedConfig(config: Config, facts: AttestedFacts): JsonObject
     })),
     allow_remote_upstream: config.allow_remote_upstream,
     address_key: { source: facts.addressKeySource, generation: 0 },
-    gpu: { required: facts.gpuRequired },
+    gpu: {
+      required: facts.gpuRequired,
+      ...(config.gpu?.nvattest === undefined ? {} : { nvattest: config.gpu.nvattest }),
+    },
     collateral: { stapled: false },
     doors: [...config.doors],
     principals: [...principals.values()],

@@ -71,7 +71,13 @@ const schema = z.strictObject({
     .max(64),
   address_key: z.enum(ADDRESS_KEY_SOURCES).optional(),
   gpu: z
-    .strictObject({ required: z.number('a number of GPUs, 0 for none').int().min(0).max(MAX_GPUS) })
+    .strictObject({
+      required: z.number('a number of GPUs, 0 for none').int().min(0).max(MAX_GPUS),
+      nvattest: z
+        .string()
+        .regex(/^\/[\x21-\x7e]{1,255}$/, 'an absolute path')
+        .optional(),
+    })
     .optional(),
   doors: z.array(z.enum(DOORS)).default([...DOORS]),
   allow_remote_upstream: z.boolean().default(false),
