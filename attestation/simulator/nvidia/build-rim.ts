@@ -30,7 +30,7 @@ export interface RimSignature {
   /** Signer first; only its key signs. */
   readonly pki: Pick<RimPki, 'chain' | 'signer'>
   readonly sign?: SignEcdsa
-  readonly algorithms?: Partial<typeof RIM_ALGORITHMS>
+  readonly algorithms?: Partial<Record<keyof typeof RIM_ALGORITHMS, string>>
 }
 
 /** URIs of the algorithms that NVIDIA's files name. */

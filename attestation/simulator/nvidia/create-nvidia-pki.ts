@@ -108,12 +108,12 @@ export function diceExtension(deviceSpki: Uint8Array, fwid: Uint8Array): Uint8Ar
 }
 
 /** Real leaves are numbered by their key: SHA-1 of the point, its two top bits set to 01. Not a security property. */
-function leafSerial(publicKey: KeyObject): Uint8Array {
+export function leafSerial(publicKey: KeyObject): Uint8Array {
   return positiveSerial(createHash('sha1').update(publicPoint(publicKey)).digest())
 }
 
 /** subjectAltName with DMTF device information (DSP0274 §10.6.1), which names vendor, product and serial. */
-function deviceInformation(model: string, serialText: string): Uint8Array {
+export function deviceInformation(model: string, serialText: string): Uint8Array {
   const text = utf8String(`SIMULATED:${model}:${serialText}`)
   return toDer(sequence(tagged(0, oid(OID_DEVICE_INFO), tagged(0, text))))
 }

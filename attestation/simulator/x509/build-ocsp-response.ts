@@ -9,6 +9,7 @@ import type { Entropy } from '../entropy.ts'
 import type { CertificateExtension } from './build-certificate.ts'
 import {
   bitString,
+  boolean,
   enumerated,
   generalizedTime,
   octetString,
@@ -65,6 +66,8 @@ export interface OcspResponseTemplate {
   readonly certificates?: readonly Uint8Array[]
   /** How the responder names itself; default by its name. */
   readonly responderId?: 'name' | 'key'
+  /** Beside the nonce. */
+  readonly extensions?: readonly CertificateExtension[]
   readonly sign?: SignEcdsa
 }
 
@@ -123,15 +126,16 @@ function responderName({ responder, responderId = 'name' }: OcspResponseTemplate
 /** @returns an OCSPResponse of status successful in DER */
 export function buildOcspResponse(template: OcspResponseTemplate): Uint8Array {
   const { responder, nonce, certificates = [responder.der] } = template
-  const extension =
-    nonce === null
-      ? []
-      : [tagged(1, sequence(sequence(oid(OID_NONCE), octetString(toDer(octetString(nonce))))))]
+  const repeated =
+    nonce === null ? [] : [{ oid: OID_NONCE, critical: false, value: toDer(octetString(nonce)) }]
+  const extensions = [...repeated, ...(template.extensions ?? [])].map((one) =>
+    sequence(oid(one.oid), ...(one.critical ? [boolean(true)] : []), octetString(one.value)),
+  )
   const data = sequence(
     responderName(template),
     generalizedTime(template.producedAt),
     sequence(...template.answers.map(singleResponse)),
-    ...extension,
+    ...(extensions.length === 0 ? [] : [tagged(1, sequence(...extensions))]),
   )
   const signature = (template.sign ?? signRandomized)(toDer(data), responder.key, 'der')
   const basic = sequence(

@@ -1,4 +1,4 @@
-// Writes test/vectors/tdx/<id>/{input,expected}.json: node scripts/generate-tdx-corpus.mjs
+// Writes test/vectors/<kind>/<id>/{input,expected}.json: node scripts/generate-corpus.mjs tdx|gpu
 // Node 20 does not run TypeScript, so the module is loaded the way the test runner loads it.
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
@@ -6,7 +6,9 @@ import { fileURLToPath } from 'node:url'
 import { createViteServer } from 'vitest/node'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const folder = `${root}test/vectors/tdx/`
+const kind = process.argv[2] ?? ''
+if (!['tdx', 'gpu'].includes(kind)) throw new TypeError('which corpus: tdx or gpu')
+const folder = `${root}test/vectors/${kind}/`
 const server = await createViteServer({
   root,
   configFile: false,
@@ -16,7 +18,7 @@ const server = await createViteServer({
   server: { middlewareMode: true, watch: null, ws: false },
 })
 try {
-  const { filesOf, makeCorpus } = await server.ssrLoadModule('/scripts/tdx-corpus/corpus.ts')
+  const { filesOf, makeCorpus } = await server.ssrLoadModule(`/scripts/${kind}-corpus/corpus.ts`)
   const vectors = makeCorpus()
   mkdirSync(folder, { recursive: true })
   for (const entry of readdirSync(folder, { withFileTypes: true })) {
