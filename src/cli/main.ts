@@ -7,6 +7,7 @@
 import { Command } from 'commander'
 import { VERSION } from '../version.ts'
 import { appraiseGpuCommand } from './appraise-gpu.ts'
+import { appraiseNrasCommand } from './appraise-nras.ts'
 import { appraiseTdxCommand } from './appraise-tdx.ts'
 import { collateralFetch, collateralShow } from './collateral.ts'
 import type { FetchOptions, ShowOptions } from './collateral.ts'
@@ -215,6 +216,15 @@ program
   .description('judge the NVIDIA GPU evidence on standard input (JSON, docs/conformance.md)')
   .action(async () => {
     process.exit(await appraiseGpuCommand())
+  })
+
+program
+  .command('appraise-nras')
+  .description(
+    'judge an answer of NVIDIA’s attestation service on standard input (docs/conformance.md)',
+  )
+  .action(async () => {
+    process.exit(await appraiseNrasCommand())
   })
 
 const compose = program.command('compose').description('about app-compose.json')

@@ -7,7 +7,7 @@ const FILES = projectFiles()
 /** Files whose text nobody writes by hand. */
 const GENERATED = new Set(['package-lock.json', 'test/vectors/protocol.json'])
 /** Hex and signed texts; the words in them are those of their generator. */
-const VECTOR = /^test\/vectors\/tdx\/[^/]+\//
+const VECTOR = /^test\/vectors\/(?:tdx|gpu)\/[^/]+\//
 
 const TEXTS = FILES.filter(
   (path) => !GENERATED.has(path) && !VECTOR.test(path) && path !== 'LICENSE',
@@ -117,6 +117,19 @@ const REASONS: Readonly<Record<string, string>> = {
   'test/appraiser/gpu-recorded-evidence.test.ts':
     'every recorded device with its expected outcome, beside the table of them',
   'test/appraiser/gpu-report.test.ts': 'one table of malformed reports, offset by offset',
+  'scripts/gpu-corpus/cases/accepted.ts':
+    'one table of evidence that must be accepted, each row over the same good one',
+  'scripts/gpu-corpus/cases/device-chain.ts':
+    'one table of wrong chains, whose rows differ in one certificate each',
+  'scripts/gpu-corpus/cases/machine.ts':
+    'one table of machines put together wrongly, over the same good devices',
+  'scripts/gpu-corpus/cases/nras.ts': 'one table of forged answers over one good answer',
+  'scripts/gpu-corpus/cases/reports.ts': 'one table of broken reports, offset by offset',
+  'scripts/gpu-corpus/cases/revocation.ts':
+    'one table of wrong OCSP responses, put in the place of the same good ones',
+  'scripts/gpu-corpus/cases/rim-form.ts': 'one table of tricks with XML and its signature',
+  'scripts/gpu-corpus/cases/rim-trust.ts':
+    'one table of files by the wrong signer or for the wrong firmware',
   'scripts/tdx-corpus/cases/accepted.ts':
     'one table of evidence that must be accepted, each row over the same good one',
   'scripts/tdx-corpus/cases/event-log.ts': 'one table of forged logs over one genuine log',

@@ -16,8 +16,9 @@ import {
 } from '../../../attestation/simulator/nvidia/simulated-firmware.ts'
 import type { GpuCollateral } from '../../../attestation/protocol/gpu-collateral.ts'
 import { createGpuCollateral } from '../../../attestation/simulator/nvidia/create-gpu-collateral.ts'
-import { seeded, seededEntropy } from '../entropy.ts'
+import { keyOf, seeded, seededEntropy } from '../entropy.ts'
 import { gpuUnder } from '../chain.ts'
+import type { ChainChange } from '../chain.ts'
 import {
   deviceResponses,
   makeResponder,
@@ -133,6 +134,11 @@ function machines(): Vector[] {
       'another GPU of the same vendor under another root',
       under(),
     ),
+    accepted(
+      'ok-root-not-self-signed',
+      'a listed root that another key signed: of a trust anchor no signature is verified (RFC 5280 §6.1)',
+      under({ root: { signer: keyOf('other').privateKey } }),
+    ),
     accepted('ok-policy-exact', 'driver, VBIOS, model and serial named by the policy', {
       gpuPolicy: {
         drivers: ['580.159.03'],
@@ -157,8 +163,8 @@ function machines(): Vector[] {
   ]
 }
 
-function under(): Evidence {
-  const { item, chain } = gpuUnder({})
+function under(change: ChainChange = {}): Evidence {
+  const { item, chain } = gpuUnder(change)
   return { list: [item], policy: { nvidiaRoots: [chain.rootSha256] } }
 }
 

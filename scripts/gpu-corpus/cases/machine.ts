@@ -217,12 +217,7 @@ function topology(): Case[] {
       'switch-nonce',
       'gpu_nonce_mismatch',
       'a switch that answers another nonce',
-      {
-        list: [
-          ...fabricList().gpus.slice(0, 1),
-          fabricSwitch(switchOf(0), { nonce: seeded('old nonce', 32) }),
-        ],
-      },
+      { list: [fabricSwitch(switchOf(0), { nonce: seeded('old nonce', 32) })] },
     ],
   ]
 }
@@ -328,6 +323,9 @@ function files(): Vector[] {
     file('two-kinds', 'gpu_file_malformed', 'a file that two readers would read in two ways', {
       evidence_list: [good],
       evidences: [good],
+    }),
+    malformed('list-too-long', 'gpu_list_malformed', 'more devices than any machine has', {
+      list: Array.from({ length: 17 }, () => ({ certificate: '', evidence: '' })),
     }),
     rejected('file-collection-failed', 'gpu_collection_failed', 'a collector that failed', {
       file: { result_code: 3, result_message: 'timed out', evidences: [good] },

@@ -302,6 +302,18 @@ function keys(): Row[] {
       },
     ],
     [
+      'key-certificate-cut',
+      'nras_key_certificate_invalid',
+      'the certificate of the key ends early',
+      {
+        jwks: {
+          keys: [
+            { ...jwk, x5c: [base64((SERVICE.chain[0]?.der ?? new Uint8Array(0)).subarray(0, -9))] },
+          ],
+        },
+      },
+    ],
+    [
       'key-certificate-expired',
       'nras_key_certificate_time',
       'the certificate of the key has expired, the tokens have not',

@@ -123,6 +123,12 @@ function elements(): Vector[] {
       item({ evidence: base64(new Uint8Array(0x2001)) }),
     ),
     malformed(
+      'element-chain-too-long',
+      'gpu_evidence_malformed',
+      'a sixth certificate, with which the chain is longer than the buffer of NVML',
+      item({ certificate: base64(Buffer.from(GPU.chainPem + pem(strangeGpu().chain[4] ?? GOOD))) }),
+    ),
+    malformed(
       'chain-not-pem',
       'gpu_chain_malformed',
       'DER in place of PEM text',
@@ -165,13 +171,26 @@ function elements(): Vector[] {
       changed({
         after: (report) => {
           const head = report.subarray(0, OPAQUE_LENGTH)
-          const data = fromHex('4e5644414f44 0000 02000000 0300 8600 0700 3632302e313200')
+          const data = nvdaod()
           const tail = join(head, Uint8Array.of(data.length, 0), data)
           return join(tail, seededEntropy.sign(tail, GPU.key, 'ieee-p1363'))
         },
       }),
     ),
   ]
+}
+
+/** As drivers of CUDA 13.5 write it: entries of type, DMTF value type, size. */
+function nvdaod(): Uint8Array {
+  const entry = (type: number, valueType: number, text: string): Uint8Array =>
+    join(Uint8Array.of(type, 0, valueType, 0, text.length + 1, 0), Buffer.from(`${text}\0`))
+  return join(
+    fromHex('4e5644414f44 0000 02000000'),
+    entry(17, 0x82, 'G520'),
+    entry(18, 0x82, '0210'),
+    entry(15, 0x82, '884'),
+    entry(3, 0x86, '620.12'),
+  )
 }
 
 function pem(der: Uint8Array): string {

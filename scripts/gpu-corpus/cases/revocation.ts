@@ -235,6 +235,9 @@ function responders(): Case[] {
     keyUsage: ['digitalSignature'],
     extensions: ocspSigningExtensions(),
   })
+  // Without the mark that nobody needs to ask about it.
+  const asked = makeResponder(gpuProvisioner, { extensions: ocspSigningExtensions().slice(0, 1) })
+  const byIssuer = { responder: gpuProvisioner, template: { certificates: [] } }
   const untrusted = 'ocsp_responder_untrusted'
   const unauthorized = 'ocsp_responder_unauthorized'
   return [
@@ -285,6 +288,19 @@ function responders(): Case[] {
       'an answer of before its responder was one',
       by({ notBefore: AT - 60 }),
     ],
+    [
+      'revoked',
+      'ocsp_responder_revoked',
+      'the issuer says beside it that the responder is revoked',
+      instead(
+        ocspResponse(identity, { responder: asked }),
+        ocspResponse(identity, {
+          ...byIssuer,
+          subject: { issuer: gpuProvisioner, serial: asked.serial },
+          status: revoked(REVOCATION_REASON.keyCompromise),
+        }),
+      ),
+    ],
     ['p256', 'ocsp_algorithm', 'a responder on P-256', one({ responder: p256 })],
     [
       'not-enclosed',
@@ -303,7 +319,7 @@ function responders(): Case[] {
       'ocsp_responder_missing',
       'the answer names the key of a responder and encloses another',
       one({
-        responder: makeResponder(STRANGER_PKI.issuers.gpuProvisioner),
+        responder: { ...authorised, key: keyOf('nobody').privateKey },
         template: { responderId: 'key', certificates: [authorised.der] },
       }),
     ],

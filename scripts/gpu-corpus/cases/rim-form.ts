@@ -105,11 +105,6 @@ const XML: readonly Row[] = [
   ['prefix-undeclared', 'a prefix that nobody declares', swap('<ns0:Resource', '<ns9:Resource')],
   ['payload-twice', 'a second payload', swap('<ns0:Payload', `${PAYLOAD}<ns0:Payload`)],
   [
-    'payload-second-behind-signature',
-    'a payload behind the signature',
-    swap('</ds:Signature>', `</ds:Signature>${PAYLOAD}`),
-  ],
-  [
     'resource-repeated',
     'the last resource twice',
     swap(LAST_RESOURCE, LAST_RESOURCE + LAST_RESOURCE),
@@ -146,6 +141,11 @@ const XML: readonly Row[] = [
 
 /** Signatures that are not the one enveloped signature over the whole. */
 const SIGNATURES: readonly Row[] = [
+  [
+    'not-last',
+    'a second payload behind the signature',
+    swap('</ds:Signature>', `</ds:Signature>${PAYLOAD}`),
+  ],
   ['none', 'no signature', after((text) => text.replace(SIGNATURE, ''))],
   ['twice', 'the signature twice', after((text) => text.replace(SIGNATURE, SIGNATURE + SIGNATURE))],
   [

@@ -251,12 +251,11 @@ function fits(): Vector[] {
     ],
     [
       'board-not-named',
-      'not_met',
+      'gpu_rim_unnamed',
       'the report names no project, so that no file can be asked for',
       {
         list: [changedGpu({ fields: withField(17, null) })],
         collateral: vbiosFile(),
-        policy: { require: ['gpu.*.rim_vbios'] },
       },
     ],
   ]

@@ -133,9 +133,13 @@ function verifyTimeless(bytes: Uint8Array, options: RimOptions): RimResult {
   const document = parseXml(bytes)
   if (!document.ok) return refuse('rim_malformed', document.detail)
   const { root } = document
-  const last = elementsOf(root)?.at(-1)
+  const elements = elementsOf(root) ?? []
+  const last = elements.at(-1)
   if (last === undefined || !isSignature(last)) {
     return refuse('rim_signature_malformed', 'no signature at the end of the root element')
+  }
+  if (elements.filter(isSignature).length !== 1) {
+    return refuse('rim_signature_malformed', 'more than one signature')
   }
   const read = readSignature(last)
   if (!read.ok) return refuse('rim_signature_malformed', read.detail)

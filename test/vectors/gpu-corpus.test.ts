@@ -1,0 +1,155 @@
+/** The published vectors of GPU evidence: that they are what their generator makes, and that the appraiser gives what they expect. */
+import { spawnSync } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { CHECK_CODES } from '../../attestation/appraiser/codes.ts'
+import { GPU_CODES } from '../../attestation/appraiser/gpu/codes.ts'
+import { GPU_FILE_CODES } from '../../attestation/appraiser/gpu/file-codes.ts'
+import { NRAS_CODES } from '../../attestation/appraiser/gpu/nras/codes.ts'
+import { OCSP_CODES } from '../../attestation/appraiser/gpu/ocsp/codes.ts'
+import { RIM_CODES } from '../../attestation/appraiser/gpu/rim/codes.ts'
+import { nobleCrypto } from '../../attestation/crypto/noble.ts'
+import { nodeCrypto } from '../../attestation/crypto/node.ts'
+import type { CryptoPort } from '../../attestation/crypto/port.ts'
+import { filesOf, makeCorpus } from '../../scripts/gpu-corpus/corpus.ts'
+import { transpile } from '../harness/transpile.ts'
+import type { Transpiled } from '../harness/transpile.ts'
+import { isNras, judge, published, publishedIds, publishedVectors } from './gpu-corpus.helpers.ts'
+import type { PublishedVector } from './gpu-corpus.helpers.ts'
+
+const VECTORS = publishedVectors()
+const EXIT_CODES = new Map([
+  ['accepted-as-of', 0],
+  ['rejected', 10],
+  ['unsupported', 20],
+  ['malformed', 30],
+])
+/** Of the browser's cryptography, whose P-384 is about ten times slower, every so many vectors; GPU_CORPUS=all takes all. */
+const NOBLE_STEP = process.env['GPU_CORPUS'] === 'all' ? 1 : 5
+
+const CODES: Readonly<Record<string, { readonly family: string }>> = CHECK_CODES
+
+/** Codes of GPUs that no vector ends in, and why. */
+const UNREACHED: Readonly<Record<string, string>> = {
+  gpu_collateral_malformed:
+    'of documents that carry collateral; in this input it is report_malformed',
+  gpu_simulated: 'evidence.simulation says it first; a caller of the library can see it',
+  rim_simulated: 'evidence.simulation says it first; a caller of the library can see it',
+  gpu_topology_unproven: 'says that a check was not made; where it is required the code is not_met',
+  nras_device_mismatch: 'compares an answer with evidence, which this input does not hold',
+  nras_signature_unsupported: 'of browsers without Web Crypto',
+  ocsp_nonce_missing: 'of responses that the verifier asked for itself; stapled ones have no nonce',
+  ocsp_nonce_mismatch:
+    'of responses that the verifier asked for itself; stapled ones have no nonce',
+}
+
+async function disagreements(
+  vectors: readonly PublishedVector[],
+  crypto: CryptoPort,
+): Promise<string[]> {
+  const out: string[] = []
+  for (const { id, input, verdict, code } of vectors) {
+    const given = await judge(id, input, crypto)
+    if (given !== `${verdict} ${code}`) out.push(`${id}: ${given}, expected ${verdict} ${code}`)
+  }
+  return out
+}
+
+/** Every `step`th of them. */
+function sample(vectors: readonly PublishedVector[], step: number): PublishedVector[] {
+  return vectors.filter((_vector, index) => index % step === 0)
+}
+
+describe('the published corpus', () => {
+  test('is what its generator makes, to the byte', () => {
+    const made = makeCorpus()
+    expect(publishedIds()).toEqual(made.map(({ id }) => id))
+    const changed = made.flatMap((vector) =>
+      [...filesOf(vector)]
+        .filter(([path, text]) => Buffer.from(published(path)).toString() !== text)
+        .map(([path]) => path),
+    )
+    expect(changed).toEqual([])
+  }, 120_000)
+
+  test('has enough of both kinds', () => {
+    const accepted = VECTORS.filter(({ verdict }) => verdict === 'accepted-as-of')
+    expect(accepted.length).toBeGreaterThanOrEqual(20)
+    expect(VECTORS.length - accepted.length).toBeGreaterThanOrEqual(120)
+  })
+
+  test('expects verdicts that follow from the family of their codes', () => {
+    const verdictOf = ({ code }: PublishedVector): string => {
+      if (code === 'ok') return 'accepted-as-of'
+      const family = CODES[code]?.family
+      return family === 'malformed' || family === 'unsupported' ? family : 'rejected'
+    }
+    expect(VECTORS.filter((vector) => vector.verdict !== verdictOf(vector))).toEqual([])
+    const unknown = VECTORS.filter(({ code }) => code !== 'not_met' && CODES[code] === undefined)
+    expect(unknown).toEqual([])
+  })
+
+  test('reaches every code of devices, RIM files, OCSP and tokens, but those listed with a reason', () => {
+    const reached = new Set(VECTORS.map(({ code }) => code))
+    const all = Object.keys({
+      ...GPU_CODES,
+      ...GPU_FILE_CODES,
+      ...RIM_CODES,
+      ...OCSP_CODES,
+      ...NRAS_CODES,
+    })
+    expect(all.filter((code) => !reached.has(code)).toSorted()).toEqual(
+      Object.keys(UNREACHED).toSorted(),
+    )
+  })
+})
+
+describe('the appraiser on the corpus', () => {
+  test('gives every verdict and code, on Node’s cryptography', async () => {
+    expect(await disagreements(VECTORS, nodeCrypto)).toEqual([])
+  }, 120_000)
+
+  test('gives the same on the browser’s', async () => {
+    expect(await disagreements(sample(VECTORS, NOBLE_STEP), nobleCrypto)).toEqual([])
+  }, 600_000)
+})
+
+describe('the commands on the corpus', () => {
+  const built: Transpiled[] = []
+  const scripts = new Map<boolean, string>()
+
+  beforeAll(async () => {
+    for (const [nras, name, verb] of [
+      [false, 'appraise-gpu', 'appraiseGpuCommand'],
+      [true, 'appraise-nras', 'appraiseNrasCommand'],
+    ] as const) {
+      const module = await transpile(`src/cli/${name}.ts`)
+      built.push(module)
+      const script = fileURLToPath(new URL(`run-${name}.mjs`, module.url))
+      writeFileSync(
+        script,
+        `import { ${verb} } from ${JSON.stringify(module.url)}
+         process.exitCode = await ${verb}()`,
+      )
+      scripts.set(nras, script)
+    }
+  }, 60_000)
+  afterAll(() => Promise.all(built.map((module) => module.remove())))
+
+  const kinds = [true, false].flatMap((nras) =>
+    [...EXIT_CODES.keys()].flatMap((kind) =>
+      VECTORS.filter(({ id, verdict }) => isNras(id) === nras && verdict === kind).slice(0, 1),
+    ),
+  )
+  test.each([...new Set([...kinds, ...sample(VECTORS, 100)])])('$id: $verdict', (vector) => {
+    const script = scripts.get(isNras(vector.id)) ?? ''
+    const run = spawnSync(process.execPath, [script], { input: vector.input, timeout: 20_000 })
+    expect(run.stderr.toString()).toBe('')
+    expect(run.status).toBe(EXIT_CODES.get(vector.verdict))
+    expect(JSON.parse(run.stdout.toString())).toMatchObject({
+      verdict: vector.verdict,
+      code: vector.code,
+    })
+  })
+})
