@@ -103,7 +103,7 @@ describe('signature wrapping', () => {
   test.each<[string, string, string]>([
     ['no signature', UNSIGNED, 'rim_signature_malformed'],
     ['a changed golden value', change(PAYLOAD, EVIL_PAYLOAD), 'rim_digest_mismatch'],
-    ['the signature twice', change(SIGNATURE, SIGNATURE + SIGNATURE), 'rim_malformed'],
+    ['the signature twice', change(SIGNATURE, SIGNATURE + SIGNATURE), 'rim_signature_malformed'],
     [
       'an empty signature behind the good one',
       change(SIGNATURE, `${SIGNATURE}<ds:Signature xmlns:ds="${DSIG}"/>`),
