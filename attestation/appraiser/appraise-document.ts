@@ -26,6 +26,7 @@ import { appraiseEventLog } from './eventlog/appraise-event-log.ts'
 import { verifySystemPolicy } from './eventlog/verify-system-policy.ts'
 import type { GpuBinding } from './gpu/gpu-ladder.ts'
 import { CORE_GPU_CHECKS } from './gpu/judge-gpus.ts'
+import type { RimCache } from './gpu/rim/rim-cache.ts'
 import type { GpuDevice } from './gpu/read-gpu-devices.ts'
 import { pinnedChecks } from './pinned-checks.ts'
 import type { AppraisalPolicy } from './policy.ts'
@@ -53,6 +54,8 @@ export interface AppraisalOptions {
   readonly gpuCollateral?: GpuCollateral | null
   /** See `createCollateralCache`. */
   readonly cache?: CollateralCache
+  /** See `createRimCache`. */
+  readonly rimCache?: RimCache
 }
 
 /** What receipts are checked against. Exists only for an accepted document. */
@@ -141,7 +144,7 @@ function judge(document: AttestationDocument, options: AppraisalOptions): Apprai
   const quote = quoteOf(document)
   const chains = readChains(document, quote)
   // First of all, so that who meets a simulation is told that and not that some root is unknown.
-  checks.push(simulationCheck(config, chains, policy))
+  checks.push(simulationCheck(config, { cpu: chains.cpu, gpu: chains.gpu.chains }, policy))
   const appraised = judgeQuote(document, chains, options)
   checks.push(...appraised.checks)
   const genuine = isGenuine(checks)
@@ -158,7 +161,7 @@ function judge(document: AttestationDocument, options: AppraisalOptions): Apprai
   checks.push(upstreamsCheck(config, policy))
   const gpus = judgeDocumentGpus(document, {
     ...options,
-    chains: chains.gpu,
+    list: chains.gpu,
     required: config?.gpuRequired ?? null,
     nonce: statement.gpuNonce,
     digestInQuote: passed(checks, 'statement.binding'),

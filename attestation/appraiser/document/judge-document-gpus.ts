@@ -11,9 +11,10 @@ import type { MeasuredGuest } from '../gpu/checked-by-guest.ts'
 import { chooseGpuCollateral } from '../gpu/choose-gpu-collateral.ts'
 import type { GpuBinding } from '../gpu/gpu-ladder.ts'
 import { judgeGpus } from '../gpu/judge-gpus.ts'
+import type { GpuList } from '../gpu/judge-gpus.ts'
+import type { RimCache } from '../gpu/rim/rim-cache.ts'
 import type { GpuDevice } from '../gpu/read-gpu-devices.ts'
 import type { AppraisalPolicy } from '../policy.ts'
-import type { Certificate } from '../x509/parse-certificate.ts'
 import type { AttestationDocument } from './parse-document.ts'
 
 export interface DocumentGpuOptions extends MeasuredGuest {
@@ -21,8 +22,10 @@ export interface DocumentGpuOptions extends MeasuredGuest {
   readonly at: number
   readonly policy: AppraisalPolicy
   readonly gpuCollateral?: GpuCollateral | null
-  /** Under which the evidence stands, as the document gives them. */
-  readonly chains: readonly (readonly Certificate[])[]
+  /** See `createRimCache`. */
+  readonly rimCache?: RimCache
+  /** The list of the document. */
+  readonly list: GpuList
   /** GPUs that the attested configuration requires; null where it could not be read. */
   readonly required: number | null
   /** 32 bytes; null where they could not be recomputed. */
@@ -47,8 +50,7 @@ export function judgeDocumentGpus(
     return { checks: chosen.checks, devices: [], binding: null }
   }
   const findings = judgeGpus(
-    document.gpu,
-    options.chains,
+    options.list,
     {
       nonce,
       count: required === 0 ? null : required,

@@ -5,7 +5,8 @@
  */
 import { fail, info, pass, skip } from '../check.ts'
 import type { Check } from '../check.ts'
-import { readGpuChains } from '../gpu/judge-gpus.ts'
+import { readGpuList } from '../gpu/judge-gpus.ts'
+import type { GpuList } from '../gpu/judge-gpus.ts'
 import type { AppraisalPolicy } from '../policy.ts'
 import type { Quote } from '../quote/parse-quote.ts'
 import type { Certificate } from '../x509/parse-certificate.ts'
@@ -21,14 +22,14 @@ const MAX_CHAIN_CERTIFICATES = 8
 /** The certificates under which the evidence stands, as the document gives them. */
 export interface EvidenceChains {
   readonly cpu: readonly Certificate[]
-  readonly gpu: readonly (readonly Certificate[])[]
+  readonly gpu: GpuList
 }
 
 export function readChains(document: AttestationDocument, quote: Quote | null): EvidenceChains {
   const cpu = quote === null ? null : parsePemChain(quote.pemChain, MAX_CHAIN_CERTIFICATES)
   return {
     cpu: cpu?.ok === true ? cpu.certificates : [],
-    gpu: readGpuChains(document.gpu ?? []),
+    gpu: readGpuList(document.gpu ?? []),
   }
 }
 
@@ -38,7 +39,7 @@ export function readChains(document: AttestationDocument, quote: Quote | null): 
  */
 export function simulationCheck(
   config: ReadConfig | null,
-  chains: EvidenceChains,
+  chains: Pick<EvidenceChains, 'cpu'> & { readonly gpu: GpuList['chains'] },
   policy: AppraisalPolicy,
 ): Check {
   const id = 'config.simulation'

@@ -18,12 +18,12 @@ import { requireOptions } from '../required-options.ts'
 import { simulationCheck } from '../simulation-check.ts'
 import { decideVerdict } from '../verdict.ts'
 import type { Verdict } from '../verdict.ts'
-import { isSimulatedRoot } from '../x509/verify-chain.ts'
 import { bindingOf } from './gpu-ladder.ts'
 import type { GpuBinding } from './gpu-ladder.ts'
-import { CORE_GPU_CHECKS, judgeGpus, readGpuChains } from './judge-gpus.ts'
+import { CORE_GPU_CHECKS, isSimulatedList, judgeGpus, readGpuList } from './judge-gpus.ts'
 import { parseGpuFile, readGpuFile } from './parse-gpu-file.ts'
 import type { GpuFileResult } from './parse-gpu-file.ts'
+import type { RimCache } from './rim/rim-cache.ts'
 import type { GpuDevice } from './read-gpu-devices.ts'
 
 export interface AppraiseGpuOptions {
@@ -39,6 +39,8 @@ export interface AppraiseGpuOptions {
   readonly policy: AppraisalPolicy
   /** RIMs and OCSP responses. Default: none. */
   readonly collateral?: GpuCollateral | null
+  /** See `createRimCache`. */
+  readonly rimCache?: RimCache
 }
 
 export interface GpuAppraisal {
@@ -110,10 +112,9 @@ export function appraiseGpu(
     const none = { required: [], asOf, simulated: false, acceptUnchecked: [] }
     return { verdict: decideVerdict(checks, none), devices: [], binding: NO_BINDING }
   }
-  const chains = readGpuChains(read.list)
+  const list = readGpuList(read.list)
   const findings = judgeGpus(
-    read.list,
-    chains,
+    list,
     {
       nonce: hex32Bytes(nonce),
       count,
@@ -126,7 +127,7 @@ export function appraiseGpu(
   const checks = [
     pass('gpu.file', PROVES.structure, `${read.list.length} devices`),
     statedCheck(read.statedNonces, nonce),
-    simulationCheck(chains, policy.allowSimulated),
+    simulationCheck(list.chains, policy.allowSimulated),
     ...findings.checks,
   ]
   const verdict = decideVerdict(checks, {
@@ -136,7 +137,7 @@ export function appraiseGpu(
       ...policy.require,
     ],
     asOf,
-    simulated: chains.some((chain) => chain.some(isSimulatedRoot)),
+    simulated: isSimulatedList(list),
     acceptUnchecked: policy.acceptUnchecked,
     meaning: MEANING,
   })

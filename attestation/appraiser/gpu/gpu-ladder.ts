@@ -6,6 +6,7 @@
  */
 import { info } from '../check.ts'
 import type { Check } from '../check.ts'
+import type { DeviceKind } from './device-rules.ts'
 
 export type GpuRung = 'none' | 'vendor-signed' | 'fresh' | 'digest-in-quote' | 'checked-by-guest'
 
@@ -72,9 +73,6 @@ const VENDOR_STEPS = [
 ] as const
 /** Reports of switches state no firmware identity. */
 const SWITCH_STEPS = VENDOR_STEPS.filter((step) => step !== 'fwid')
-
-/** Names of the checks of one kind of device: `gpu.0.nonce`, `switch.3.nonce`. */
-export type DeviceKind = 'gpu' | 'switch'
 
 /** Whether one device proved who it is, and that it answers the nonce. */
 export function readDeviceRung(

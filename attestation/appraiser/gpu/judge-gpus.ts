@@ -4,17 +4,25 @@
  * @module
  */
 import type { CryptoPort } from '../../crypto/port.ts'
+import { decodeBase64 } from '../../protocol/base64.ts'
 import type { GpuCollateral } from '../../protocol/gpu-collateral.ts'
+import { toHex } from '../../protocol/hex.ts'
 import { acceptedRoots } from '../accepted-roots.ts'
 import type { Check } from '../check.ts'
 import type { AppraisalPolicy } from '../policy.ts'
+import { createCertificateMemo } from '../x509/certificate-memo.ts'
+import type { CertificateMemo } from '../x509/certificate-memo.ts'
 import type { Certificate } from '../x509/parse-certificate.ts'
+import { isSimulatedRoot } from '../x509/verify-chain.ts'
 import { bindingCheck, bindingOf, readGpuFacts } from './gpu-ladder.ts'
 import type { GpuBinding, GpuFacts } from './gpu-ladder.ts'
-import { parseGpuEvidence } from './parse-gpu-evidence.ts'
+import type { GpuPolicy } from './gpu-policy.ts'
+import { MAX_GPUS, parseGpuEvidence } from './parse-gpu-evidence.ts'
 import { readGpuDevices } from './read-gpu-devices.ts'
 import type { GpuDevice } from './read-gpu-devices.ts'
-import { verifyGpuEvidence } from './verify-gpu-evidence.ts'
+import { readRimChain } from './rim/read-rim-chain.ts'
+import type { RimCache } from './rim/rim-cache.ts'
+import { judgeGpuList } from './verify-gpu-evidence.ts'
 
 /** Checks that no evidence of GPUs can do without. */
 export const CORE_GPU_CHECKS: readonly string[] = Object.freeze([
@@ -39,6 +47,8 @@ export interface GpuSource {
   readonly policy: AppraisalPolicy
   /** RIMs and OCSP responses; null: none is at hand. */
   readonly gpuCollateral: GpuCollateral | null
+  /** RIMs that were verified in earlier appraisals. See `createRimCache`. */
+  readonly rimCache?: RimCache
 }
 
 export interface GpuExpectation {
@@ -59,36 +69,55 @@ export interface GpuFindings {
   readonly binding: GpuBinding
 }
 
-/** The chains under which a list stands, as it gives them; empty for an element that cannot be read. */
-export function readGpuChains(list: readonly unknown[]): readonly (readonly Certificate[])[] {
-  return list.map((item) => {
-    const parsed = parseGpuEvidence(item)
-    return parsed.ok ? parsed.evidence.chain : []
-  })
+/** A list with the chains under which it stands, as it gives them; empty for an element that cannot be read. */
+export interface GpuList {
+  readonly elements: readonly unknown[]
+  readonly chains: readonly (readonly Certificate[])[]
+  readonly memo: CertificateMemo
 }
 
-/**
- * Never throws on any list.
- *
- * @param chains of {@link readGpuChains}
- */
-export function judgeGpus(
-  list: readonly unknown[],
-  chains: readonly (readonly Certificate[])[],
-  expected: GpuExpectation,
-  source: GpuSource,
-): GpuFindings {
-  const { crypto, at, policy } = source
-  const checks = verifyGpuEvidence(list, {
-    crypto,
-    at,
-    expectedNonce: expected.nonce,
-    expectedCount: expected.count,
-    rootSha256: acceptedRoots(policy.nvidiaRoots, chains, policy, crypto),
-    allowSimulated: policy.allowSimulated,
-    policy: policy.gpu,
-    collateral: source.gpuCollateral,
+export function readGpuList(elements: readonly unknown[]): GpuList {
+  const memo = createCertificateMemo()
+  const chains = elements.slice(0, MAX_GPUS).map((item) => {
+    const parsed = parseGpuEvidence(item, memo)
+    return parsed.ok ? parsed.evidence.chain : []
   })
+  return { elements, chains, memo }
+}
+
+export function isSimulatedList({ chains }: GpuList): boolean {
+  return chains.some((chain) => chain.some(isSimulatedRoot))
+}
+
+/** The RIM roots that the policy lists, and where it takes any simulation, the marked ones that the RIMs bring along. */
+function withRimRoots({ policy, gpuCollateral, crypto }: GpuSource): GpuPolicy {
+  const rims = gpuCollateral?.rims ?? []
+  const chains =
+    policy.allowSimulated && policy.simulatedRoots === 'any'
+      ? rims.map(({ rim }) => readRimChain(decodeBase64(rim) ?? new Uint8Array()))
+      : []
+  const roots = acceptedRoots(policy.gpu.rimRoots, chains, policy, crypto)
+  return { ...policy.gpu, rimRoots: roots.map((root) => toHex(root)) }
+}
+
+/** Never throws on any list. */
+export function judgeGpus(list: GpuList, expected: GpuExpectation, source: GpuSource): GpuFindings {
+  const { crypto, at, policy, gpuCollateral, rimCache } = source
+  const { checks, devices } = judgeGpuList(
+    list.elements,
+    {
+      crypto,
+      at,
+      expectedNonce: expected.nonce,
+      expectedCount: expected.count,
+      rootSha256: acceptedRoots(policy.nvidiaRoots, list.chains, policy, crypto),
+      allowSimulated: policy.allowSimulated,
+      policy: withRimRoots(source),
+      collateral: gpuCollateral,
+      ...(rimCache === undefined ? {} : { rimCache }),
+    },
+    list.memo,
+  )
   const read = readGpuFacts(checks)
   const facts: GpuFacts = {
     ...read,
@@ -99,7 +128,7 @@ export function judgeGpus(
   const binding = bindingOf(facts)
   return {
     checks: [...checks, bindingCheck(binding)],
-    devices: readGpuDevices(list, checks, { ...facts, freshForRound: expected.nonceCommits }),
+    devices: readGpuDevices(devices, { ...facts, freshForRound: expected.nonceCommits }),
     binding,
   }
 }

@@ -4,16 +4,13 @@
  * @module
  */
 import { toHex } from '../../protocol/hex.ts'
-import type { Check } from '../check.ts'
+import type { DeviceKind } from './device-rules.ts'
 import { gpuModeOf } from './gpu-mode.ts'
 import { gpuRung, readDeviceRung } from './gpu-ladder.ts'
-import type { DeviceKind, GpuFacts, GpuRung } from './gpu-ladder.ts'
+import type { GpuFacts, GpuRung } from './gpu-ladder.ts'
 import type { GpuMode } from './gpu-policy.ts'
-import { parseGpuEvidence } from './parse-gpu-evidence.ts'
 import type { ParsedGpuEvidence } from './parse-gpu-evidence.ts'
-
-/** Architecture of NVSwitches; every other one counts as that of a GPU. */
-const SWITCH_ARCHITECTURE = 'LS10'
+import type { ListedDevice } from './verify-gpu-evidence.ts'
 
 /** One device. Members that its signed report or its certificates do not say, or that nobody vouches for, are null. */
 export interface GpuDevice {
@@ -51,31 +48,15 @@ const NOTHING = {
   ...{ driver: null, vbios: null, mode: null },
 } as const
 
-/** Kind and place of each element, as `verifyGpuEvidence` numbers them. */
-function placesOf(list: readonly unknown[]): readonly { kind: DeviceKind; index: number }[] {
-  const next = { gpu: 0, switch: 0 }
-  return list.map((item) => {
-    const arch = typeof item === 'object' && item !== null && 'arch' in item ? item.arch : null
-    const kind = arch === SWITCH_ARCHITECTURE ? 'switch' : 'gpu'
-    return { kind, index: next[kind]++ }
-  })
-}
-
 /**
- * @param list the elements that were judged
- * @param checks of `verifyGpuEvidence` over them
+ * @param devices of the list that was judged, with `checks` over all of them
  * @param machine what is known of the whole list beside the checks
  */
 export function readGpuDevices(
-  list: readonly unknown[],
-  checks: readonly Check[],
+  devices: readonly ListedDevice[],
   machine: Omit<GpuFacts, 'vendorSigned' | 'present'>,
 ): readonly GpuDevice[] {
-  const passed = new Set(checks.filter(({ status }) => status === 'pass').map(({ id }) => id))
-  return placesOf(list).map(({ kind, index }, place) => {
-    const id = `${kind}.${index}`
-    const authentic = passed.has(`${id}.chain`) && passed.has(`${id}.signature`)
-    const parsed = authentic ? parseGpuEvidence(list[place]) : null
+  return devices.map(({ kind, index, checks, evidence, authentic }) => {
     const own = readDeviceRung(checks, kind, index)
     const rung = gpuRung({
       ...machine,
@@ -83,7 +64,7 @@ export function readGpuDevices(
       vendorSigned: own.vendorSigned,
       freshForRound: own.freshForRound && machine.freshForRound,
     })
-    const facts = parsed?.ok === true ? factsOf(parsed.evidence, kind) : NOTHING
+    const facts = authentic && evidence !== null ? factsOf(evidence, kind) : NOTHING
     return Object.freeze({ kind, index, ...facts, rung })
   })
 }

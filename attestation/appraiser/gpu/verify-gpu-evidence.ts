@@ -12,6 +12,7 @@ import type { GpuCollateral } from '../../protocol/gpu-collateral.ts'
 import { fail } from '../check.ts'
 import type { Check } from '../check.ts'
 import { createCertificateMemo } from '../x509/certificate-memo.ts'
+import type { CertificateMemo } from '../x509/certificate-memo.ts'
 import { createDeviceCollateral } from './device-collateral.ts'
 import type { DeviceKind } from './device-rules.ts'
 import type { GpuPolicy } from './gpu-policy.ts'
@@ -47,12 +48,26 @@ export interface GpuListOptions {
   readonly rimCache?: RimCache
 }
 
-function verifyDevices(elements: readonly unknown[], options: DeviceOptions): DeviceVerdict[] {
+/** A device with its place among those of its kind. */
+export interface ListedDevice extends DeviceVerdict {
+  readonly kind: DeviceKind
+  readonly index: number
+}
+
+function verifyDevices(elements: readonly unknown[], options: DeviceOptions): ListedDevice[] {
   const next: Record<DeviceKind, number> = { gpu: 0, switch: 0 }
   return elements.map((value) => {
     const kind = kindOfElement(value)
-    return verifyGpuDevice(value, `${kind}.${next[kind]++}`, options)
+    const index = next[kind]++
+    return { kind, index, ...verifyGpuDevice(value, `${kind}.${index}`, options) }
   })
+}
+
+/** What was found of a list, and of each of its devices. */
+export interface GpuListVerdict {
+  readonly checks: readonly Check[]
+  /** In the order of the list; empty where it is no list. */
+  readonly devices: readonly ListedDevice[]
 }
 
 /**
@@ -62,26 +77,41 @@ function verifyDevices(elements: readonly unknown[], options: DeviceOptions): De
  *   (where switches are listed or a GPU is in protected PCIe mode), then the checks of every device (see
  *   {@link verifyGpuDevice}); `gpu.count` alone with `gpu_list_malformed` where `list` is no list. Never throws
  */
-export function verifyGpuEvidence(list: unknown, options: GpuListOptions): Check[] {
+export function verifyGpuEvidence(list: unknown, options: GpuListOptions): readonly Check[] {
+  return judgeGpuList(list, options, createCertificateMemo()).checks
+}
+
+/**
+ * {@link verifyGpuEvidence} with what stands behind the checks.
+ *
+ * @param memo certificates of the list that were parsed before
+ */
+export function judgeGpuList(
+  list: unknown,
+  options: GpuListOptions,
+  memo: CertificateMemo,
+): GpuListVerdict {
   if (!Array.isArray(list) || list.length > MAX_GPUS) {
     const detail = `not a list of at most ${MAX_GPUS}`
-    return [fail('gpu.count', 'gpu_list_malformed', COUNT_PROVES, detail)]
+    const checks = [fail('gpu.count', 'gpu_list_malformed', COUNT_PROVES, detail)]
+    return { checks, devices: [] }
   }
   const { collateral, expectedCount, policy } = options
   // Holes of a sparse list are elements too.
   const devices = verifyDevices(Array.from<unknown>(list), {
     ...options,
     collateral: createDeviceCollateral(collateral, options),
-    memo: createCertificateMemo(),
+    memo,
   })
-  const gpus = devices.filter(({ name }) => name.startsWith('gpu.'))
-  const switches = devices.filter(({ name }) => name.startsWith('switch.'))
-  return [
+  const gpus = devices.filter(({ kind }) => kind === 'gpu')
+  const switches = devices.filter(({ kind }) => kind === 'switch')
+  const checks = [
     judgeCount(gpus.length, expectedCount),
     ...judgeSwitchCount(switches.length, policy.switches),
     judgeUnique(devices),
     judgeUniform(gpus),
     ...judgeTopology(gpus, switches),
-    ...devices.flatMap(({ checks }) => checks),
+    ...devices.flatMap((device) => device.checks),
   ]
+  return { checks, devices }
 }

@@ -13,10 +13,9 @@ import { fail, info, pass, skip } from '../check.ts'
 import type { Check } from '../check.ts'
 import type { SystemIdentity } from '../eventlog/read-system-events.ts'
 import type { GpuBinding } from '../gpu/gpu-ladder.ts'
-import { CORE_GPU_CHECKS, judgeGpus, readGpuChains } from '../gpu/judge-gpus.ts'
+import { CORE_GPU_CHECKS, isSimulatedList, judgeGpus, readGpuList } from '../gpu/judge-gpus.ts'
 import { parseNrasPayload } from '../gpu/parse-nras-payload.ts'
 import type { GpuDevice } from '../gpu/read-gpu-devices.ts'
-import { isSimulatedRoot } from '../x509/verify-chain.ts'
 import { appraiseTdxEvidence } from './appraise-tdx-evidence.ts'
 import type { ReportOptions, TdxEvidenceAppraisal } from './appraise-tdx-evidence.ts'
 import type { ReportFindings } from './appraise-report.ts'
@@ -162,12 +161,12 @@ function gpuFindings(report: VllmProxyReport, options: ReportOptions): GpuFindin
   const parsed = parseJsonText(report.nvidiaPayload)
   const payload = parsed.ok ? parseNrasPayload(parsed.value) : null
   if (payload?.ok !== true) return malformed(payload?.detail ?? 'not JSON')
-  const { evidence: list, nonce } = payload
+  const { nonce } = payload
   const { crypto } = options
   const asked = hex32Bytes(report.nonce)
   // The devices are held against the report's nonce in any case; another one here would be what NVIDIA's service is told.
   if (!crypto.equal(nonce, asked)) return malformed('another nonce than the report’s')
-  const chains = readGpuChains(list)
+  const list = readGpuList(payload.evidence)
   const expected = {
     nonce: asked,
     count: null,
@@ -177,11 +176,11 @@ function gpuFindings(report: VllmProxyReport, options: ReportOptions): GpuFindin
     checkedByMeasuredGuest: false,
   }
   const source = { ...options, gpuCollateral: options.gpuCollateral ?? null }
-  const findings = judgeGpus(list, chains, expected, source)
+  const findings = judgeGpus(list, expected, source)
   return {
     ...findings,
-    checks: [pass(id, PROVES.payload, `${list.length} devices`), ...findings.checks],
-    simulated: chains.some((chain) => chain.some(isSimulatedRoot)),
+    checks: [pass(id, PROVES.payload, `${list.elements.length} devices`), ...findings.checks],
+    simulated: isSimulatedList(list),
   }
 }
 
