@@ -529,6 +529,21 @@ describe('what is remembered', () => {
     expect(verified).toBe(2)
   })
 
+  test('a responder that answers for several is verified once', () => {
+    let verified = 0
+    const crypto = {
+      ...nodeCrypto,
+      verifyEcdsa: (...given: Parameters<typeof nodeCrypto.verifyEcdsa>) => {
+        verified++
+        return nodeCrypto.verifyEcdsa(...given)
+      },
+    }
+    expect(judge([about(), about({ status: UNKNOWN }), about()], { crypto })?.status).toBe(
+      'unknown',
+    )
+    expect(verified).toBe(1 + 3)
+  })
+
   test('a signature under one issuer is not one under another of its name', () => {
     const memo = createOcspMemo()
     expect(judge([about()], { memo })?.status).toBe('good')

@@ -16,21 +16,41 @@ import type { OcspResponse, OcspResult } from './parse-ocsp-response.ts'
 export interface OcspMemo {
   /** By SHA-256 of the bytes. */
   readonly parsed: Map<string, OcspResult>
+  /** Enclosed certificates, by SHA-256: one responder answers for all devices of its issuer. */
+  readonly certificates: Map<string, Certificate>
   /** SHA-256 of the key that signed, by what it signed. */
   readonly signers: Map<OcspResponse | Certificate, string>
 }
 
 export function createOcspMemo(): OcspMemo {
-  return { parsed: new Map(), signers: new Map() }
+  return { parsed: new Map(), certificates: new Map(), signers: new Map() }
 }
 
 export function parseWithMemo(bytes: Uint8Array, crypto: CryptoPort, memo: OcspMemo): OcspResult {
   const key = toHex(crypto.sha256(bytes))
   const known = memo.parsed.get(key)
   if (known !== undefined) return known
-  const result = parseOcspResponse(bytes)
+  const read = parseOcspResponse(bytes)
+  const result = read.ok
+    ? { ...read, response: shareCertificates(read.response, crypto, memo) }
+    : read
   memo.parsed.set(key, result)
   return result
+}
+
+/** The same bytes become the same object, whose signature and key need then be looked at once. */
+function shareCertificates(
+  response: OcspResponse,
+  crypto: CryptoPort,
+  memo: OcspMemo,
+): OcspResponse {
+  const certificates = response.certificates.map((certificate) => {
+    const key = toHex(crypto.sha256(certificate.der))
+    const known = memo.certificates.get(key) ?? certificate
+    memo.certificates.set(key, known)
+    return known
+  })
+  return { ...response, certificates }
 }
 
 /** Whether `signer`'s key signed; ECDSA P-384 with SHA-384 alone. */
