@@ -159,6 +159,9 @@ describe('attacks on GPU evidence', () => {
   test('refuses an architecture that it does not judge, whatever the evidence', () => {
     const checks = judge([{ ...first, arch: 'BLACKWELL' }], { expectedCount: 1 })
     expect(failures(checks)).toEqual(['gpu.0.structure gpu_arch_unsupported'])
+    expect(checks.find(({ id }) => id === 'gpu.0.structure')?.detail).toContain('is well-formed')
+    const unknown = judge([{ ...first, arch: 'LR10' }], { expectedCount: 1 })
+    expect(failures(unknown)).toEqual(['gpu.0.structure gpu_arch_unsupported'])
     expect(checks.filter(({ id, status }) => id.startsWith('gpu.0.') && status === 'pass')).toEqual(
       [],
     )

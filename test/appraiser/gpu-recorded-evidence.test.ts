@@ -13,6 +13,7 @@ import {
 import { parseQuote } from '../../attestation/appraiser/quote/parse-quote.ts'
 import { parsePemChain } from '../../attestation/appraiser/x509/parse-pem-chain.ts'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
+import type { GpuCollateral } from '../../attestation/protocol/gpu-collateral.ts'
 import { toHex } from '../../attestation/protocol/hex.ts'
 import {
   element,
@@ -30,6 +31,8 @@ import {
   summary,
 } from './gpu.helpers.ts'
 
+/** 2025-05-01: the signers of the recorded RIMs of GPUs expired later that year. */
+const EARLIER = 1746057600
 const NONCE_550 = '931d8dd0add203ac3d8b4fbde75e115278eefcdceac5b87671a748f32364dfcb'
 const NONCE_580 = '5bb22e377702d4e1e8215a903ba094826b9ac7f731dee1fe8102958bf2840aca'
 
@@ -137,6 +140,68 @@ describe.skipIf(!haveFixtures)('recorded NVIDIA evidence', () => {
       })
     })
   })
+
+  describe.each(PORTS)(
+    'with NVIDIA’s own reference values and the %s crypto port',
+    (_n, crypto) => {
+      const rim = (id: string, file: string) => ({
+        rims: [{ id, rim: Buffer.from(fixtureText(`nvidia/rim/${file}`)).toString('base64') }],
+        ocsp: [],
+      })
+      const judge580 = (collateral: GpuCollateral, policy: Partial<GpuPolicy> = {}) =>
+        verifyGpuEvidence(
+          [element(recordedReport('h100-580.report.hex'), chain580)],
+          realOptions(hexBytes(NONCE_580), {
+            crypto,
+            at: EARLIER,
+            collateral,
+            policy: { ...DEFAULT_GPU_POLICY, ...policy },
+          }),
+        )
+
+      test('every measurement of an NVSwitch is one of the published ones', () => {
+        const { nonce, list } = recordedList('nvidia/evidence/nvswitch-ls10.json')
+        const id = 'NV_SWITCH_BIOS_5612_0002_890_9610550001'
+        const collateral = rim(id, `switchVBIOSRim_${id}.xml`)
+        const checks = verifyGpuEvidence(
+          list,
+          realOptions(nonce, { crypto, expectedCount: 0, collateral }),
+        )
+        expect(failures(checks)).toEqual([])
+        expect(summary(checks)).toMatchObject({
+          'switch.0.rim_vbios': 'pass',
+          'switch.0.measurements': 'pass',
+          'switch.0.ocsp': 'skip collateral_not_given',
+          'switch.0.rim_ocsp': 'skip collateral_not_given',
+        })
+        expect(detailOf(checks, 'switch.0.measurements')).toBe('31 of 31 measurements match')
+      })
+
+      test('a GPU whose VBIOS was published anew differs from the older file at index 9', () => {
+        const id = 'NV_GPU_VBIOS_1010_0205_862_9600740020'
+        const collateral = rim(id, '1010_0205_862_9600740020_PROD.swidtag')
+        const checks = judge580(collateral)
+        expect(failures(checks)).toEqual(['gpu.0.measurements rim_measurement_mismatch'])
+        expect(detailOf(checks, 'gpu.0.measurements')).toBe(
+          '11 of 12 measurements match; index 9 differs',
+        )
+        const allowed = judge580(collateral, { allowedMismatches: [9] })
+        expect(failures(allowed)).toEqual([])
+        // Half of the firmware is not all of it.
+        expect(summary(allowed)['gpu.0.measurements']).toBe('skip collateral_not_given')
+      })
+
+      test('a genuine RIM of another driver or board does not count under the name of the right one', () => {
+        const driver = rim('NV_GPU_DRIVER_GH100_580.159.03', 'NV_GPU_DRIVER_GH100_550.144.03.xml')
+        expect(failures(judge580(driver))).toEqual(['gpu.0.rim_driver rim_version_mismatch'])
+        const board = rim(
+          'NV_GPU_VBIOS_1010_0205_862_9600740020',
+          'g520_0200_885_960074000D_PROD.swidtag',
+        )
+        expect(failures(judge580(board))).toEqual(['gpu.0.rim_vbios rim_version_mismatch'])
+      })
+    },
+  )
 
   test('refuses genuine devices that the policy does not name, and takes those that it does', () => {
     const list = [element(recordedReport('h100-550.90.07.report.hex'), chain550)]
