@@ -26,7 +26,7 @@ import { appraiseEventLog } from './eventlog/appraise-event-log.ts'
 import { verifySystemPolicy } from './eventlog/verify-system-policy.ts'
 import type { GpuBinding } from './gpu/gpu-ladder.ts'
 import { CORE_GPU_CHECKS } from './gpu/judge-gpus.ts'
-import type { RimCache } from './gpu/rim/rim-cache.ts'
+import type { GpuCache } from './gpu/gpu-cache.ts'
 import type { GpuDevice } from './gpu/read-gpu-devices.ts'
 import { pinnedChecks } from './pinned-checks.ts'
 import type { AppraisalPolicy } from './policy.ts'
@@ -54,8 +54,8 @@ export interface AppraisalOptions {
   readonly gpuCollateral?: GpuCollateral | null
   /** See `createCollateralCache`. */
   readonly cache?: CollateralCache
-  /** See `createRimCache`. */
-  readonly rimCache?: RimCache
+  /** See `createGpuCache`. */
+  readonly gpuCache?: GpuCache
 }
 
 /** What receipts are checked against. Exists only for an accepted document. */

@@ -12,7 +12,7 @@ import { chooseGpuCollateral } from '../gpu/choose-gpu-collateral.ts'
 import type { GpuBinding } from '../gpu/gpu-ladder.ts'
 import { judgeGpus } from '../gpu/judge-gpus.ts'
 import type { GpuList } from '../gpu/judge-gpus.ts'
-import type { RimCache } from '../gpu/rim/rim-cache.ts'
+import type { GpuCache } from '../gpu/gpu-cache.ts'
 import type { GpuDevice } from '../gpu/read-gpu-devices.ts'
 import type { AppraisalPolicy } from '../policy.ts'
 import type { AttestationDocument } from './parse-document.ts'
@@ -22,8 +22,8 @@ export interface DocumentGpuOptions extends MeasuredGuest {
   readonly at: number
   readonly policy: AppraisalPolicy
   readonly gpuCollateral?: GpuCollateral | null
-  /** See `createRimCache`. */
-  readonly rimCache?: RimCache
+  /** See `createGpuCache`. */
+  readonly gpuCache?: GpuCache
   /** The list of the document. */
   readonly list: GpuList
   /** GPUs that the attested configuration requires; null where it could not be read. */

@@ -23,7 +23,7 @@ import type { GpuBinding } from './gpu-ladder.ts'
 import { CORE_GPU_CHECKS, isSimulatedList, judgeGpus, readGpuList } from './judge-gpus.ts'
 import { parseGpuFile, readGpuFile } from './parse-gpu-file.ts'
 import type { GpuFileResult } from './parse-gpu-file.ts'
-import type { RimCache } from './rim/rim-cache.ts'
+import type { GpuCache } from './gpu-cache.ts'
 import type { GpuDevice } from './read-gpu-devices.ts'
 
 export interface AppraiseGpuOptions {
@@ -39,8 +39,8 @@ export interface AppraiseGpuOptions {
   readonly policy: AppraisalPolicy
   /** RIMs and OCSP responses. Default: none. */
   readonly collateral?: GpuCollateral | null
-  /** See `createRimCache`. */
-  readonly rimCache?: RimCache
+  /** See `createGpuCache`. */
+  readonly gpuCache?: GpuCache
 }
 
 export interface GpuAppraisal {

@@ -9,12 +9,13 @@ import { decodeBase64 } from '../../protocol/base64.ts'
 import type { GpuCollateral } from '../../protocol/gpu-collateral.ts'
 import { fromHex } from '../../protocol/hex.ts'
 import type { Certificate } from '../x509/parse-certificate.ts'
+import { keepResponses, recallResponses } from './gpu-cache.ts'
+import type { GpuCache } from './gpu-cache.ts'
 import type { GpuPolicy } from './gpu-policy.ts'
 import { judgeRevocation } from './ocsp/judge-revocation.ts'
 import { createOcspMemo } from './ocsp/ocsp-memo.ts'
 import { revocationVerdict } from './ocsp/revocation-verdict.ts'
 import type { RevocationVerdict } from './ocsp/revocation-verdict.ts'
-import type { RimCache } from './rim/rim-cache.ts'
 import { verifyRim } from './rim/verify-rim.ts'
 import type { Rim, RimResult } from './rim/verify-rim.ts'
 
@@ -27,6 +28,8 @@ export interface DeviceCollateral {
   deviceRevocation(this: void, chain: readonly Certificate[]): RevocationVerdict
   /** Revocation of a manifest's signer, and of the two certificates above it. */
   rimRevocation(this: void, rim: Rim): RevocationVerdict
+  /** After the last question: keeps for later appraisals what was found, where all of it was good. */
+  keep(this: void): void
 }
 
 export interface DeviceCollateralOptions {
@@ -35,7 +38,7 @@ export interface DeviceCollateralOptions {
   readonly at: number
   readonly allowSimulated: boolean
   readonly policy: GpuPolicy
-  readonly rimCache?: RimCache
+  readonly cache?: GpuCache
 }
 
 /** What does not decode is empty, and so no manifest and no response; `readGpuCollateral` lets none of it through. */
@@ -48,18 +51,22 @@ export function createDeviceCollateral(
   collateral: GpuCollateral | null,
   options: DeviceCollateralOptions,
 ): DeviceCollateral {
-  const { crypto, at, allowSimulated, policy, rimCache } = options
+  const { crypto, at, allowSimulated, policy, cache } = options
   const rimRoots = policy.rimRoots.map((root) => fromHex(root) ?? new Uint8Array())
   const rims = new Map<string, RimResult>()
   const revocations = new Map<Rim, RevocationVerdict>()
-  const responses = (collateral?.ocsp ?? []).map(bytesOf)
+  const given = collateral?.ocsp ?? []
+  const responses = given.map(bytesOf)
+  const memo = recallResponses(cache, given, crypto) ?? createOcspMemo()
+  /** Of the answers that were asked for; null: none was. */
+  let allGood: boolean | null = null
   const ocsp = {
     crypto,
     at,
     graceS: policy.ocspGraceS,
     maxAgeS: policy.maxOcspAgeS,
     allowHold: policy.allowHold,
-    memo: createOcspMemo(),
+    memo,
   }
 
   const rim = (id: string): RimResult | null => {
@@ -73,15 +80,20 @@ export function createDeviceCollateral(
       rootSha256: rimRoots,
       allowSimulated,
       graceS: policy.rimGraceS,
-      ...(rimCache === undefined ? {} : { cache: rimCache }),
+      ...(cache === undefined ? {} : { cache: cache.rims }),
     })
     rims.set(id, result)
     return result
   }
+  const revocation = (chain: readonly Certificate[], first: number): RevocationVerdict => {
+    const verdict = revocationVerdict(judgeRevocation(chain, responses, ocsp), first)
+    allGood = allGood !== false && verdict.status === 'pass'
+    return verdict
+  }
   const rimRevocation = (of: Rim): RevocationVerdict => {
     const known = revocations.get(of)
     if (known !== undefined) return known
-    const verdict = revocationVerdict(judgeRevocation(of.chain, responses, ocsp), 0)
+    const verdict = revocation(of.chain, 0)
     revocations.set(of, verdict)
     return verdict
   }
@@ -89,8 +101,10 @@ export function createDeviceCollateral(
     given: collateral !== null,
     rim,
     // The leaf is made on the device: no responder knows it, and it lives only as long as its firmware.
-    deviceRevocation: (chain) =>
-      revocationVerdict(judgeRevocation(chain.slice(1), responses, ocsp), 1),
+    deviceRevocation: (chain) => revocation(chain.slice(1), 1),
     rimRevocation,
+    keep: () => {
+      if (allGood === true) keepResponses(cache, given, memo, crypto)
+    },
   }
 }

@@ -14,6 +14,7 @@ import { createCertificateMemo } from '../x509/certificate-memo.ts'
 import type { CertificateMemo } from '../x509/certificate-memo.ts'
 import type { Certificate } from '../x509/parse-certificate.ts'
 import { isSimulatedRoot } from '../x509/verify-chain.ts'
+import type { GpuCache } from './gpu-cache.ts'
 import { bindingCheck, bindingOf, readGpuFacts } from './gpu-ladder.ts'
 import type { GpuBinding, GpuFacts } from './gpu-ladder.ts'
 import type { GpuPolicy } from './gpu-policy.ts'
@@ -21,7 +22,6 @@ import { MAX_GPUS, parseGpuEvidence } from './parse-gpu-evidence.ts'
 import { readGpuDevices } from './read-gpu-devices.ts'
 import type { GpuDevice } from './read-gpu-devices.ts'
 import { readRimChain } from './rim/read-rim-chain.ts'
-import type { RimCache } from './rim/rim-cache.ts'
 import { judgeGpuList } from './verify-gpu-evidence.ts'
 
 /** Checks that no evidence of GPUs can do without. */
@@ -47,8 +47,8 @@ export interface GpuSource {
   readonly policy: AppraisalPolicy
   /** RIMs and OCSP responses; null: none is at hand. */
   readonly gpuCollateral: GpuCollateral | null
-  /** RIMs that were verified in earlier appraisals. See `createRimCache`. */
-  readonly rimCache?: RimCache
+  /** What earlier appraisals verified. See `createGpuCache`. */
+  readonly gpuCache?: GpuCache
 }
 
 export interface GpuExpectation {
@@ -102,7 +102,7 @@ function withRimRoots({ policy, gpuCollateral, crypto }: GpuSource): GpuPolicy {
 
 /** Never throws on any list. */
 export function judgeGpus(list: GpuList, expected: GpuExpectation, source: GpuSource): GpuFindings {
-  const { crypto, at, policy, gpuCollateral, rimCache } = source
+  const { crypto, at, policy, gpuCollateral, gpuCache } = source
   const { checks, devices } = judgeGpuList(
     list.elements,
     {
@@ -114,7 +114,7 @@ export function judgeGpus(list: GpuList, expected: GpuExpectation, source: GpuSo
       allowSimulated: policy.allowSimulated,
       policy: withRimRoots(source),
       collateral: gpuCollateral,
-      ...(rimCache === undefined ? {} : { rimCache }),
+      ...(gpuCache === undefined ? {} : { cache: gpuCache }),
     },
     list.memo,
   )

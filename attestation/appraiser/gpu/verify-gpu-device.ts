@@ -9,11 +9,14 @@
  */
 import { isJsonObject } from '../../protocol/json.ts'
 import type { Check } from '../check.ts'
+import type { CertificateMemo } from '../x509/certificate-memo.ts'
 import { failed, PASS, skipped, toCheck } from './device-outcome.ts'
 import type { Outcome } from './device-outcome.ts'
 import type { DeviceCollateral } from './device-collateral.ts'
 import { describeUnjudged, rulesOf } from './device-rules.ts'
 import type { DeviceKind, DeviceRules } from './device-rules.ts'
+import { keepChain, recallChain } from './gpu-cache.ts'
+import type { GpuCache } from './gpu-cache.ts'
 import type { GpuPolicy } from './gpu-policy.ts'
 import {
   judgeArchitecture,
@@ -41,6 +44,7 @@ export interface DeviceOptions extends DeviceChainOptions {
   readonly expectedNonce: Uint8Array
   readonly policy: GpuPolicy
   readonly collateral: DeviceCollateral
+  readonly cache?: GpuCache
 }
 
 const PROVES = {
@@ -112,11 +116,23 @@ const STEPS: Readonly<Record<DeviceKind, readonly LaterStep[]>> = {
 interface Device {
   readonly evidence: ParsedGpuEvidence
   readonly rules: DeviceRules
+  /** What is known of its certificates. */
+  readonly memo: CertificateMemo
   /** Looked for at most once. */
   rims(this: void): DeviceRims
 }
 
-function judge(step: LaterStep, { evidence, rules, rims }: Device, o: DeviceOptions): Outcome {
+/** The chain as it stands in the element. */
+function chainTextOf(value: unknown): string {
+  const text = isJsonObject(value) ? value['certificate'] : null
+  return typeof text === 'string' ? text : ''
+}
+
+function judge(
+  step: LaterStep,
+  { evidence, rules, memo, rims }: Device,
+  o: DeviceOptions,
+): Outcome {
   const { crypto, policy, collateral } = o
   switch (step) {
     case 'nonce':
@@ -124,7 +140,7 @@ function judge(step: LaterStep, { evidence, rules, rims }: Device, o: DeviceOpti
         ? PASS
         : failed('gpu_nonce_mismatch', 'the device answered another nonce')
     case 'chain':
-      return judgeDeviceChain(evidence.chain, o)
+      return judgeDeviceChain(evidence.chain, { ...o, memo })
     case 'arch':
       return judgeArchitecture(evidence, rules, policy)
     case 'serials':
@@ -154,8 +170,9 @@ function judge(step: LaterStep, { evidence, rules, rims }: Device, o: DeviceOpti
 
 function readDevice(
   value: unknown,
-  { memo, collateral }: DeviceOptions,
+  { memo: shared, collateral, cache, crypto }: DeviceOptions,
 ): { readonly device: Device } | { readonly outcome: Outcome } {
+  const memo = recallChain(cache, chainTextOf(value), crypto) ?? shared
   const parsed = parseGpuEvidence(value, memo)
   if (!parsed.ok) return { outcome: failed(parsed.code, parsed.detail) }
   const { evidence } = parsed
@@ -165,7 +182,7 @@ function readDevice(
   }
   let found: DeviceRims | null = null
   const rims = (): DeviceRims => (found ??= findDeviceRims(evidence, rules, collateral))
-  return { device: { evidence, rules, rims } }
+  return { device: { evidence, rules, memo, rims } }
 }
 
 /** The kind under which an element is counted, by its claimed architecture. */
@@ -208,6 +225,9 @@ export function verifyGpuDevice(
         : judge(step, device, options)
     if (outcome.status === 'pass') passed.add(step)
     checks.push(toCheck(`${name}.${step}`, PROVES[step], outcome))
+  }
+  if (device !== null && passed.has('chain')) {
+    keepChain(options.cache, chainTextOf(value), device.evidence.chain, device.memo, options.crypto)
   }
   return {
     name,

@@ -15,6 +15,7 @@ import { createCertificateMemo } from '../x509/certificate-memo.ts'
 import type { CertificateMemo } from '../x509/certificate-memo.ts'
 import { createDeviceCollateral } from './device-collateral.ts'
 import type { DeviceKind } from './device-rules.ts'
+import type { GpuCache } from './gpu-cache.ts'
 import type { GpuPolicy } from './gpu-policy.ts'
 import {
   COUNT_PROVES,
@@ -25,7 +26,6 @@ import {
 } from './judge-device-list.ts'
 import { judgeTopology } from './judge-topology.ts'
 import { MAX_GPUS } from './parse-gpu-evidence.ts'
-import type { RimCache } from './rim/rim-cache.ts'
 import { kindOfElement, verifyGpuDevice } from './verify-gpu-device.ts'
 import type { DeviceOptions, DeviceVerdict } from './verify-gpu-device.ts'
 
@@ -44,8 +44,8 @@ export interface GpuListOptions {
   readonly policy: GpuPolicy
   /** RIMs and OCSP responses; null: none is at hand, and the checks that need them are skipped. */
   readonly collateral: GpuCollateral | null
-  /** RIMs verified in earlier appraisals. */
-  readonly rimCache?: RimCache
+  /** What earlier appraisals verified. */
+  readonly cache?: GpuCache
 }
 
 /** A device with its place among those of its kind. */
@@ -96,13 +96,11 @@ export function judgeGpuList(
     const checks = [fail('gpu.count', 'gpu_list_malformed', COUNT_PROVES, detail)]
     return { checks, devices: [] }
   }
-  const { collateral, expectedCount, policy } = options
+  const { expectedCount, policy } = options
+  const collateral = createDeviceCollateral(options.collateral, options)
   // Holes of a sparse list are elements too.
-  const devices = verifyDevices(Array.from<unknown>(list), {
-    ...options,
-    collateral: createDeviceCollateral(collateral, options),
-    memo,
-  })
+  const devices = verifyDevices(Array.from<unknown>(list), { ...options, collateral, memo })
+  collateral.keep()
   const gpus = devices.filter(({ kind }) => kind === 'gpu')
   const switches = devices.filter(({ kind }) => kind === 'switch')
   const checks = [

@@ -18,7 +18,7 @@ import type { AppraisalPolicy } from '../policy.ts'
 import { appraiseQuote } from '../quote/appraise-quote.ts'
 import type { TcbVerdict } from '../quote/judge-collateral.ts'
 import { isGenuine } from '../quote/only-if-genuine.ts'
-import type { RimCache } from '../gpu/rim/rim-cache.ts'
+import type { GpuCache } from '../gpu/gpu-cache.ts'
 import { parseQuote } from '../quote/parse-quote.ts'
 import type { Quote } from '../quote/parse-quote.ts'
 import { simulationCheck } from '../simulation-check.ts'
@@ -42,8 +42,8 @@ export interface ReportOptions {
   readonly collateral: DcapCollateral | null
   /** What NVIDIA says of the GPUs. Default: none is at hand. */
   readonly gpuCollateral?: GpuCollateral | null
-  /** See `createRimCache`. */
-  readonly rimCache?: RimCache
+  /** See `createGpuCache`. */
+  readonly gpuCache?: GpuCache
 }
 
 export interface TdxEvidenceAppraisal {
