@@ -1,11 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { parseGpuEvidence } from '../../attestation/appraiser/gpu/parse-gpu-evidence.ts'
 import { NVML_LIBRARIES } from '../../attestation/attester/nvml/find-nvml-library.ts'
 import { NvmlError } from '../../attestation/attester/nvml/nvml-error.ts'
 import type { NvmlErrorCode } from '../../attestation/attester/nvml/nvml-error.ts'
+import { startNvmlProcess } from '../../attestation/attester/nvml/nvml-client.ts'
 import { openNvml } from '../../attestation/attester/nvml/open-nvml.ts'
 import type { NvmlOptions, NvmlSource } from '../../attestation/attester/nvml/open-nvml.ts'
 import { buildSpdmReport } from '../../attestation/simulator/nvidia/build-spdm-report.ts'
@@ -16,7 +18,8 @@ import { transpile } from '../harness/transpile.ts'
 import type { Transpiled } from '../harness/transpile.ts'
 
 const GPUS = 8
-const TIMING = { initMs: 5_000, callMs: 400 }
+const WAIT_MS = 10_000
+const TIMING = { initMs: 5_000, callMs: 2_000 }
 const REPORT = 'nvmlDeviceGetConfComputeGpuAttestationReport'
 const CERTIFICATE = 'nvmlDeviceGetConfComputeGpuCertificate'
 
@@ -53,6 +56,7 @@ describe.skipIf(NO_STUB !== null)('GPUs through NVML', () => {
   let stub: NvmlStub
   let built: Transpiled
   const open: NvmlSource[] = []
+  const scriptPath = () => fileURLToPath(built.url)
   const source = (options: Partial<NvmlOptions> = {}): NvmlSource => {
     const made = openNvml({
       required: GPUS,
@@ -157,12 +161,12 @@ describe.skipIf(NO_STUB !== null)('GPUs through NVML', () => {
   test('keeps one process between collections, and none after it was closed', async () => {
     const one = source()
     await one.collect(nonce32())
-    const first = childrenOf(built.url.slice('file://'.length))
+    const first = childrenOf(scriptPath())
     expect(first).toHaveLength(1)
     await one.collect(nonce32())
-    expect(childrenOf(built.url.slice('file://'.length))).toEqual(first)
+    expect(childrenOf(scriptPath())).toEqual(first)
     await one.close()
-    await expect.poll(() => childrenOf(built.url.slice('file://'.length))).toEqual([])
+    await expect.poll(() => childrenOf(scriptPath()), { timeout: WAIT_MS }).toEqual([])
     expect((await failureOf(one.collect(nonce32()))).code).toBe('nvml_process_died')
   })
 
@@ -172,7 +176,7 @@ describe.skipIf(NO_STUB !== null)('GPUs through NVML', () => {
     process.env['LD_LIBRARY_PATH'] = '/somewhere/else'
     try {
       await source().collect(nonce32())
-      const [pid] = childrenOf(built.url.slice('file://'.length))
+      const [pid] = childrenOf(scriptPath())
       expect(readFileSync(`/proc/${pid ?? 0}/environ`, 'utf8')).toBe('')
       const handles = readdirSync(`/proc/${pid ?? 0}/fd`).map(Number)
       expect(handles).toEqual(expect.arrayContaining([0, 1, 2, 3]))
@@ -368,17 +372,51 @@ describe.skipIf(NO_STUB !== null)('GPUs through NVML', () => {
       expect((await failureOf(one.collect(nonce32()))).code).toBe('nvml_process_died')
     }
     expect(Date.now() - started).toBeLessThan(1_000)
-    expect(childrenOf(built.url.slice('file://'.length))).toEqual([])
+    expect(childrenOf(scriptPath())).toEqual([])
+  })
+
+  test('closing while the driver hangs at its start waits for nothing and leaves nothing', async () => {
+    const one = source({ timing: { initMs: 60_000, callMs: 60_000 } })
+    await stub.set({ 'hang.nvmlInit_v2': 1 })
+    const failure = failureOf(one.collect(nonce32()))
+    await expect.poll(() => childrenOf(scriptPath()), { timeout: WAIT_MS }).toHaveLength(1)
+    await one.close()
+    expect((await failure).code).toBe('nvml_process_died')
+    await expect.poll(() => childrenOf(scriptPath()), { timeout: WAIT_MS }).toEqual([])
   })
 
   test('a process that outlives its end is waited for: no second one is started beside it', async () => {
-    const one = source({ killMs: 0 })
-    await stub.set({ [`hang.${REPORT}`]: 1 })
-    const both = [failureOf(one.collect(nonce32())), failureOf(one.collect(nonce32()))]
-    const codes = (await Promise.all(both)).map(({ code }) => code)
-    expect(codes).toEqual(['nvml_timeout', 'nvml_process_stuck'])
+    let release: () => void = () => {}
+    const held = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    let started = 0
+    const one = source({
+      killMs: 20,
+      start(script) {
+        started++
+        const client = startNvmlProcess(script)
+        const { open, device, call, kill } = client
+        const gone = Promise.all([client.gone, held]).then(() => {})
+        return {
+          open,
+          device,
+          call,
+          kill,
+          gone,
+          get alive() {
+            return client.alive
+          },
+        }
+      },
+    })
+    await stub.set({ 'return.nvmlDeviceGetCount_v2': 999 })
+    expect((await failureOf(one.collect(nonce32()))).code).toBe('nvml_failed')
     await stub.set()
-    await expect.poll(() => one.collect(nonce32()).catch(() => [])).toHaveLength(GPUS)
+    expect((await failureOf(one.collect(nonce32()))).code).toBe('nvml_process_stuck')
+    expect(started).toBe(1)
+    release()
+    expect(await one.collect(nonce32())).toHaveLength(GPUS)
   })
 
   test('without the optional binding: says that it is missing', async () => {

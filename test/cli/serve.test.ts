@@ -43,6 +43,25 @@ describe('countersign serve', () => {
     expect(message).not.toContain('\n')
   })
 
+  test('takes nvattest by an absolute path alone, and keeps it beside the flag', async () => {
+    const file = (nvattest: string) =>
+      configFile(
+        JSON.stringify({
+          upstreams: [{ name: 'vllm', url: 'http://127.0.0.1:1' }],
+          gpu: { required: 8, nvattest },
+        }),
+      )
+    const good = await file('/usr/bin/nvattest')
+    expect((await loadConfig({ config: good, requireGpu: '2' })).gpu).toEqual({
+      required: 2,
+      nvattest: '/usr/bin/nvattest',
+    })
+    for (const wrong of ['nvattest', '/usr/bin/nv attest', '']) {
+      const config = await file(wrong)
+      expect(await refusalOf(() => loadConfig({ config }))).toContain('an absolute path')
+    }
+  })
+
   test('refuses an upstream by name: the host could answer for it', async () => {
     const options: ServeOptions = { upstream: ['http://vllm:8000'] }
     expect(await refusalOf(() => loadConfig(options))).toContain('--allow-remote-upstream')

@@ -69,7 +69,7 @@ describe.skipIf(NO_STUB !== null)('a service with eight GPUs behind NVML', () =>
       required: GPUS,
       library: stub.library,
       script: new URL(built.url),
-      timing: { initMs: 5_000, callMs: 500 },
+      timing: { initMs: 5_000, callMs: 2_000 },
     })
     let gate: (document: string) => string | null = () => 'not_started'
     const at = await startTestService({ gpus: GPUS, gpu, gate: (document) => gate(document) })

@@ -32,6 +32,7 @@ export interface NvmlOptions {
   readonly timing?: NvmlTiming
   readonly retryPauseMs?: number
   readonly killMs?: number
+  readonly start?: (script: URL) => NvmlClient
 }
 
 export interface NvmlSource extends GpuEvidenceSource {
@@ -52,7 +53,10 @@ interface Running {
 export function openNvml(options: NvmlOptions): NvmlSource {
   const { required, script = NVML_PROCESS, timing = NVML_TIMING } = options
   const { retryPauseMs = RETRY_PAUSE_MS, killMs = KILL_MS } = options
+  const startProcess = options.start ?? startNvmlProcess
   let running: Running | null = null
+  /** The newest process, also while it is still starting. */
+  let newest: NvmlClient | null = null
   let leaving: NvmlClient | null = null
   let failed: { readonly error: NvmlError; readonly atMs: number } | null = null
   let closed = false
@@ -89,7 +93,8 @@ export function openNvml(options: NvmlOptions): NvmlSource {
     await waitForEnd()
     const library = options.library ?? findNvmlLibrary()
     if (library === null) throw new NvmlError({ code: 'nvml_library_absent', detail: 'NVML' })
-    const client = startNvmlProcess(script)
+    const client = startProcess(script)
+    newest = client
     try {
       const session = await openNvmlSession(client, library, timing)
       return { client, session, library }
@@ -119,9 +124,8 @@ export function openNvml(options: NvmlOptions): NvmlSource {
     facts: () => use(({ session, library }) => readGpuFacts(session, library)),
     async close() {
       closed = true
-      running?.client.kill()
+      newest?.kill()
       await last
-      running = null
     },
   }
 }
