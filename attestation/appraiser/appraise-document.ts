@@ -14,6 +14,7 @@ import type { Keyset } from '../protocol/keyset.ts'
 import { fail, info, pass } from './check.ts'
 import type { Check } from './check.ts'
 import { judgeDocumentGpus } from './document/judge-document-gpus.ts'
+import { CORE_LOG_CHECKS, CORE_QUOTE_CHECKS } from './core-tdx-checks.ts'
 import { judgeQuote } from './document/judge-quote.ts'
 import { MAX_DOCUMENT_BYTES, parseDocument } from './document/parse-document.ts'
 import type { AttestationDocument } from './document/parse-document.ts'
@@ -90,20 +91,8 @@ export const CORE_CHECKS: readonly string[] = Object.freeze([
   'config.simulation',
   'keyset.roles',
   'keyset.valid',
-  'quote.structure',
-  'quote.pck_chain',
-  'quote.qe_report',
-  'quote.qe_binding',
-  'quote.signature',
-  'quote.td_attributes',
-  'quote.xfam',
-  'quote.seam',
-  'quote.owner',
-  'quote.mr_config_id',
-  'eventlog.structure',
-  'eventlog.digests',
-  'eventlog.rtmr3',
-  'eventlog.system_events',
+  ...CORE_QUOTE_CHECKS,
+  ...CORE_LOG_CHECKS,
   'compose.hash',
   'compose.mr_config_id',
   'statement.gpu',

@@ -10,6 +10,7 @@ import { fromHex } from '../../protocol/hex.ts'
 import { acceptedRoots } from '../accepted-roots.ts'
 import { fail } from '../check.ts'
 import type { Check } from '../check.ts'
+import { CORE_LOG_CHECKS, CORE_QUOTE_CHECKS } from '../core-tdx-checks.ts'
 import { appraiseEventLog } from '../eventlog/appraise-event-log.ts'
 import type { EventLogEvidence } from '../eventlog/appraise-event-log.ts'
 import type { SystemIdentity } from '../eventlog/read-system-events.ts'
@@ -61,21 +62,9 @@ export interface TdxEvidenceAppraisal {
 
 /** Checks that no report can do without. */
 export const CORE_TDX_CHECKS: readonly string[] = Object.freeze([
-  'quote.structure',
-  'quote.pck_chain',
-  'quote.qe_report',
-  'quote.qe_binding',
-  'quote.signature',
-  'quote.td_attributes',
-  'quote.xfam',
-  'quote.seam',
-  'quote.owner',
-  'quote.mr_config_id',
+  ...CORE_QUOTE_CHECKS,
   'evidence.simulation',
-  'eventlog.structure',
-  'eventlog.digests',
-  'eventlog.rtmr3',
-  'eventlog.system_events',
+  ...CORE_LOG_CHECKS,
   'compose.mr_config_id',
 ])
 

@@ -29,8 +29,6 @@ const PROVES = {
   uncompared: 'Which members of the report nothing was compared with.',
 } as const
 
-const TLS_BINDING = 'downstream_tls_binding'
-
 /** The statement holds the nonce, so without the caller's the one of a report that answers none is all that can be tried. */
 function nonceCheck(nonce: Hex32 | null, binding: readonly Check[]): Check {
   const id = 'report.nonce'
@@ -81,6 +79,14 @@ function judgeDocument(report: AciReport, nonce: Hex32 | null, options: ReportOp
   }
 }
 
+/** None of it is under the quote: whoever passes the report on can write there what they like. */
+function uncomparedCheck({ uncompared }: AciReport): Check[] {
+  const detail = uncompared.join(', ')
+  return detail === ''
+    ? []
+    : [info('report.uncompared', 'report_claims_uncompared', PROVES.uncompared, detail)]
+}
+
 /** @param nonce that the caller chose; null: the report answers none */
 export function judgeAciReport(
   report: AciReport,
@@ -103,9 +109,7 @@ export function judgeAciReport(
       ? pass('aci.keyset_digest', PROVES.digest, digest)
       : fail('aci.keyset_digest', 'aci_keyset_mismatch', PROVES.digest, digest),
     statedCheck(report, evidence),
-    ...(report.downstreamTls
-      ? [info('report.uncompared', 'report_claims_uncompared', PROVES.uncompared, TLS_BINDING)]
-      : []),
+    ...uncomparedCheck(report),
     ...keyset.checks,
     provenanceCheck(report),
     ...verifyAddressKey(report, evidence.system, { crypto, policy }),

@@ -16,9 +16,12 @@ import { MAX_EVENT_LOG_CHARACTERS } from '../eventlog/parse-event-log.ts'
 import { MAX_COMPOSE_BYTES } from '../eventlog/verify-compose.ts'
 import { MAX_VM_CONFIG_CHARACTERS } from '../eventlog/verify-vm-config.ts'
 import { MAX_QUOTE_BYTES } from '../quote/parse-quote.ts'
-import { objectOf, textOf, Unreadable } from '../read-members.ts'
+import { listOf, objectOf, textOf, Unreadable } from '../read-members.ts'
 
 const MAX_PROVENANCE_TEXT = 512
+const MAX_E2EE_VERSIONS = 16
+const TLS_BINDING = 'downstream_tls_binding'
+const E2EE_VERSIONS = 'supported_e2ee_versions'
 
 export interface AciReport {
   readonly keysetDigest: Sha256Digest
@@ -35,8 +38,8 @@ export interface AciReport {
   readonly keyCustody: KeyCustodyEvidence | 'unread' | null
   /** Members of source_provenance that are not null. */
   readonly provenance: ReadonlyMap<string, string>
-  /** A statement about a TLS key is there, which is not read here. */
-  readonly downstreamTls: boolean
+  /** Names of members with a content that nothing is compared with: a statement about a TLS key, versions of encryption. */
+  readonly uncompared: readonly string[]
   /** Exact text of the attestation document of Countersign; null in reports of others. */
   readonly document: string | null
 }
@@ -46,7 +49,7 @@ const ATTESTATION = [
 ]
 const EVIDENCE = ['quote', 'event_log', 'app_compose']
 const OPTIONAL_EVIDENCE = [
-  ...['quote_report_data', 'vm_config', 'key_custody', 'downstream_tls_binding', 'countersign'],
+  ...['quote_report_data', 'vm_config', 'key_custody', TLS_BINDING, 'countersign'],
 ]
 const PROVENANCE = ['repo_url', 'repo_commit', 'image_digest', 'image_provenance']
 
@@ -81,10 +84,11 @@ export function readAciReport(value: JsonObject): AciReport {
     ...['api_version', 'workload_keyset_digest', 'attestation', 'service_capabilities'],
   ])
   const capabilities = objectOf(report['service_capabilities'], 'service_capabilities', [
-    ...['supported_e2ee_versions', 'serving'],
+    ...[E2EE_VERSIONS, 'serving'],
   ])
   // An aggregator's keys speak for machines that this report says nothing about.
   if (capabilities['serving'] !== 'direct') throw new Unreadable('an aggregator', 'unsupported')
+  const e2ee = listOf(capabilities[E2EE_VERSIONS] ?? [], E2EE_VERSIONS, MAX_E2EE_VERSIONS)
   const attestation = objectOf(report['attestation'], 'attestation', ATTESTATION)
   if (attestation['tee_type'] !== 'tdx') throw new Unreadable('another enclave', 'unsupported')
   const evidence = objectOf(attestation['evidence'], 'evidence', EVIDENCE, OPTIONAL_EVIDENCE)
@@ -103,7 +107,10 @@ export function readAciReport(value: JsonObject): AciReport {
     vmConfig: optionalText(evidence['vm_config'], 'evidence.vm_config', MAX_VM_CONFIG_CHARACTERS),
     keyCustody: custodyOf(evidence['key_custody']),
     provenance: provenanceOf(attestation['source_provenance']),
-    downstreamTls: (evidence['downstream_tls_binding'] ?? null) !== null,
+    uncompared: [
+      ...((evidence[TLS_BINDING] ?? null) === null ? [] : [TLS_BINDING]),
+      ...(e2ee.length === 0 ? [] : [E2EE_VERSIONS]),
+    ],
     document: optionalText(evidence['countersign'], 'evidence.countersign', MAX_DOCUMENT_BYTES),
   }
 }
