@@ -147,7 +147,7 @@ describe('no value of accepted evidence can be put otherwise unless that is said
     expect(untold(whole, report)).toEqual([
       // A second copy of intel_quote, which must be the same where it stands.
       'quote: null',
-      ...spaces('event_log', 'nvidia_payload', 'vm_config'),
+      ...spaces('nvidia_payload', 'event_log', 'vm_config'),
     ])
   }, 60_000)
 
