@@ -1,6 +1,7 @@
 /** NVIDIA's own RIM files and reports, with the outcomes of the fixtures' manifest. */
 import { createHash, X509Certificate } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
+import { DEFAULT_GPU_POLICY } from '../../attestation/appraiser/gpu/gpu-policy.ts'
 import { compareMeasurements } from '../../attestation/appraiser/gpu/rim/compare-measurements.ts'
 import { expectedRims } from '../../attestation/appraiser/gpu/rim/expected-rims.ts'
 import {
@@ -8,6 +9,7 @@ import {
   NVIDIA_RIM_ROOT_SHA256,
 } from '../../attestation/appraiser/gpu/rim/nvidia-rim-root.ts'
 import { verifyRim } from '../../attestation/appraiser/gpu/rim/verify-rim.ts'
+import { toHex } from '../../attestation/protocol/hex.ts'
 import { fixtureJson, haveFixtures, PORTS, recordedReport } from './gpu.helpers.ts'
 import { comparison, goodRim, nvidiaRimOptions, parsedReport, rimOutcome } from './rim.helpers.ts'
 import { fixtureBytes } from './x509.helpers.ts'
@@ -26,6 +28,8 @@ const rimFile = (name: string): Uint8Array => fixtureBytes(`nvidia/rim/${name}`)
 test('the embedded root is the certificate whose fingerprint is pinned', () => {
   const { raw, fingerprint256 } = new X509Certificate(NVIDIA_RIM_ROOT_PEM)
   expect(new Uint8Array(createHash('sha256').update(raw).digest())).toEqual(NVIDIA_RIM_ROOT_SHA256)
+  // The default policy spells it once more, as text.
+  expect(DEFAULT_GPU_POLICY.rimRoots).toEqual([toHex(NVIDIA_RIM_ROOT_SHA256)])
   expect(fingerprint256.replaceAll(':', '')).toBe(
     '12977B5115ACB0381179279FFFEB5A8C4D264971EBB32298023A465FA41DF5D1',
   )

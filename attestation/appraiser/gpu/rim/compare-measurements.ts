@@ -16,7 +16,7 @@ const NVDEC0_INDEX = 35
 /** Indexes named in a detail; the outcome holds all of them. */
 const MAX_NAMED = 16
 
-/** Who has to hold a RIM for what the report says of the device. */
+/** Why a RIM is not the one for a device. */
 export interface RimFault {
   readonly code: RimCode
   readonly detail: string
