@@ -46,11 +46,12 @@ export async function loadPolicy(
     policy = read(await readObject(options.policy))
   }
   if (options.roots !== undefined) {
-    const { sgx, nvidia, kms = null, ...more } = await readObject(options.roots)
+    const { sgx, nvidia, kms = null, rim = null, ...more } = await readObject(options.roots)
     if (!isHex32(sgx) || !isHex32(nvidia) || Object.keys(more).length > 0) {
       throw new Refusal(`${options.roots} does not hold the roots of a simulation.`)
     }
     policy = { ...policy, sgxRoots: [sgx], nvidiaRoots: [nvidia] }
+    if (rim !== null) policy = read({ ...policy, gpu: { ...policy.gpu, rimRoots: [rim] } })
     // A simulation without a KMS names no root of one; what the policy pins stays pinned.
     if (kms !== null) policy = read({ ...policy, kmsRoots: [kms] })
   }

@@ -85,19 +85,25 @@ program
     '--collateral <file|dir>',
     "Intel's collateral: one set, or a folder as `collateral fetch` keeps it",
   )
-  .option('--gpu-collateral <file>', "NVIDIA's: RIMs and OCSP responses (JSON)")
+  .option(
+    '--gpu-collateral <file|dir>',
+    "NVIDIA's RIMs and OCSP responses: one set (JSON), or a folder that --fetch-collateral kept",
+  )
   .option('--gpus <n>', 'for GPU evidence alone: how many GPUs there must be')
   .option('--nras <file>', 'for GPU evidence alone: what NVIDIA’s service answered about it')
   .option('--jwks <file>', 'key set of that service')
   .option(
     '--fetch-collateral',
-    'ask Intel for collateral: it learns which processor family you verify. Without this nothing but the service is asked',
+    'ask Intel for collateral, and NVIDIA where there are GPUs: they learn which processor family and which GPUs you verify. ' +
+      'Without this nothing but the service is asked',
   )
   .option(
     '--channel <channel>',
     'with --fetch-collateral or a folder: TCB updates, standard (default) or early',
   )
   .option('--pccs <url>', 'with --fetch-collateral: ask this caching service in place of Intel')
+  .option('--rim-url <url>', 'with --fetch-collateral: ask this RIM service in place of NVIDIA’s')
+  .option('--ocsp-url <url>', 'with --fetch-collateral: ask this responder in place of NVIDIA’s')
   .option('--proxy <url|none>', 'with --fetch-collateral: default HTTPS_PROXY and NO_PROXY')
   .option('--tls-ca <file>', 'with --fetch-collateral: CAs of the service (PEM)')
   .option('--accept-unchecked', 'do without the checks that this version does not make yet')
@@ -172,7 +178,10 @@ collateral
   .description(
     "ask NVIDIA for the RIMs and OCSP responses of GPU evidence, and print one file for verify's --gpu-collateral",
   )
-  .argument('<file>', 'GPU evidence: a list, a request to NRAS, or what nvattest prints')
+  .argument(
+    '<file>',
+    'GPU evidence (a list, a request to NRAS, what nvattest prints), or a document or report that holds some',
+  )
   .option('--dir <dir>', 'cache (default ~/.cache/countersign/collateral)')
   .option('--rim-url <url>', 'RIM service to ask in place of NVIDIA')
   .option('--ocsp-url <url>', 'OCSP responder to ask in place of NVIDIA')

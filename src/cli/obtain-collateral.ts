@@ -183,13 +183,22 @@ export async function openCollateralSource(options: CollateralOptions): Promise<
   }
 }
 
+const NETWORK_FLAGS = [
+  ['pccs', 'pccs'],
+  ['rimUrl', 'rim-url'],
+  ['ocspUrl', 'ocsp-url'],
+  ['proxy', 'proxy'],
+  ['tlsCa', 'tls-ca'],
+] as const
+
 /** A setting that nothing reads may have been meant as a condition. */
-export async function refuseUnreadSettings(options: CollateralOptions): Promise<void> {
+export async function refuseUnreadSettings(
+  options: CollateralOptions & { readonly rimUrl?: string; readonly ocspUrl?: string },
+): Promise<void> {
   if (options.fetchCollateral === true) return
-  const flags = { pccs: 'pccs', proxy: 'proxy', tlsCa: 'tls-ca' } as const
-  const unread = (['pccs', 'proxy', 'tlsCa'] as const).find((name) => options[name] !== undefined)
+  const unread = NETWORK_FLAGS.find(([name]) => options[name] !== undefined)?.[1]
   if (unread !== undefined) {
-    throw new Refusal(`--${flags[unread]} says nothing without --fetch-collateral.`)
+    throw new Refusal(`--${unread} says nothing without --fetch-collateral.`)
   }
   if (options.channel === undefined) return
   if (options.collateral === undefined || !(await isFolder(options.collateral))) {

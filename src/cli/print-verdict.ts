@@ -30,7 +30,10 @@ export function formatChecks(checks: readonly Check[]): string {
 /** By the first part of an id: where the collateral comes from that its checks need. */
 const SOURCES = [
   [/^quote\./, 'Intel’s collateral (--fetch-collateral, or --collateral FILE)'],
-  [/^(?:gpu|switch)\./, 'NVIDIA’s RIMs and OCSP responses (--gpu-collateral FILE)'],
+  [
+    /^(?:gpu|switch)\./,
+    'NVIDIA’s RIMs and OCSP responses (--fetch-collateral, or --gpu-collateral FILE)',
+  ],
 ] as const
 
 /** What to give so that checks are made which were not for want of collateral; null where none was wanting. */

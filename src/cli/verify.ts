@@ -30,7 +30,7 @@ import type { FileLayout, ReportFileOptions } from './appraise-report-file.ts'
 import { checkReceipt, readReceiptFiles } from './check-receipt.ts'
 import type { ReceiptOptions } from './check-receipt.ts'
 import { EXIT } from './exit-codes.ts'
-import { readGpuCollateralFile } from './obtain-gpu-collateral.ts'
+import { obtainGpuCollateral } from './obtain-gpu-collateral.ts'
 import type { GpuCollateralOptions } from './obtain-gpu-collateral.ts'
 import { loadPolicy } from './load-policy.ts'
 import type { PolicyOptions } from './load-policy.ts'
@@ -239,7 +239,7 @@ export async function verify(target: string, options: VerifyOptions): Promise<nu
     policy,
     ...(options.at === undefined ? {} : { asOf: true }),
   }
-  const gpuCollateral = await readGpuCollateralFile(options)
+  const gpuCollateral = await obtainGpuCollateral(bytes, layout, options, policy)
   if (layout === 'gpu' || layout === 'nras') {
     const given = { ...moment, collateral: gpuCollateral }
     const { verdict, ...facts } = await judgeGpuFile(bytes, layout, given, options)

@@ -29,6 +29,8 @@ export interface GpuCollateralClientOptions {
   /** Unix seconds; default: the system's clock. */
   readonly now?: () => number
   readonly signal?: AbortSignal
+  /** Ask nobody: what is kept is given whatever its age, which is for the appraiser to judge. Default: false. */
+  readonly offline?: boolean
 }
 
 export interface FetchedFile {
@@ -72,6 +74,7 @@ export function createGpuCollateralClient(
   options: GpuCollateralClientOptions = {},
 ): GpuCollateralClient {
   const { services = NVIDIA_SERVICES, serviceKey = null, transport = {}, signal } = options
+  const { offline = false } = options
   const cache = options.cache === undefined ? createMemoryGpuCache() : options.cache
   const now = options.now ?? (() => Math.floor(Date.now() / 1000))
   const turn = createTurns(MAX_GPU_REQUESTS)
@@ -83,6 +86,10 @@ export function createGpuCollateralClient(
   const resolve = async (source: Source): Promise<FetchedFile> => {
     const { key, service } = source
     const entry = (await cache?.read(key)) ?? null
+    if (offline) {
+      if (entry !== null) return { bytes: entry.bytes, from: 'cache', failure: null, notKept: null }
+      throw new CollateralError('collateral_not_found', `${source.request.what}: none is kept`)
+    }
     const at = now()
     // What was kept at a later time than this was kept by another clock: nobody knows how old it is.
     const known = entry !== null && entry.service === service && entry.fetchedAt <= at
@@ -136,6 +143,7 @@ export function createGpuCollateralClient(
       })
     },
     async ocspNow(asked, nonce) {
+      if (offline) throw new CollateralError('collateral_not_found', 'nobody is asked')
       const { body } = await ask(ocspRequest(services.ocsp, asked, nonce))
       readOcspAnswer(body, asked)
       return body
