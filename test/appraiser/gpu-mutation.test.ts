@@ -40,8 +40,13 @@ const rules = policy.policy
 const bytesOf = (hex: string): Uint8Array => fromHex(hex) ?? new Uint8Array(0)
 const common = { crypto: nodeCrypto, at: input.at, allowSimulated: true }
 
+interface Device {
+  readonly evidence?: Uint8Array
+  readonly certificate?: Uint8Array
+}
+
 /** Whether one device passes all that concerns report and chain; collateral is judged below. */
-function acceptsDevice({ evidence = report, certificate = chain }): boolean {
+function acceptsDevice({ evidence = report, certificate = chain }: Device): boolean {
   const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64')
   const item = { arch: 'HOPPER', certificate: base64(certificate), evidence: base64(evidence) }
   const checks = verifyGpuEvidence([item], {
