@@ -13,6 +13,7 @@ import {
   MAX_ANSWER_BYTES,
   nrasKindOf,
 } from '../../attestation/appraiser/gpu/nras/parse-nras-answer.ts'
+import type { AppraisalPolicy } from '../../attestation/appraiser/policy.ts'
 import type { GpuDevice } from '../../attestation/appraiser/gpu/read-gpu-devices.ts'
 import { VERDICT_EXIT_CODES } from '../../attestation/appraiser/verdict.ts'
 import type { Verdict } from '../../attestation/appraiser/verdict.ts'
@@ -95,6 +96,17 @@ function localDevice({ leafSerial, driver, vbios }: GpuDevice): NrasLocalDevice 
   }
 }
 
+const OF_SERVICE = /^nras(?:_switch)?\./
+
+function splitRequire(policy: AppraisalPolicy): readonly [AppraisalPolicy, AppraisalPolicy] {
+  const ofService = policy.require.filter((id) => OF_SERVICE.test(id))
+  const own = policy.require.filter((id) => !OF_SERVICE.test(id))
+  return [
+    { ...policy, require: own },
+    { ...policy, require: ofService },
+  ]
+}
+
 /** Both have to be good: the one that is worse decides. */
 function both(own: Verdict, service: Verdict): Verdict {
   const checks = [...own.checks, ...service.checks]
@@ -126,9 +138,17 @@ export async function judgeGpuFile(
   if (options.jwks !== undefined && options.nras === undefined) {
     throw new Refusal('--jwks says nothing without --nras.')
   }
-  const found = appraiseGpu(bytes, { ...moment, collateral, gpus: countOf(options.gpus) })
-  if (options.nras === undefined) return found
+  const gpus = countOf(options.gpus)
+  if (options.nras === undefined) return appraiseGpu(bytes, { ...moment, collateral, gpus })
+  // Each verdict has the checks of its own that are asked for.
+  const [own, ofService] = splitRequire(moment.policy)
+  const found = appraiseGpu(bytes, { ...moment, policy: own, collateral, gpus })
   const answer = await readBounded(options.nras, MAX_ANSWER_BYTES)
-  const service = await judgeAnswer(answer, moment, options, found.devices)
+  const service = await judgeAnswer(
+    answer,
+    { ...moment, policy: ofService },
+    options,
+    found.devices,
+  )
   return { ...found, verdict: both(found.verdict, service) }
 }

@@ -8,13 +8,13 @@ import {
   appraiseNrasInput,
   MAX_NRAS_INPUT_BYTES,
 } from '../../attestation/appraiser/gpu/nras/appraise-nras-input.ts'
-import type { NrasInputAppraisal } from '../../attestation/appraiser/gpu/nras/appraise-nras-input.ts'
+import type { NrasAnswerAppraisal } from '../../attestation/appraiser/gpu/nras/appraise-nras-answer.ts'
 import { VERDICT_EXIT_CODES } from '../../attestation/appraiser/verdict.ts'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
 import { readInput, renderVerdict } from './judge-input.ts'
 
 /** What is printed, as plain data. */
-export function renderNrasAppraisal({ verdict, devices }: NrasInputAppraisal): string {
+export function renderNrasAppraisal({ verdict, devices }: NrasAnswerAppraisal): string {
   return renderVerdict(verdict, { devices })
 }
 

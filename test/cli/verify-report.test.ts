@@ -233,7 +233,13 @@ describe('countersign verify report.json', () => {
       const policy = await save('policy.json', { tdx })
       const current = { at, collateral: collateral(), acceptUnchecked: true }
       const options = { ...current, policy }
-      expect((await run(path, { ...options, nonce })).code).toBe(0)
+      const { code, out } = await run(path, { ...options, nonce })
+      expect(code).toBe(0)
+      // Of a deployed H200: the nonce is the client's own, so its GPU may stand anywhere.
+      expect(out).toMatch(
+        /^ {2}GPU 0 +GH100 A01 GSP BROM +570\.172\.08 +96\.00\.CF\.00\.02 +unstated +vendor-signed$/m,
+      )
+      expect(out).toContain('GPU evidence, rung reached: vendor-signed')
       expect((await run(path, { ...current, nonce })).code).toBe(10)
       expect((await run(path, { ...options, nonce: NONCE })).code).toBe(10)
     })

@@ -90,6 +90,8 @@ describe('countersign verify', () => {
     const roots = await save('roots.json', JSON.stringify(simulation.roots))
     const { code, out } = await run(`${service.url}/v1`, { allowSimulated: true, roots })
     expect(out).toContain('Accepted as a SIMULATION')
+    expect(out).toMatch(/^ {2}GPU 0 +GH100 A01 GSP BROM SIMULATED .* digest-in-quote$/m)
+    expect(out).toContain('GPU evidence, rung reached: digest-in-quote')
     expect(code).toBe(0)
   })
 

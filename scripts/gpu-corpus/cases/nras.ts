@@ -59,7 +59,7 @@ interface Input {
   readonly nonce?: Uint8Array
   readonly at?: number
   readonly gpus?: number
-  readonly nras?: object
+  readonly gpu?: object
   readonly policy?: object
 }
 
@@ -117,7 +117,7 @@ function inputOf(input: Input): object {
     policy: {
       allowSimulated: true,
       ...input.policy,
-      nras: { issuer: SERVICE.issuer, hardwareModels: [MODEL], ...input.nras },
+      gpu: { nrasIssuer: SERVICE.issuer, hardwareModels: [MODEL], ...input.gpu },
     },
   }
 }
@@ -323,7 +323,7 @@ function keys(): Row[] {
       'key-not-pinned',
       'nras_key_untrusted',
       'another intermediate is pinned',
-      { nras: { nrasRoots: [sha256Hex(STRANGER_SERVICE.chain[1]?.der ?? new Uint8Array(0))] } },
+      { gpu: { nrasRoots: [sha256Hex(STRANGER_SERVICE.chain[1]?.der ?? new Uint8Array(0))] } },
     ],
     [
       'simulation-not-allowed',
@@ -598,19 +598,19 @@ function claims(): Row[] {
       'driver-old',
       'nras_version_refused',
       'a newer driver is asked for',
-      { nras: { minDriver: '590' } },
+      { gpu: { minDriver: '590' } },
     ],
     [
       'vbios-other',
       'nras_version_refused',
       'another VBIOS is accepted',
-      { nras: { vbioses: ['96.00.9F.00.02'] } },
+      { gpu: { vbioses: ['96.00.9F.00.02'] } },
     ],
     [
       'mode-unprotected',
       'nras_mode_refused',
       'protected PCIe is asked for',
-      { nras: { protectedPcie: 'required' } },
+      { gpu: { modes: ['protected-pcie'] } },
     ],
     [
       'service-error',
@@ -726,20 +726,20 @@ const ACCEPTED: readonly Row[] = [
     'claims-2-0',
     'ok',
     'one GPU, claims 2.0, which the policy accepts',
-    { ...answer({ version: '2.0' }), nras: { claimsVersions: ['2.0'] } },
+    { ...answer({ version: '2.0' }), gpu: { nrasClaimsVersions: ['2.0'] } },
   ],
   ['two-gpus', 'ok', 'two GPUs', { ...answer({ gpus: 2 }), gpus: 2 }],
   [
     'pinned',
     'ok',
     'the intermediate is pinned',
-    { nras: { nrasRoots: [sha256Hex(SERVICE.chain[1]?.der ?? new Uint8Array(0))] } },
+    { gpu: { nrasRoots: [sha256Hex(SERVICE.chain[1]?.der ?? new Uint8Array(0))] } },
   ],
   [
     'last-second',
     'ok',
     'tokens that end in a second',
-    { ...answer({ options: { at: AT - HOUR + 1 } }), nras: { clockSkewS: 0 } },
+    { ...answer({ options: { at: AT - HOUR + 1 } }), gpu: { nrasClockSkewS: 0 } },
   ],
   [
     'clock-ahead',

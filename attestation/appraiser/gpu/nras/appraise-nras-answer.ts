@@ -28,8 +28,8 @@ export interface NrasAnswerOptions {
   /** How many devices there must be; null: not said. Default: null. */
   readonly count?: number | null
   readonly policy: AppraisalPolicy
-  /** Key set as fetched or archived. */
-  readonly jwks: Uint8Array
+  /** Key set as fetched or archived: bytes, or the value that `parseJson` made of them. Null: none is at hand. */
+  readonly jwks: unknown
   /** Devices of which evidence was appraised here; null: the service's word stands alone. Default: null. */
   readonly localDevices?: readonly NrasLocalDevice[] | null
 }
@@ -43,13 +43,13 @@ const MEANING =
   'NVIDIA’s service says under its signature that it found these devices genuine for this nonce; nothing here says which machine they are in'
 
 /**
- * Never throws on any bytes.
+ * Never throws on any answer or key set.
  *
- * @param answer bytes as received
+ * @param answer bytes as received, or the value that `parseJson` made of them
  * @throws TypeError for a nonce or time that is none, or a policy that `parsePolicy` refuses
  */
 export async function appraiseNrasAnswer(
-  answer: Uint8Array,
+  answer: unknown,
   given: NrasAnswerOptions,
 ): Promise<NrasAnswerAppraisal> {
   const options = requireOptions(given)
@@ -73,6 +73,7 @@ export async function appraiseNrasAnswer(
       ...CORE_NRAS_CHECKS.map(own),
       ...(count === null ? [] : [`${prefix}.count`]),
       ...(localDevices === null ? [] : [`${prefix}.*.same_device`]),
+      ...policy.require,
     ],
     asOf,
     simulated,
