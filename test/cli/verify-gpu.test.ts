@@ -243,6 +243,18 @@ describe.skipIf(!haveFixtures)('recorded evidence through the command line', () 
     expect(other.code).toBe(10)
   })
 
+  test('a switch alone is described, and is not taken for evidence of a GPU', async () => {
+    const path = await save('switch.json', recorded('nvswitch-ls10.json'))
+    const { code, out } = await run(path, { ...judged, nonce: NONCE_550 })
+    expect(out).not.toMatch(/FAIL/)
+    expect(out).toMatch(/pass\s+switch\.0\.signature/)
+    expect(rowOf(out, 'NVSwitch 0')).toBe(
+      'NVSwitch 0 LS_10 A01 FSP BROM - 96.10.55.00.01 - vendor-signed',
+    )
+    expect(lastLine(out)).toBe('Rejected: gpu.*.structure is required and did not pass.')
+    expect(code).toBe(10)
+  })
+
   test('a report of driver 535 is refused for the firmware identity that it lacks', async () => {
     const report = recordedReport('h100-535.86.09.txt')
     const parsed = parseSpdmReport(report)
