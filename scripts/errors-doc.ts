@@ -9,7 +9,10 @@ import { NVML_ERRORS } from '../attestation/attester/nvml/nvml-error.ts'
 import { CHECK_CODES } from '../attestation/appraiser/codes.ts'
 import type { CodeTable } from '../attestation/appraiser/codes.ts'
 import { COLLATERAL_ERRORS } from '../attestation/collateral/collateral-error.ts'
-import { COMPOSE_PROBLEMS, COMPOSE_WARNINGS } from '../src/compose/hash-compose.ts'
+import { WEIGHTS_ERRORS } from '../src/weights/weights-error.ts'
+import { COMPOSE_REFUSALS } from '../src/compose/compose-refusals.ts'
+import { COMPOSE_WARNINGS } from '../src/compose/hash-compose.ts'
+import { COMPOSE_PROBLEMS } from '../src/compose/read-compose.ts'
 import { SERVICE_ERRORS } from '../src/errors.ts'
 import type { ServiceErrorSpec } from '../src/errors.ts'
 
@@ -92,9 +95,17 @@ export function renderErrorsDoc(
         row([`\`${code}\``, text]),
       ),
       '',
-      '## Codes of `countersign compose hash`',
+      '## Codes of measuring weights',
       '',
-      'The first kind refuses the file (exit 30); the second is a warning beside the hash.',
+      'Why `serve` with `weights` does not start (exit 1); the place stands beside it on standard error.',
+      '',
+      row(['code', 'what happened and what to do']),
+      row(['---', '---']),
+      ...Object.entries(WEIGHTS_ERRORS).map(([code, text]) => row([`\`${code}\``, text])),
+      '',
+      '## Codes of `countersign compose hash` and `compose check`',
+      '',
+      'The first kind refuses the file (exit 30) for both; the second is a warning beside the hash; the third is what `compose check` refuses it for (exit 10).',
       '',
       row(['code', 'kind', 'meaning']),
       row(['---', '---', '---']),
@@ -103,6 +114,9 @@ export function renderErrorsDoc(
       ),
       ...Object.entries(COMPOSE_WARNINGS).map(([code, text]) =>
         row([`\`${code}\``, 'warning', text]),
+      ),
+      ...Object.entries(COMPOSE_REFUSALS).map(([code, text]) =>
+        row([`\`${code}\``, 'check', text]),
       ),
       '',
     ].join('\n'),

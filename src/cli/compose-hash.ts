@@ -3,42 +3,21 @@
  *
  * @module
  */
-import { open } from 'node:fs/promises'
-import { MAX_COMPOSE_BYTES } from '../../attestation/appraiser/eventlog/verify-compose.ts'
-import { COMPOSE_PROBLEMS, COMPOSE_WARNINGS, hashCompose } from '../compose/hash-compose.ts'
+import { COMPOSE_WARNINGS, hashCompose } from '../compose/hash-compose.ts'
+import { COMPOSE_PROBLEMS } from '../compose/read-compose.ts'
 import { EXIT } from './exit-codes.ts'
 import { printable } from './printable.ts'
-import { Refusal } from './refusal.ts'
+import { readComposeFile } from './read-compose-file.ts'
 
 export interface Printer {
   out(line: string): void
   err(line: string): void
 }
 
-const PROCESS: Printer = {
+/** To standard output and standard error; what is quoted from a file cannot act on a terminal. */
+export const PROCESS: Printer = {
   out: (line) => process.stdout.write(`${line}\n`),
   err: (line) => process.stderr.write(`${printable(line)}\n`),
-}
-
-/** Reads one byte more than a guest accepts and no further, whatever the path leads to. */
-async function readStart(path: string): Promise<Uint8Array> {
-  const buffer = new Uint8Array(MAX_COMPOSE_BYTES + 1)
-  let length = 0
-  try {
-    const file = await open(path, 'r')
-    try {
-      while (length < buffer.length) {
-        const { bytesRead } = await file.read(buffer, length, buffer.length - length)
-        if (bytesRead === 0) break
-        length += bytesRead
-      }
-    } finally {
-      await file.close()
-    }
-  } catch {
-    throw new Refusal(`${path} cannot be read.`)
-  }
-  return buffer.subarray(0, length)
 }
 
 /**
@@ -46,7 +25,7 @@ async function readStart(path: string): Promise<Uint8Array> {
  * @throws Refusal where the file cannot be read
  */
 export async function composeHash(path: string, print: Printer = PROCESS): Promise<number> {
-  const result = hashCompose(await readStart(path))
+  const result = hashCompose(await readComposeFile(path))
   if (!result.ok) {
     print.err(`${result.problem}: ${COMPOSE_PROBLEMS[result.problem]}`)
     return EXIT.malformed

@@ -13,6 +13,8 @@ import { collateralFetch, collateralShow } from './collateral.ts'
 import type { FetchOptions, ShowOptions } from './collateral.ts'
 import { collateralGpu } from './collateral-gpu.ts'
 import type { CollateralGpuOptions } from './collateral-gpu.ts'
+import { composeCheck } from './compose-check.ts'
+import type { ComposeCheckOptions } from './compose-check.ts'
 import { composeHash } from './compose-hash.ts'
 import { EXIT } from './exit-codes.ts'
 import { exitWith } from './refusal.ts'
@@ -45,6 +47,7 @@ program
   )
   .option('--require-gpu <n>', 'GPUs the machine must have and attest')
   .option('--address-key <source>', 'derived or ephemeral')
+  .option('--weights <dir>', 'folder of the model, hashed at start into the attested configuration')
   .option('--allow-remote-upstream', 'permit upstreams outside this machine (attested)')
   .option('--metrics <host:port>', 'where health and metrics are served (default 127.0.0.1:9464)')
   .option('--no-metrics', 'do not serve them')
@@ -243,6 +246,15 @@ compose
   .argument('<file>')
   .action(async (file: string) => {
     process.exit(await composeHash(file))
+  })
+compose
+  .command('check')
+  .description('refuse what would let something run that the hash does not vouch for')
+  .argument('<file>')
+  .option('--template', 'let the zeros stand that a template has for digests and revisions')
+  .option('--json', 'print the findings as one JSON document')
+  .action(async (file: string, options: ComposeCheckOptions) => {
+    process.exit(await composeCheck(file, options))
   })
 
 program.parseAsync().catch(exitWith)

@@ -23,7 +23,7 @@ export function printConfig(config: Config, facts: AttestedFacts): string {
 export function statedFacts(
   config: Config,
   principals: readonly PrincipalConfig[],
-): AttestedFacts | null {
+): Omit<AttestedFacts, 'weights'> | null {
   const { address_key: addressKeySource, gpu } = config
   if (addressKeySource === undefined || gpu === undefined) return null
   return {

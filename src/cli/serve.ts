@@ -5,7 +5,7 @@
  */
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { findGuestAgent } from '../../attestation/attester/dstack/find-guest-agent.ts'
 import { connectGuestAgent } from '../../attestation/attester/dstack/guest-agent.ts'
@@ -13,7 +13,7 @@ import { GuestAgentError } from '../../attestation/attester/dstack/guest-agent-e
 import { openGuest } from '../../attestation/attester/dstack/open-guest.ts'
 import { isTeeMachine } from '../../attestation/attester/dstack/tee-machine.ts'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
-import { isJsonObject, parseJson } from '../../attestation/protocol/json.ts'
+import { isJsonObject } from '../../attestation/protocol/json.ts'
 import { createEphemeralAddressKey } from '../../enclave/keys/address-key.ts'
 import type { AddressKey, AddressKeySource } from '../../enclave/keys/address-key.ts'
 import { DEFAULT_SECP256K1_BACKEND } from '../../enclave/keys/secp256k1-signer.ts'
@@ -28,8 +28,11 @@ import type { SimulatedRoots } from '../service/open-simulation.ts'
 import { startService } from '../service/start-service.ts'
 import type { Service, ServiceParts } from '../service/start-service.ts'
 import { VERSION } from '../version.ts'
+import type { Weights } from '../weights/measure-weights.ts'
 import { awaitStop } from './await-stop.ts'
+import { loadWeights } from './load-weights.ts'
 import { printConfig, statedFacts } from './print-config.ts'
+import { readConfigFile } from './read-config-file.ts'
 import { checkEnvironment, loadTokens } from './read-environment.ts'
 import { Refusal } from './refusal.ts'
 
@@ -39,6 +42,7 @@ export interface ServeOptions {
   readonly upstream?: readonly string[]
   readonly addressKey?: string
   readonly requireGpu?: string
+  readonly weights?: string
   readonly allowRemoteUpstream?: boolean
   /** False for `--no-metrics`. */
   readonly metrics?: string | false
@@ -52,21 +56,6 @@ export const SIMULATION_NOTICE =
 
 /** What a simulated guest says it runs when no compose file is given. */
 const SIMULATED_COMPOSE = '{"name":"countersign-simulated","runner":"docker-compose"}'
-
-const MAX_CONFIG_BYTES = 256 * 1024
-
-async function readJsonFile(path: string): Promise<unknown> {
-  let bytes: Buffer
-  try {
-    bytes = await readFile(path)
-  } catch {
-    throw new Refusal(`The configuration file ${path} cannot be read.`)
-  }
-  if (bytes.length > MAX_CONFIG_BYTES) throw new Refusal(`${path} is too large.`)
-  const parsed = parseJson(bytes)
-  if (!parsed.ok) throw new Refusal(`${path} is not a JSON document (${parsed.fault}).`)
-  return parsed.value
-}
 
 function parseListen(text: string, flag = '--listen'): { host: string; port: number } {
   const match = /^(?:\[([0-9a-fA-F:]+)\]|([^:]*)):(\d{1,5})$/.exec(text)
@@ -92,7 +81,7 @@ function parseUpstreamFlags(flags: readonly string[]): { name: string; urls: str
 
 /** The file's members with the flags on top. */
 export async function loadConfig(options: ServeOptions): Promise<Config> {
-  const file = options.config === undefined ? {} : await readJsonFile(options.config)
+  const file = options.config === undefined ? {} : await readConfigFile(options.config)
   if (!isJsonObject(file)) throw new Refusal('The configuration is not a JSON object.')
   const result = parseConfig({
     ...file,
@@ -107,6 +96,7 @@ export async function loadConfig(options: ServeOptions): Promise<Config> {
             required: Number(options.requireGpu),
           },
         }),
+    ...(options.weights === undefined ? {} : { weights: resolve(options.weights) }),
     ...(options.metrics === undefined
       ? {}
       : {
@@ -213,7 +203,8 @@ export async function serve(options: ServeOptions): Promise<void> {
     const config = await loadConfig(options)
     const facts = statedFacts(config, loadTokens(process.env))
     if (facts !== null) {
-      process.stdout.write(printConfig(config, facts))
+      const weights = await loadWeights(config, stopped)
+      process.stdout.write(printConfig(config, { ...facts, weights }))
       return
     }
     if (findGuestAgent() === null) {
@@ -236,6 +227,16 @@ export async function serve(options: ServeOptions): Promise<void> {
     }
     throw error
   }
+  // Standard output is for logs; nothing in them is content, and tokens are never known here but as hashes.
+  const { log, dropped, flush } = openLog()
+  let weights: Weights | null
+  try {
+    weights = await loadWeights(config, stopped, options.printConfig === true ? undefined : log)
+  } catch (error) {
+    flush()
+    await machine.close()
+    throw error
+  }
   if (options.printConfig === true) {
     const { simulated, gpuRequired, address: key } = machine.parts
     const facts = {
@@ -244,19 +245,19 @@ export async function serve(options: ServeOptions): Promise<void> {
       addressKeySource: key.source,
       gpuRequired,
       principals,
+      weights,
     }
     process.stdout.write(printConfig(config, facts))
     await machine.close()
     return
   }
-  // Standard output is for logs; nothing in them is content, and tokens are never known here but as hashes.
-  const { log, dropped, flush } = openLog()
   let service: Service
   try {
     service = await startService({
       config,
       principals,
       ...machine.parts,
+      weights,
       log,
       logLinesDropped: dropped,
     })

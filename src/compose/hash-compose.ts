@@ -7,22 +7,11 @@
  * @module
  */
 import { createHash } from 'node:crypto'
-import { MAX_COMPOSE_BYTES } from '../../attestation/appraiser/eventlog/verify-compose.ts'
 import { toHex32 } from '../../attestation/protocol/hex.ts'
 import type { Hex32 } from '../../attestation/protocol/hex.ts'
-import { isJsonObject, parseJson } from '../../attestation/protocol/json.ts'
-import type { JsonFault, JsonObject } from '../../attestation/protocol/json.ts'
-
-/** Why a file is refused, with the stable text for each. */
-export const COMPOSE_PROBLEMS = Object.freeze({
-  compose_too_large: `The file is larger than the ${MAX_COMPOSE_BYTES} bytes that a guest accepts.`,
-  compose_not_json: 'The file is not a JSON document that all readers read alike.',
-  compose_duplicate_member:
-    'The file names a member twice; the guest and a reviewer could read different ones.',
-  compose_not_object: 'The file is not a JSON object.',
-  compose_no_docker_compose_file: 'docker_compose_file is missing, empty or not a text.',
-})
-export type ComposeProblem = keyof typeof COMPOSE_PROBLEMS
+import type { JsonObject } from '../../attestation/protocol/json.ts'
+import { readCompose } from './read-compose.ts'
+import type { ComposeProblem } from './read-compose.ts'
 
 /** What does not stop the hash, but what the hash then does not vouch for. */
 export const COMPOSE_WARNINGS = Object.freeze({
@@ -94,23 +83,13 @@ function memberWarnings(compose: JsonObject): ComposeWarning[] {
   return codes.map((code) => ({ code, subject: '' }))
 }
 
-function problemOf(fault: JsonFault): ComposeProblem {
-  return fault === 'duplicate_member' ? 'compose_duplicate_member' : 'compose_not_json'
-}
-
 /** @param bytes the file exactly as it will be deployed */
 export function hashCompose(bytes: Uint8Array): ComposeHash {
-  if (bytes.length > MAX_COMPOSE_BYTES) return { ok: false, problem: 'compose_too_large' }
-  const parsed = parseJson(bytes)
-  if (!parsed.ok) return { ok: false, problem: problemOf(parsed.fault) }
-  if (!isJsonObject(parsed.value)) return { ok: false, problem: 'compose_not_object' }
-  const { docker_compose_file } = parsed.value
-  if (typeof docker_compose_file !== 'string' || docker_compose_file.trim() === '') {
-    return { ok: false, problem: 'compose_no_docker_compose_file' }
-  }
+  const read = readCompose(bytes)
+  if (!read.ok) return read
   return {
     ok: true,
     hash: toHex32(createHash('sha256').update(bytes).digest()),
-    warnings: [...imageWarnings(docker_compose_file), ...memberWarnings(parsed.value)],
+    warnings: [...imageWarnings(read.dockerCompose), ...memberWarnings(read.members)],
   }
 }

@@ -4,8 +4,10 @@
  * @module
  */
 import type { JsonObject } from '../../attestation/protocol/json.ts'
+import { WEIGHTS_LABEL } from '../../attestation/protocol/weights-digest.ts'
 import type { AddressKeySource } from '../../enclave/keys/address-key.ts'
 import type { PrincipalConfig } from '../relay/principals.ts'
+import type { Weights } from '../weights/measure-weights.ts'
 import { limitsOf } from './config.ts'
 import type { Config } from './config.ts'
 
@@ -15,6 +17,8 @@ export interface AttestedFacts {
   readonly addressKeySource: AddressKeySource
   readonly gpuRequired: number
   readonly principals: readonly PrincipalConfig[]
+  /** What the folder of weights held at start; null where none is configured. */
+  readonly weights: Weights | null
 }
 
 /** Served as `config` in the document; its JCS is what `config_digest` is of. Fixed for the boot. */
@@ -35,6 +39,16 @@ export function attestedConfig(config: Config, facts: AttestedFacts): JsonObject
       required: facts.gpuRequired,
       ...(config.gpu?.nvattest === undefined ? {} : { nvattest: config.gpu.nvattest }),
     },
+    // The label is part of it: a folder was measured here, and what a model server loaded was not.
+    weights:
+      facts.weights === null
+        ? null
+        : {
+            label: WEIGHTS_LABEL,
+            digest: facts.weights.digest,
+            files: facts.weights.files,
+            bytes: facts.weights.bytes,
+          },
     collateral: { stapled: false },
     doors: [...config.doors],
     principals: [...principals.values()],

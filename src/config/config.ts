@@ -79,6 +79,10 @@ const schema = z.strictObject({
         .optional(),
     })
     .optional(),
+  weights: z
+    .string()
+    .regex(/^\/[^\0]{1,1023}$/, 'an absolute path')
+    .optional(),
   doors: z.array(z.enum(DOORS)).default([...DOORS]),
   allow_remote_upstream: z.boolean().default(false),
   rewrites: z

@@ -64,6 +64,7 @@ export async function runDemo(options: DemoOptions): Promise<number> {
     gpuRequired: 1,
     address: simulation.address,
     simulated: true,
+    weights: null,
     gate: createGate(simulation.roots),
     log: SILENT_LOG,
   })

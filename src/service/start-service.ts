@@ -41,6 +41,7 @@ import { MODELS_PATHS, RELAY_ROUTES } from '../relay/relay-routes.ts'
 import { createControlPlane } from '../routes/control-plane.ts'
 import { renderOpenApi } from '../routes/openapi/render-openapi.ts'
 import { VERSION } from '../version.ts'
+import type { Weights } from '../weights/measure-weights.ts'
 import { adviceOf } from './advice-of.ts'
 import { createOperationsServer } from './create-operations-server.ts'
 import { createServer } from './create-server.ts'
@@ -61,6 +62,8 @@ export interface ServiceParts {
   readonly gpuRequired: number
   readonly address: AddressKey
   readonly simulated: boolean
+  /** What the folder of weights held; null where none is configured. */
+  readonly weights: Weights | null
   readonly log: ServiceLog
   /** Lines that the log threw away; for the metrics. */
   readonly logLinesDropped?: () => number
@@ -104,6 +107,7 @@ export async function startService(parts: ServiceParts): Promise<Service> {
     addressKeySource: address.source,
     gpuRequired: parts.gpuRequired,
     principals,
+    weights: parts.weights,
   })
   const configDigest = toSha256Digest(nodeCrypto.sha256(canonicalBytes(document)))
   const keys = createBootKeys({

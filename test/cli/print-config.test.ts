@@ -89,6 +89,7 @@ test('a running service attests what was printed, and its receipts carry the dig
         relay: name === 'broker',
         tokenHash: new Uint8Array(32),
       })),
+      weights: null,
     }),
   )
   expect(document['config']).toEqual(jsonObject((await get(at, '/attestation')).body)['config'])

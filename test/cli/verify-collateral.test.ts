@@ -48,6 +48,7 @@ describe('countersign verify with collateral', () => {
       gpuRequired: 1,
       address: simulation.address,
       simulated: true,
+      weights: null,
       log: SILENT_LOG,
       gate: createGate(simulation.roots),
     })

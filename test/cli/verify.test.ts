@@ -49,6 +49,7 @@ describe('countersign verify', () => {
       gpuRequired: 2,
       address: simulation.address,
       simulated: true,
+      weights: null,
       log: SILENT_LOG,
       gate: createGate(simulation.roots),
     })

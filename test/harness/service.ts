@@ -33,6 +33,7 @@ import { openSimulation } from '../../src/service/open-simulation.ts'
 import type { Simulation } from '../../src/service/open-simulation.ts'
 import { startService } from '../../src/service/start-service.ts'
 import type { Service } from '../../src/service/start-service.ts'
+import type { Weights } from '../../src/weights/measure-weights.ts'
 
 export const MODEL = 'demo/words'
 export const TOKENS = {
@@ -83,6 +84,8 @@ export interface TestServiceOptions {
   /** With a listener for health and metrics, on a free port. */
   readonly operations?: boolean
   readonly requestLog?: RequestLogging
+  /** What was measured of the folder of weights. */
+  readonly weights?: Weights
 }
 
 export interface TestService {
@@ -196,6 +199,7 @@ export async function startTestService(options: TestServiceOptions = {}): Promis
     gpuRequired: options.gpus ?? 0,
     address: simulation?.address ?? createEphemeralAddressKey(nodeCrypto),
     simulated: simulation !== null,
+    weights: options.weights ?? null,
     log: { info: logAt('info'), warn: logAt('warn'), error: logAt('error') },
     gate: options.gate ?? (() => null),
     store,

@@ -86,6 +86,8 @@ const REASONS: Readonly<Record<string, string>> = {
     'one catalogue of forged reports, in which each kind is also shown as each other kind',
   'test/appraiser/document.test.ts':
     'one catalogue of forged documents over one genuine document, which is costly to make',
+  'test/compose/refusals.helpers.ts':
+    'one table of ways to spoil the shipped compose text, one row each',
   'test/cli/collateral.test.ts':
     'one running service stands behind all commands that ask for collateral',
   'test/collateral/gpu-collateral-client.test.ts':

@@ -1,0 +1,84 @@
+/**
+ * What `countersign compose check` refuses an app-compose.json for: one stable code for each way in which the file would not
+ * do what a relying party takes it to do.
+ *
+ * @module
+ */
+import { DRAIN_MS } from './drain-time.ts'
+
+export const COMPOSE_REFUSALS = Object.freeze({
+  member_unknown:
+    'A member of the file is none that this check knows; what it does was not looked at.',
+  runner_not_compose: 'runner is not docker-compose, so docker_compose_file is not what runs.',
+  member_of_wrong_kind: 'A member does not have the kind of value that it must have.',
+  public_logs: 'public_logs is not false: container logs would be open to the world.',
+  public_sysinfo: 'public_sysinfo is not false: system information would be open to the world.',
+  no_secure_time: 'secure_time is not true: the host would set the clock of the guest.',
+  pre_launch_script:
+    'A pre_launch_script runs after the container daemon has started: it is no gate, and whoever relies on it is wrong.',
+  allowed_env_security_relevant:
+    'A value from outside is let in that is neither COUNTERSIGN_TOKENS nor HF_TOKEN: the host can forge it, and nobody measures it.',
+  yaml_malformed: 'docker_compose_file is not one YAML document that all readers read alike.',
+  yaml_duplicate_key: 'docker_compose_file has a key twice.',
+  yaml_anchor: 'docker_compose_file has an anchor, alias, merge key or tag: write it out.',
+  key_unknown:
+    'docker_compose_file has a key that this check does not know; what it does was not looked at.',
+  value_unexpected: 'A value of docker_compose_file is not written in a form that is read.',
+  services_missing: 'docker_compose_file has no services.',
+  variable_used:
+    'A variable stands where the text must be literal: its value is not measured and can be forged by the host.',
+  image_missing: 'A service names no image.',
+  image_mutable: 'An image is not pinned by @sha256, so its registry decides what runs.',
+  image_built_in_place: 'The guest would build an image itself, so what runs depends on its build.',
+  image_placeholder: 'An image digest is the placeholder of 64 zeros: put the real one there.',
+  revision_mutable: 'A model is fetched without the 40 hex digits of a commit as its revision.',
+  revision_placeholder: 'A model revision is the placeholder of 40 zeros: put the real one there.',
+  agent_socket_missing: "No service mounts the guest agent's socket, so nothing can attest.",
+  agent_socket_shared:
+    "More than one container has the guest agent's socket: each could take the app's keys and have any bytes quoted.",
+  broker_in_same_vm:
+    "0G's broker stands beside the sidecar, as its wizard writes it: it runs in a confidential VM of its own, or it can take the sidecar's keys.",
+  docker_socket: "A container has the container daemon's socket, and with it the whole guest.",
+  host_path_mounted: "A container mounts a path of the guest other than the guest agent's socket.",
+  privileged: 'A container is privileged.',
+  capability_added: 'A container is given a capability or a device of the guest.',
+  host_namespace: 'A container shares a namespace of the guest or of another container.',
+  host_network: 'A container is on the network of the guest.',
+  security_opt_weakened: 'A container switches a protection of the kernel off.',
+  restart_always:
+    'A container restarts with the daemon (always or unless-stopped): it would run again from the disk before the measured text is read.',
+  port_published_beside: 'A container other than the sidecar publishes a port.',
+  sidecar_root_writable: 'The root of the sidecar is not read-only.',
+  sidecar_user_root: 'The sidecar does not run as a user of its own (user: "65532:65532").',
+  sidecar_capabilities: 'The sidecar keeps capabilities (cap_drop: [ALL]).',
+  sidecar_new_privileges:
+    'The sidecar may gain privileges (security_opt: [no-new-privileges:true]).',
+  sidecar_gpu_capabilities:
+    'The sidecar is given more of the driver than its management library (NVIDIA_DRIVER_CAPABILITIES: utility).',
+  sidecar_stop_grace: `The sidecar has no stop_grace_period above the ${DRAIN_MS / 1000} s that leaving takes; SIGKILL would cut answers.`,
+  sidecar_depends_on_model:
+    'The sidecar waits for a service that keeps running: while the model is down nobody could attest.',
+  sidecar_remote_upstream: 'The sidecar may use a model server outside this machine.',
+  sidecar_simulated: 'The sidecar would simulate, and prove nothing.',
+  sidecar_without_weights: 'The sidecar does not measure the weights (--weights).',
+  weights_writable: 'A service that keeps running can change the weights after they were measured.',
+  request_logging: 'The model server would log what it is asked or what it answers.',
+  media_unlimited:
+    'The model server has a network and would fetch media from any address that a request names.',
+})
+export type ComposeRefusal = keyof typeof COMPOSE_REFUSALS
+
+/** Refused only until the file is filled in; `--template` lets them stand. */
+export const PLACEHOLDERS: ReadonlySet<ComposeRefusal> = new Set([
+  'image_placeholder',
+  'revision_placeholder',
+])
+
+export interface ComposeFinding {
+  readonly code: ComposeRefusal
+  /** Where in the file: a path of member names, e.g. `services.vllm.image`. */
+  readonly where: string
+}
+
+/** Takes down findings of one part of the file. */
+export type Report = (code: ComposeRefusal, where: string) => void

@@ -1,0 +1,17 @@
+/**
+ * Bounds of measuring weights. The size of a file has none: that is what weights are.
+ *
+ * @module
+ */
+
+/** The largest public models have a few hundred files. */
+export const MAX_WEIGHTS_FILES = 65_536
+export const MAX_WEIGHTS_DEPTH = 16
+/** Bytes of a relative path. */
+export const MAX_WEIGHTS_PATH = 1_024
+/** Threads that read and hash, each one file at a time. */
+export const MAX_WEIGHTS_THREADS = 8
+/** Bytes that one thread holds. */
+export const WEIGHTS_READ_BYTES = 4 * 1024 * 1024
+/** Milliseconds between two lines about progress. */
+export const WEIGHTS_PROGRESS_MS = 10_000
