@@ -45,6 +45,7 @@ import type { Weights } from '../weights/measure-weights.ts'
 import { adviceOf } from './advice-of.ts'
 import { createOperationsServer } from './create-operations-server.ts'
 import { createServer } from './create-server.ts'
+import { faultName } from './fault-name.ts'
 import { listen } from './listen.ts'
 import type { Bound } from './listen.ts'
 import { createServiceState } from './state.ts'
@@ -289,13 +290,4 @@ export async function startService(parts: ServiceParts): Promise<Service> {
         await gone
       })()),
   }
-}
-
-/** What of an error may be logged: its class and code, never its message, which may hold what was sent. */
-function faultName(error: unknown): string {
-  if (!(error instanceof Error)) return 'unknown'
-  const cause = error.cause instanceof Error ? ` < ${faultName(error.cause)}` : ''
-  return 'code' in error && typeof error.code === 'string'
-    ? `${error.name}:${error.code}${cause}`
-    : `${error.name}${cause}`
 }
