@@ -9,6 +9,7 @@ import type {
 import { createOcspMemo } from '../../attestation/appraiser/gpu/ocsp/ocsp-memo.ts'
 import { parseOcspResponse } from '../../attestation/appraiser/gpu/ocsp/parse-ocsp-response.ts'
 import { revocationVerdict } from '../../attestation/appraiser/gpu/ocsp/revocation-verdict.ts'
+import { MAX_NAMED_RESPONDERS } from '../../attestation/appraiser/gpu/ocsp/verify-ocsp-responder.ts'
 import { encodeDer } from '../../attestation/appraiser/x509/encode-der.ts'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
 import { MAX_OCSP_BYTES, MAX_OCSP_RESPONSES } from '../../attestation/protocol/gpu-collateral.ts'
@@ -380,6 +381,17 @@ describe('what was said', () => {
     }
   })
 
+  test('a hold that is allowed does not hide that another answer knows no such certificate', () => {
+    const responses = [about({ status: revoked(6) }), about({ status: UNKNOWN })]
+    for (const some of [responses, responses.toReversed()]) {
+      expect(judge(some, { allowHold: true })?.status).toBe('unknown')
+      expect(judge([...some, about()], { allowHold: true })?.status).toBe('unknown')
+    }
+    expect(judge([about(), about({ status: revoked(6) })], { allowHold: true })?.status).toBe(
+      'hold',
+    )
+  })
+
   test('a response that does not count takes nothing from one that does', () => {
     const forged = about({ status: revoked(1) }, { signer: rootResponder })
     const stale = about({ nextUpdate: AT - 1 })
@@ -399,6 +411,45 @@ describe('what was said', () => {
     const verdict = revocationVerdict([good, fault, hold, gone], 1)
     expect(verdict).toMatchObject({ status: 'fail', code: 'ocsp_revoked' })
     expect(verdict.detail).toMatch(/^certificate 4: keyCompromise, since 2026-11-26T12:00:00Z$/)
+  })
+})
+
+describe('what forged responses cost', () => {
+  /** A responder of nobody's under the name of the issuer, so that every certificate of it has to be tried. */
+  const stranger = issue('Test issuer', null, RESPONDER)
+  const forged = (certificates: number, producedAt = AT): Uint8Array => {
+    const enclosed = Array.from(
+      { length: certificates },
+      () => issue('Test issuer', stranger, RESPONDER).certificate,
+    )
+    return about({}, { signer: stranger, responder: byName(issuer), enclosed, producedAt })
+  }
+
+  test('each signature is tried once, however many devices the responses name', () => {
+    let verifications = 0
+    const crypto: typeof nodeCrypto = {
+      ...nodeCrypto,
+      verifyEcdsa: (...args) => {
+        verifications++
+        return nodeCrypto.verifyEcdsa(...args)
+      },
+    }
+    const responses = [forged(2), forged(2, AT - 1), forged(2, AT - 2)]
+    const options = { crypto, memo: createOcspMemo() }
+    for (let devices = 1; devices <= 16; devices++) {
+      expect(code(judge(responses, options))).toBe('ocsp_signature_invalid')
+      // The response under the key of the issuer, and the issuer's signature under each of two responders.
+      expect(verifications).toBe(3 * responses.length)
+    }
+    expect(judge([...responses, about()], options)?.status).toBe('good')
+  })
+
+  test('three certificates of one name are refused before any is tried', () => {
+    const outcome = judge([forged(MAX_NAMED_RESPONDERS + 1)])
+    expect(code(outcome)).toBe('ocsp_responder_untrusted')
+    expect(
+      judge([about({}, { enclosed: [responder.certificate, responder.certificate] })]),
+    ).toEqual({ status: 'good', validUntil: AT + HOUR })
   })
 })
 

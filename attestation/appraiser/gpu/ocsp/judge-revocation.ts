@@ -59,15 +59,15 @@ export type RevocationOutcome =
   /** There was an answer and it does not count. */
   | ({ readonly status: 'fault' } & OcspFault)
 
-/** Worst first. */
-const ORDER = [
-  'revoked',
-  'hold',
-  'unknown',
-  'good',
-  'fault',
-  'absent',
-] as const satisfies readonly [...RevocationOutcome['status'][]]
+/** Worst first. A hold that the policy allows passes: it must not hide that another answer knows no such certificate. */
+const ORDER: readonly ((outcome: RevocationOutcome) => boolean)[] = [
+  ({ status }) => status === 'revoked',
+  (outcome) => outcome.status === 'hold' && !outcome.allowed,
+  ({ status }) => status === 'unknown',
+  ({ status }) => status === 'hold',
+  ({ status }) => status === 'good',
+  ({ status }) => status === 'fault',
+]
 
 function fault(code: OcspCode, detail: string): RevocationOutcome {
   return { status: 'fault', code, detail }
@@ -210,9 +210,9 @@ function judgeCertificate(
   const outcomes = responses.readable.map((response) =>
     judgeAnswer(response, certificate, issuer, responses, options, askAboutResponder),
   )
-  for (const status of ORDER) {
-    const found = outcomes.find((outcome) => outcome.status === status)
-    if (found !== undefined && found.status !== 'absent') return found
+  for (const is of ORDER) {
+    const found = outcomes.find(is)
+    if (found !== undefined) return found
   }
   // What cannot be read may have been about this certificate.
   const { unreadable } = responses

@@ -3,7 +3,7 @@
  * the same, and so is what is said about them.
  *
  * Nothing in it depends on a time, a nonce or a policy: the same bytes parse to the same response, and a signature that was
- * good is good. Keys are digests of whole encodings and the very objects parsed from them.
+ * good or bad stays so. Keys are digests of whole encodings and the very objects parsed from them.
  *
  * @module
  */
@@ -18,8 +18,8 @@ export interface OcspMemo {
   readonly parsed: Map<string, OcspResult>
   /** Enclosed certificates, by SHA-256: one responder answers for all devices of its issuer. */
   readonly certificates: Map<string, Certificate>
-  /** SHA-256 of the key that signed, by what it signed. */
-  readonly signers: Map<OcspResponse | Certificate, string>
+  /** By what is signed, and by SHA-256 of a key: whether this key signed it. Also where it did not. */
+  readonly signers: Map<OcspResponse | Certificate, Map<string, boolean>>
 }
 
 export function createOcspMemo(): OcspMemo {
@@ -62,8 +62,12 @@ export function isSignedBy(
 ): boolean {
   if (signer.publicKey.curve !== 'P-384') return false
   const key = toHex(crypto.sha256(signer.publicKey.point))
-  if (memo.signers.get(signed) === key) return true
+  const tried = memo.signers.get(signed) ?? new Map<string, boolean>()
+  memo.signers.set(signed, tried)
+  // A forged response that names the certificates of sixteen devices would otherwise be verified sixteen times.
+  const known = tried.get(key)
+  if (known !== undefined) return known
   const good = crypto.verifyEcdsa('P-384', signer.publicKey.point, signed.tbs, signed.signature)
-  if (good) memo.signers.set(signed, key)
+  tried.set(key, good)
   return good
 }

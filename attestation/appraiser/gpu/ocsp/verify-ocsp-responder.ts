@@ -26,6 +26,11 @@ import type { OcspResponse } from './parse-ocsp-response.ts'
 const OID_EXTENDED_KEY_USAGE = '2.5.29.37'
 const OID_OCSP_SIGNING = '1.3.6.1.5.5.7.3.9'
 const OID_NO_CHECK = '1.3.6.1.5.5.7.48.1.5'
+/**
+ * Enclosed certificates that bear the responder's name. An honest response has one, or the old and the new one; each costs a
+ * verification, and whoever forges a response pays for none of them.
+ */
+export const MAX_NAMED_RESPONDERS = 2
 const KNOWN: ReadonlySet<string> = new Set([
   OID_BASIC_CONSTRAINTS,
   OID_KEY_USAGE,
@@ -132,8 +137,14 @@ export function verifyOcspResponder(
     if (signed(issuer)) return { ok: true, unchecked: null }
     first = refuse('ocsp_signature_invalid', 'not signed by the issuer that it names')
   }
-  for (const certificate of response.certificates) {
-    if (!isNamed(response, certificate, crypto)) continue
+  const named = response.certificates.filter((one) => isNamed(response, one, crypto))
+  if (named.length > MAX_NAMED_RESPONDERS) {
+    return refuse(
+      'ocsp_responder_untrusted',
+      `${named.length} certificates of the responder’s name`,
+    )
+  }
+  for (const certificate of named) {
     const fault = delegationFault(certificate, issuer, response, options)
     if (fault !== null) {
       first ??= refuse(fault.code, fault.detail)
