@@ -13,7 +13,9 @@ import { WEIGHTS_ERRORS } from '../src/weights/weights-error.ts'
 import { COMPOSE_REFUSALS } from '../src/compose/compose-refusals.ts'
 import { COMPOSE_WARNINGS } from '../src/compose/hash-compose.ts'
 import { COMPOSE_PROBLEMS } from '../src/compose/read-compose.ts'
+import { STAPLE_WARNINGS } from '../attestation/collateral/staple/staple-warning.ts'
 import { SERVICE_ERRORS } from '../src/errors.ts'
+import { GATE_CAUSES } from '../src/service/gate.ts'
 import type { ServiceErrorSpec } from '../src/errors.ts'
 
 export type ServiceErrorTable = Readonly<Record<string, ServiceErrorSpec>>
@@ -76,6 +78,20 @@ export function renderErrorsDoc(
       row(['code', 'family', 'meaning']),
       row(['---', '---', '---']),
       ...checkRows(checks),
+      '',
+      '## Causes and warnings of the gate',
+      '',
+      'A hard cause keeps the service from serving and stands under `attested` in `/health/ready`: the code of the check that failed under the policy `node`, `attestation_unavailable`, or one of these.',
+      '',
+      row(['cause', 'meaning']),
+      row(['---', '---']),
+      ...Object.entries(GATE_CAUSES).map(([code, text]) => row([`\`${code}\``, text])),
+      '',
+      'A soft one is served and stands under `warnings` in the document: the code of a check that `relying-party` refuses and `node` does not, or one of these about stapled collateral.',
+      '',
+      row(['warning', 'meaning']),
+      row(['---', '---']),
+      ...Object.entries(STAPLE_WARNINGS).map(([code, text]) => row([`\`${code}\``, text])),
       '',
       '## Codes of fetching collateral',
       '',

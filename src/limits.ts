@@ -52,6 +52,8 @@ export interface Limits {
   readonly clientKeepAliveMs: number
   /** Milliseconds for a client to send its request headers. */
   readonly clientHeadersMs: number
+  /** Milliseconds between two judgements of the service's own evidence. */
+  readonly gateMs: number
   /** Milliseconds after SIGTERM for which requests are still taken while readiness says that the service leaves. */
   readonly drainNoticeMs: number
   /** Milliseconds that open requests get to finish after that. */
@@ -82,6 +84,7 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
   upstreamHealthTimeoutMs: 5_000,
   clientKeepAliveMs: 95_000,
   clientHeadersMs: 60_000,
+  gateMs: 150_000,
   drainNoticeMs: 5_000,
   drainMs: 30_000,
 })

@@ -21,8 +21,10 @@ export async function aciReport(
   const slot = new Uint8Array(64)
   slot.set(binding)
   const [canonical, { cpu }] = await Promise.all([
-    attestor.document(nonce),
-    nonce === null ? attestor.cachedEvidenceFor(slot) : attestor.evidenceFor(slot, null, abandoned),
+    attestor.document(nonce, { abandoned }),
+    nonce === null
+      ? attestor.cachedEvidenceFor(slot, 'aci')
+      : attestor.evidenceFor(slot, null, abandoned, 'aci'),
   ])
   return JSON.stringify({
     api_version: ACI_VERSION,

@@ -1,104 +1,90 @@
 /**
  * Rounds of attestation: one at a time, shared by every client that waits.
  *
- * Order within a round: GPU evidence under a nonce that commits to the keys, then the quote over a statement that holds
- * the digest of that evidence. A client's nonce is a leaf of the tree whose root the statement holds.
- *
  * @module
  */
-import { randomBytes } from 'node:crypto'
-import { nodeCrypto } from '../../attestation/crypto/node.ts'
-import type {
-  CpuEvidence,
-  CpuEvidenceSource,
-  GpuEvidence,
-  GpuEvidenceSource,
-} from '../../attestation/attester/evidence-source.ts'
-import { toHex, toHex32, toSha256Digest } from '../../attestation/protocol/hex.ts'
-import type { Hex32, Sha256Digest } from '../../attestation/protocol/hex.ts'
-import { canonicalBytes } from '../../attestation/protocol/jcs.ts'
-import type { JsonObject } from '../../attestation/protocol/json.ts'
-import { MAX_NONCES_PER_ROUND, buildNonceTree } from '../../attestation/protocol/nonce-tree.ts'
-import type { NonceProof } from '../../attestation/protocol/nonce-tree.ts'
-import { gpuNonce, reportData } from '../../attestation/protocol/statement.ts'
-import type { BootKeys } from '../keys/boot-keys.ts'
+import { toHex } from '../../attestation/protocol/hex.ts'
+import type { Hex32 } from '../../attestation/protocol/hex.ts'
+import { MAX_NONCES_PER_ROUND } from '../../attestation/protocol/nonce-tree.ts'
+import { AttestationError } from './attestation-error.ts'
+import { createRoundMaker } from './make-round.ts'
+import type { Evidence, Round, RoundParts } from './make-round.ts'
 import { createSerialQueue } from './serial-queue.ts'
+import type { Lane } from './serial-queue.ts'
+import { within } from './within.ts'
 
-export const DOCUMENT_VERSION = 'countersign/1'
-
-/** Age in milliseconds at which the round without nonces is made anew. */
+/** Age in milliseconds beyond which the round without nonces is not served; at half of it, it is made anew. */
 export const CACHED_ROUND_MS = 300_000
 
 /** Requests of the other doors that may wait for a quote of their own. */
 export const MAX_WAITING_QUOTES = 16
 
-export type AttestationFault = 'attestation_busy' | 'attestation_unavailable'
+/** Milliseconds that a client waits for its evidence. */
+export const MAX_WAIT_MS = 60_000
 
-/** The evidence could not be had; what to do is to come back later. */
-export class AttestationError extends Error {
-  override readonly name = 'AttestationError'
-  readonly code: AttestationFault
-  constructor(code: AttestationFault, cause?: unknown) {
-    super(
-      code === 'attestation_busy'
-        ? 'too many clients wait for attestation'
-        : 'the machine did not give its evidence',
-      { cause },
-    )
-    this.code = code
-  }
+/** Milliseconds for one collection; the sources have shorter limits of their own. */
+export const MAX_COLLECT_MS = 120_000
+
+/** Where a call for a single client waits. */
+export type SingleLane = Extract<Lane, 'aci' | 'legacy'>
+
+export interface DocumentOptions {
+  /** `gate`: before everybody else. Who waits already is answered along. Default `round`. */
+  readonly lane?: 'gate' | 'round'
+  /** Asked before the evidence is collected: does nobody wait for it any more? */
+  readonly abandoned?: () => boolean
 }
 
-export interface Evidence {
-  readonly cpu: CpuEvidence
-  readonly gpu: readonly GpuEvidence[] | null
+/** What the service says about itself beside its evidence. */
+export interface DocumentWarning {
+  readonly code: string
+  readonly detail: string
 }
 
 export interface Attestor {
   /** The canonical document's exact JSON text. */
-  document(nonce: Hex32 | null): Promise<string>
+  document(nonce: Hex32 | null, options?: DocumentOptions): Promise<string>
   /**
    * A quote over bytes that another door's format fixed, with GPU evidence under a nonce of its choice.
-   * @param abandoned asked before the evidence is collected: does nobody wait for it any more?
+   * @param abandoned as for documents
    */
   evidenceFor(
     reportData: Uint8Array,
     gpuNonce: Uint8Array | null,
     abandoned: () => boolean,
+    lane?: SingleLane,
   ): Promise<Evidence>
   /** The same without a nonce of anybody's: made once, and anew when it is as old as a cached round may get. */
-  cachedEvidenceFor(reportData: Uint8Array): Promise<Evidence>
+  cachedEvidenceFor(reportData: Uint8Array, lane?: SingleLane): Promise<Evidence>
   readonly appCompose: string
 }
 
-export interface AttestorOptions {
-  readonly keys: BootKeys
-  /** The attested configuration, fixed for the boot. */
-  readonly config: JsonObject
-  readonly configDigest: Sha256Digest
-  readonly cpu: CpuEvidenceSource
-  /** Null only where the configuration requires no GPU. */
-  readonly gpu: GpuEvidenceSource | null
-  readonly nowMs: () => number
+export interface AttestorOptions extends Omit<RoundParts, 'collateral'> {
+  readonly collateral?: RoundParts['collateral']
+  /** What is to be warned about now. Default: nothing. */
+  readonly warnings?: () => readonly DocumentWarning[]
   /** Told of each round, and of each quote of its own, when it is over. */
   readonly onRound?: (kind: 'nonces' | 'cached' | 'single', ok: boolean, seconds: number) => void
-}
-
-interface Round {
-  /** The document's members, all but `nonce`. */
-  readonly members: JsonObject
-  readonly proofs: ReadonlyMap<Hex32, NonceProof>
-  readonly madeAtMs: number
+  /** Given the evidence of each round. Must not throw. */
+  readonly onEvidence?: (evidence: Evidence) => void
+  /** In place of {@link MAX_WAIT_MS} and {@link MAX_COLLECT_MS}. */
+  readonly maxWaitMs?: number
+  readonly maxCollectMs?: number
 }
 
 interface Waiter {
   readonly nonce: Hex32
   readonly resolve: (round: Round) => void
   readonly reject: (error: unknown) => void
+  readonly abandoned: () => boolean
 }
 
+const NEVER = (): boolean => false
+
 export function createAttestor(options: AttestorOptions): Attestor {
-  const { keys, config, configDigest, cpu, gpu, nowMs } = options
+  const { cpu, gpu, nowMs, maxWaitMs = MAX_WAIT_MS, maxCollectMs = MAX_COLLECT_MS } = options
+  const collateral = options.collateral ?? null
+  const makeRound = createRoundMaker({ ...options, collateral })
   const queue = createSerialQueue()
   let waiting: Waiter[] = []
   let scheduled = false
@@ -113,7 +99,9 @@ export function createAttestor(options: AttestorOptions): Attestor {
     const began = performance.now()
     let ok = false
     try {
-      const done = await work()
+      // A source that never answers must not keep everybody from ever being answered again.
+      const late = () => new AttestationError('attestation_unavailable')
+      const done = await within(work(), maxCollectMs, late)
       ok = true
       return done
     } finally {
@@ -121,95 +109,85 @@ export function createAttestor(options: AttestorOptions): Attestor {
     }
   }
 
-  async function makeRound(nonces: readonly Hex32[]): Promise<Round> {
-    const unique = [...new Set(nonces)]
-    const tree = unique.length === 0 ? null : buildNonceTree(unique, nodeCrypto)
-    const core = {
-      boot_id: keys.bootId,
-      keyset_digest: keys.keysetDigest,
-      nonce_root: tree === null ? null : tree.root,
-      round: toHex32(randomBytes(32)),
-    }
-    const gpuEvidence = gpu === null ? null : await gpu.collect(gpuNonce(core, nodeCrypto))
-    const madeAtMs = nowMs()
-    const statement = {
-      ...core,
-      collateral_digest: null,
-      config_digest: configDigest,
-      gpu_evidence_digest:
-        gpuEvidence === null
-          ? null
-          : toSha256Digest(nodeCrypto.sha256(canonicalBytes(gpuEvidence))),
-      issued_at: Math.floor(madeAtMs / 1000),
-      log: null,
-    }
-    const evidence = await cpu.quote(reportData(statement, nodeCrypto))
-    return {
-      madeAtMs,
-      proofs: new Map(
-        tree === null ? [] : unique.map((nonce, index) => [nonce, tree.proof(index)]),
-      ),
-      members: {
-        api_version: DOCUMENT_VERSION,
-        boot_id: keys.bootId,
-        round: core.round,
-        issued_at: statement.issued_at,
-        keyset: keys.keyset as unknown as JsonObject,
-        config,
-        log: null,
-        evidence: {
-          tee_type: 'tdx',
-          quote: toHex(evidence.quote),
-          event_log: evidence.eventLog,
-          vm_config: evidence.vmConfig,
-          app_compose: cpu.facts.appCompose,
-          gpu: gpuEvidence as unknown as JsonObject | null,
-          collateral: null,
-          key_custody: keys.address.custody as unknown as JsonObject | null,
-        },
-        warnings: [],
-      },
-    }
+  async function round(kind: 'nonces' | 'cached', nonces: readonly Hex32[]): Promise<Round> {
+    const made = await timed(kind, () => makeRound(nonces))
+    options.onEvidence?.(made.evidence)
+    return made
   }
 
   /** Everything that waits when the round starts is answered by it; who comes later waits for the next. */
   async function nextRound(): Promise<void> {
     scheduled = false
+    dropAbandoned()
     const batch = waiting.slice(0, MAX_NONCES_PER_ROUND)
     waiting = waiting.slice(MAX_NONCES_PER_ROUND)
+    if (waiting.length > 0) schedule('round')
+    if (batch.length === 0) return
     try {
-      const round = await timed('nonces', () => makeRound(batch.map((waiter) => waiter.nonce)))
-      for (const waiter of batch) waiter.resolve(round)
+      const made = await round(
+        'nonces',
+        batch.map((waiter) => waiter.nonce),
+      )
+      for (const waiter of batch) waiter.resolve(made)
     } catch (error) {
       for (const waiter of batch) waiter.reject(error)
     }
   }
 
-  function schedule(): void {
-    if (scheduled) return
+  function dropAbandoned(): void {
+    waiting = waiting.filter((waiter) => {
+      const gone = waiter.abandoned()
+      if (gone) waiter.reject(new AttestationError('attestation_busy'))
+      return !gone
+    })
+  }
+
+  function schedule(lane: 'gate' | 'round'): void {
+    if (lane === 'gate') void queue.run('gate', nextRound)
+    if (lane === 'gate' || scheduled) return
     scheduled = true
     void queue.run('round', nextRound)
   }
 
-  function joinRound(nonce: Hex32): Promise<Round> {
-    if (waiting.length >= MAX_NONCES_PER_ROUND) {
-      return Promise.reject(new AttestationError('attestation_busy'))
+  async function joinRound(nonce: Hex32, given: DocumentOptions): Promise<Round> {
+    const { lane = 'round', abandoned = NEVER } = given
+    // Those who left make room, but only where room is needed: nobody pays for looking.
+    if (waiting.length >= MAX_NONCES_PER_ROUND) dropAbandoned()
+    // The gate has a place of its own: no number of clients may keep it from judging.
+    if (waiting.length >= MAX_NONCES_PER_ROUND && lane !== 'gate') {
+      throw new AttestationError('attestation_busy')
     }
-    return new Promise((resolve, reject) => {
-      waiting.push({ nonce, resolve, reject })
-      schedule()
+    let gone = false
+    const joined = new Promise<Round>((resolve, reject) => {
+      const waiter = { nonce, resolve, reject, abandoned: () => gone || abandoned() }
+      if (lane === 'gate') waiting.unshift(waiter)
+      else waiting.push(waiter)
+      schedule(lane)
+    })
+    return within(joined, maxWaitMs, () => {
+      gone = true
+      return new AttestationError('attestation_busy')
     })
   }
 
-  function cachedRound(): Promise<Round> {
-    if (cached !== null && nowMs() - cached.madeAtMs < CACHED_ROUND_MS) {
-      return Promise.resolve(cached)
-    }
+  function refresh(): Promise<Round> {
     refreshing ??= queue
-      .run('round', () => timed('cached', () => makeRound([])))
-      .then((round) => (cached = round))
+      .run('round', () => round('cached', []))
+      .then((made) => (cached = made))
       .finally(() => (refreshing = null))
     return refreshing
+  }
+
+  async function cachedRound(): Promise<Round> {
+    const age = cached === null ? Infinity : nowMs() - cached.madeAtMs
+    // Without an age, the clock was set back: nobody knows how old it is.
+    if (cached === null || !(age >= 0 && age < CACHED_ROUND_MS)) {
+      return within(refresh(), maxWaitMs, () => new AttestationError('attestation_busy'))
+    }
+    // What is served lacks collateral that has come since, or is at half of its life: the next is made while nobody waits.
+    const restapled = collateral !== null && collateral() !== cached.stapled
+    if (restapled || age >= CACHED_ROUND_MS / 2) refresh().catch(() => {})
+    return cached
   }
 
   /** By report data; the doors ask for two values in a boot. */
@@ -222,45 +200,56 @@ export function createAttestor(options: AttestorOptions): Attestor {
     data: Uint8Array,
     nonce: Uint8Array | null,
     abandoned: () => boolean,
+    lane: SingleLane,
   ): Promise<Evidence> {
-    if (queue.waiting('single') >= MAX_WAITING_QUOTES)
-      throw new AttestationError('attestation_busy')
+    if (queue.waiting(lane) >= MAX_WAITING_QUOTES) throw new AttestationError('attestation_busy')
     const collect = () =>
       timed('single', async () => ({
         gpu: gpu === null || nonce === null ? null : await gpu.collect(nonce),
         cpu: await cpu.quote(data),
       }))
+    let gone = false
+    const collected = queue.run(lane, collect, () => gone || abandoned())
     try {
-      return await queue.run('single', collect, abandoned)
+      return await within(collected, maxWaitMs, () => {
+        gone = true
+        return new AttestationError('attestation_busy')
+      })
     } catch (error) {
+      if (error instanceof AttestationError) throw error
       throw new AttestationError('attestation_unavailable', error)
     }
+  }
+
+  function render({ text }: Round, nonce: object | null): string {
+    const warnings = options.warnings?.() ?? []
+    return `${text},"warnings":${JSON.stringify(warnings)},"nonce":${JSON.stringify(nonce)}}`
   }
 
   return {
     appCompose: cpu.facts.appCompose,
 
-    async document(nonce) {
-      let round: Round
+    async document(nonce, given = {}) {
+      let made: Round
       try {
-        round = await (nonce === null ? cachedRound() : joinRound(nonce))
+        made = await (nonce === null ? cachedRound() : joinRound(nonce, given))
       } catch (error) {
         if (error instanceof AttestationError) throw error
         throw new AttestationError('attestation_unavailable', error)
       }
-      if (nonce === null) return JSON.stringify({ ...round.members, nonce: null })
-      const proof = round.proofs.get(nonce)
+      if (nonce === null) return render(made, null)
+      const proof = made.proofs.get(nonce)
       if (proof === undefined) throw new AttestationError('attestation_unavailable')
-      return JSON.stringify({ ...round.members, nonce: { value: nonce, ...proof } })
+      return render(made, { value: nonce, ...proof })
     },
 
-    evidenceFor: single,
+    evidenceFor: (data, nonce, abandoned, lane = 'legacy') => single(data, nonce, abandoned, lane),
 
-    async cachedEvidenceFor(data) {
+    async cachedEvidenceFor(data, lane = 'legacy') {
       const key = toHex(data)
       const known = kept.get(key)
       if (known !== undefined && nowMs() - known.madeAtMs < CACHED_ROUND_MS) return known.evidence
-      const evidence = single(data, null, () => false)
+      const evidence = single(data, null, NEVER, lane)
       kept.set(key, { evidence, madeAtMs: nowMs() })
       evidence.catch(() => kept.delete(key))
       return evidence

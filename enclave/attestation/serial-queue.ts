@@ -2,13 +2,15 @@
  * Runs evidence collection one at a time: the TDX driver and the guest agent make one quote at a time anyway, and a
  * reply that belongs to another request's nonce cannot happen where there is no other request.
  *
- * Shared rounds and calls for a single client take turns, so that no number of the second keeps the first waiting for
- * more than one of them, and none starves.
+ * The gate goes first, then shared rounds, then calls for a single client: those of the ACI door before those of older ones.
+ * After a round one such call may go before the next round, so that rounds do not starve them and no number of them keeps a
+ * round waiting for more than one.
  *
  * @module
  */
 
-export type Lane = 'round' | 'single'
+/** First come first served within each; `aci` and `legacy` are for a single client. */
+export type Lane = 'gate' | 'round' | 'aci' | 'legacy'
 
 export interface SerialQueue {
   /** Tasks of that lane that wait. */
@@ -31,20 +33,23 @@ interface Job {
   readonly abandoned: () => boolean
 }
 
+const ROUND_FIRST: readonly Lane[] = ['gate', 'round', 'aci', 'legacy']
+const SINGLE_FIRST: readonly Lane[] = ['gate', 'aci', 'legacy', 'round']
+
 export function createSerialQueue(): SerialQueue {
-  const lanes: Readonly<Record<Lane, Job[]>> = { round: [], single: [] }
-  let last: Lane = 'single'
+  const lanes: Readonly<Record<Lane, Job[]>> = { gate: [], round: [], aci: [], legacy: [] }
+  /** A round has been made since the last call for a single client. */
+  let singleIsDue = false
   let running = false
 
   const take = (): Job | undefined => {
-    const other: Lane = last === 'round' ? 'single' : 'round'
-    for (const lane of [other, last]) {
+    for (const lane of singleIsDue ? SINGLE_FIRST : ROUND_FIRST) {
       for (let job = lanes[lane].shift(); job !== undefined; job = lanes[lane].shift()) {
         if (job.abandoned()) {
           job.drop()
           continue
         }
-        last = lane
+        if (lane !== 'gate') singleIsDue = lane === 'round'
         return job
       }
     }

@@ -31,6 +31,7 @@ export function statedFacts(
     simulated: false,
     addressKeySource,
     gpuRequired: gpu.required,
+    stapled: config.collateral.staple,
     principals,
   }
 }

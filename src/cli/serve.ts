@@ -24,6 +24,7 @@ import { deriveAddressKey } from '../service/derive-address-key.ts'
 import { createGate } from '../service/gate.ts'
 import { openGpus } from '../service/open-gpus.ts'
 import { openSimulation } from '../service/open-simulation.ts'
+import { openSimulatedStapler, openStapler } from '../service/open-stapler.ts'
 import type { SimulatedRoots } from '../service/open-simulation.ts'
 import { startService } from '../service/start-service.ts'
 import type { Service, ServiceParts } from '../service/start-service.ts'
@@ -31,6 +32,8 @@ import { VERSION } from '../version.ts'
 import type { Weights } from '../weights/measure-weights.ts'
 import { awaitStop } from './await-stop.ts'
 import { loadWeights } from './load-weights.ts'
+import { transportOf } from './obtain-collateral.ts'
+import { parseListen, parseUpstreamFlags } from './parse-flags.ts'
 import { printConfig, statedFacts } from './print-config.ts'
 import { readConfigFile } from './read-config-file.ts'
 import { checkEnvironment, loadTokens } from './read-environment.ts'
@@ -56,28 +59,6 @@ export const SIMULATION_NOTICE =
 
 /** What a simulated guest says it runs when no compose file is given. */
 const SIMULATED_COMPOSE = '{"name":"countersign-simulated","runner":"docker-compose"}'
-
-function parseListen(text: string, flag = '--listen'): { host: string; port: number } {
-  const match = /^(?:\[([0-9a-fA-F:]+)\]|([^:]*)):(\d{1,5})$/.exec(text)
-  const port = Number(match?.[3])
-  if (match === null || port > 65_535) {
-    throw new Refusal(`${flag} takes host:port, for example 127.0.0.1:8080; got ${text}.`)
-  }
-  return { host: match[1] ?? (match[2] === '' ? '0.0.0.0' : (match[2] ?? '127.0.0.1')), port }
-}
-
-/** Flags of one name are addresses of one upstream; so are all flags without a name. */
-function parseUpstreamFlags(flags: readonly string[]): { name: string; urls: string[] }[] {
-  const byName = new Map<string, string[]>()
-  for (const text of flags) {
-    const match = /^([a-z0-9][a-z0-9._-]{0,63})=(.+)$/.exec(text)
-    const name = match?.[1] ?? 'upstream'
-    const urls = byName.get(name) ?? []
-    urls.push(match?.[2] ?? text)
-    byName.set(name, urls)
-  }
-  return [...byName].map(([name, urls]) => ({ name, urls }))
-}
 
 /** The file's members with the flags on top. */
 export async function loadConfig(options: ServeOptions): Promise<Config> {
@@ -111,7 +92,7 @@ export async function loadConfig(options: ServeOptions): Promise<Config> {
 interface Machine {
   readonly parts: Pick<
     ServiceParts,
-    'cpu' | 'gpu' | 'gpuRequired' | 'address' | 'simulated' | 'gate'
+    'cpu' | 'gpu' | 'gpuRequired' | 'address' | 'simulated' | 'gate' | 'stapler'
   >
   readonly roots: SimulatedRoots | null
   close(): Promise<void>
@@ -140,6 +121,7 @@ async function simulatedMachine(config: Config, options: ServeOptions): Promise<
       address: simulation.address,
       simulated: true,
       gate: createGate(simulation.roots),
+      stapler: openSimulatedStapler(simulation, config),
     },
     roots: simulation.roots,
     close: () => simulation.close(),
@@ -175,6 +157,7 @@ async function realMachine(config: Config, socket: string): Promise<Machine> {
   const address: AddressKey =
     source === 'derived' ? await deriveAddressKey(agent) : createEphemeralAddressKey(nodeCrypto)
   const gpus = openGpus(config.gpu)
+  const { ca } = config.collateral
   return {
     parts: {
       cpu,
@@ -183,6 +166,7 @@ async function realMachine(config: Config, socket: string): Promise<Machine> {
       address,
       simulated: false,
       gate: createGate(null),
+      stapler: openStapler(config, ca === null ? {} : await transportOf({ tlsCa: ca })),
     },
     roots: null,
     close: () => gpus.close(),
@@ -244,6 +228,7 @@ export async function serve(options: ServeOptions): Promise<void> {
       simulated,
       addressKeySource: key.source,
       gpuRequired,
+      stapled: config.collateral.staple,
       principals,
       weights,
     }

@@ -8,6 +8,7 @@ import { WEIGHTS_LABEL } from '../../attestation/protocol/weights-digest.ts'
 import type { AddressKeySource } from '../../enclave/keys/address-key.ts'
 import type { PrincipalConfig } from '../relay/principals.ts'
 import type { Weights } from '../weights/measure-weights.ts'
+import { attestedGate } from './attested-gate.ts'
 import { limitsOf } from './config.ts'
 import type { Config } from './config.ts'
 
@@ -16,6 +17,8 @@ export interface AttestedFacts {
   readonly simulated: boolean
   readonly addressKeySource: AddressKeySource
   readonly gpuRequired: number
+  /** Collateral is served with the evidence. */
+  readonly stapled: boolean
   readonly principals: readonly PrincipalConfig[]
   /** What the folder of weights held at start; null where none is configured. */
   readonly weights: Weights | null
@@ -49,7 +52,14 @@ export function attestedConfig(config: Config, facts: AttestedFacts): JsonObject
             files: facts.weights.files,
             bytes: facts.weights.bytes,
           },
-    collateral: { stapled: false },
+    // Neither proxy nor CA: the first may hold a password, and both stand between services whose documents are signed.
+    collateral: {
+      stapled: facts.stapled,
+      intel: config.collateral.intel,
+      rim: config.collateral.rim,
+      ocsp: config.collateral.ocsp,
+    },
+    gate: attestedGate(limitsOf(config).gateMs),
     doors: [...config.doors],
     principals: [...principals.values()],
     legacy_text: 'two-part',

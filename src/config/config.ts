@@ -11,6 +11,7 @@ import type { UpstreamConfig } from '../relay/upstreams.ts'
 import { REQUEST_LOGGING } from '../operations/request-log.ts'
 import { DEFAULT_REJECTED_MEMBERS, STATEFUL_REQUESTS } from '../relay/request-policy.ts'
 import { DOORS } from '../routes/attestation.ts'
+import { collateralSchema } from './collateral-schema.ts'
 import { upstreamProblems } from './upstream-problems.ts'
 
 /** GPUs that one machine can be required to have. */
@@ -83,6 +84,7 @@ const schema = z.strictObject({
     .string()
     .regex(/^\/[^\0]{1,1023}$/, 'an absolute path')
     .optional(),
+  collateral: collateralSchema.prefault({}),
   doors: z.array(z.enum(DOORS)).default([...DOORS]),
   allow_remote_upstream: z.boolean().default(false),
   rewrites: z

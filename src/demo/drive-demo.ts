@@ -78,6 +78,7 @@ export function demoPolicy(roots: SimulatedRoots): AppraisalPolicy {
     sgxRoots: [roots.sgx],
     nvidiaRoots: [roots.nvidia],
     kmsRoots: roots.kms === null ? [] : [roots.kms],
+    gpu: { ...DEFAULT_POLICY.gpu, rimRoots: [roots.rim] },
   }
 }
 

@@ -14,6 +14,7 @@ import { parseConfig } from '../config/config.ts'
 import { readTokens } from '../config/read-tokens.ts'
 import { createGate } from '../service/gate.ts'
 import { openSimulation } from '../service/open-simulation.ts'
+import { openSimulatedStapler } from '../service/open-stapler.ts'
 import { SILENT_LOG } from '../operations/open-log.ts'
 import { startService } from '../service/start-service.ts'
 import { startBroker } from './broker/start-broker.ts'
@@ -66,6 +67,7 @@ export async function runDemo(options: DemoOptions): Promise<number> {
     simulated: true,
     weights: null,
     gate: createGate(simulation.roots),
+    stapler: openSimulatedStapler(simulation, config.config),
     log: SILENT_LOG,
   })
   const broker = await startBroker({

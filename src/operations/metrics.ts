@@ -44,6 +44,8 @@ export interface MetricSources {
   readonly store: () => StoreUsage
   readonly storeFailures: () => number
   readonly readiness: () => Readiness
+  /** What the attestation document warns about; codes of closed lists. */
+  readonly warnings: () => readonly { readonly code: string }[]
   readonly logLinesDropped: () => number
 }
 
@@ -223,6 +225,27 @@ export function createMetrics(sources: MetricSources): Metrics {
     collect() {
       const readiness = sources.readiness()
       for (const part of READINESS_PARTS) this.set({ part }, readiness[part].ready ? 1 : 0)
+    },
+  })
+  new Gauge({
+    name: 'countersign_attestation_cause',
+    help: '1 under the code of what keeps the service from serving.',
+    labelNames: ['code'],
+    registers,
+    collect() {
+      this.reset()
+      const { ready, code, cause } = sources.readiness().attested
+      if (!ready) this.set({ code: cause ?? code ?? 'not_attested' }, 1)
+    },
+  })
+  new Gauge({
+    name: 'countersign_attestation_warning',
+    help: '1 for each code that the attestation document warns about.',
+    labelNames: ['code'],
+    registers,
+    collect() {
+      this.reset()
+      for (const { code } of sources.warnings()) this.set({ code }, 1)
     },
   })
   const info = new Gauge({

@@ -65,7 +65,7 @@ export function attestationRoutes(options: AttestationRoutesOptions): Router {
     router,
     spellings('/attestation'),
     withNonce(async (nonce, req, res) => {
-      const text = await attestor.document(nonce)
+      const text = await attestor.document(nonce, { abandoned: hasLeft(req) })
       if (req.accepts(['application/json', 'application/cbor']) !== 'application/cbor') {
         sendText(res, 200, text)
         return
@@ -83,8 +83,9 @@ export function attestationRoutes(options: AttestationRoutesOptions): Router {
   readable(
     router,
     spellings('/attestation/document'),
-    withNonce(async (nonce, _req, res) => {
-      sendText(res, 200, wrapDocument(await attestor.document(nonce)))
+    withNonce(async (nonce, req, res) => {
+      const text = await attestor.document(nonce, { abandoned: hasLeft(req) })
+      sendText(res, 200, wrapDocument(text))
     }),
   )
 

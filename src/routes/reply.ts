@@ -4,7 +4,7 @@
  * @module
  */
 import type { Request, Response, Router } from 'express'
-import { AttestationError } from '../../enclave/attestation/attestor.ts'
+import { AttestationError } from '../../enclave/attestation/attestation-error.ts'
 import { errorBody, errorSpec } from '../errors.ts'
 import type { ServiceErrorCode } from '../errors.ts'
 

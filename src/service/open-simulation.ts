@@ -14,6 +14,7 @@ import type {
   CpuEvidenceSource,
   GpuEvidenceSource,
 } from '../../attestation/attester/evidence-source.ts'
+import type { CollateralSource } from '../../attestation/collateral/staple/collateral-source.ts'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
 import { toHex } from '../../attestation/protocol/hex.ts'
 import { createSimulatedGuest } from '../../attestation/simulator/dstack/create-simulated-guest.ts'
@@ -21,7 +22,9 @@ import type { SimulatedGuest } from '../../attestation/simulator/dstack/create-s
 import { startGuestAgent } from '../../attestation/simulator/dstack/start-guest-agent.ts'
 import type { AgentFaults } from '../../attestation/simulator/dstack/start-guest-agent.ts'
 import { collectSimulatedGpuEvidence } from '../../attestation/simulator/nvidia/collect-simulated-gpu-evidence.ts'
+import { createGpuCollateral } from '../../attestation/simulator/nvidia/create-gpu-collateral.ts'
 import { createNvidiaPki } from '../../attestation/simulator/nvidia/create-nvidia-pki.ts'
+import { createRimPki } from '../../attestation/simulator/nvidia/create-rim-pki.ts'
 import { createEphemeralAddressKey } from '../../enclave/keys/address-key.ts'
 import type { AddressKey } from '../../enclave/keys/address-key.ts'
 import { deriveAddressKey } from './derive-address-key.ts'
@@ -30,6 +33,7 @@ import { deriveAddressKey } from './derive-address-key.ts'
 export interface SimulatedRoots {
   readonly sgx: string
   readonly nvidia: string
+  readonly rim: string
   /** Compressed secp256k1 point of the KMS root, hex; null without a KMS. */
   readonly kms: string | null
 }
@@ -38,6 +42,8 @@ export interface Simulation {
   readonly cpu: CpuEvidenceSource
   readonly gpu: GpuEvidenceSource
   readonly gpus: number
+  /** What the vendors of the simulated machine would give. */
+  readonly collateral: CollateralSource
   readonly address: AddressKey
   readonly roots: SimulatedRoots
   /** The machine behind the socket, with its PKI. */
@@ -58,6 +64,7 @@ export async function openSimulation(options: SimulationOptions): Promise<Simula
   const now = options.now ?? new Date()
   const guest = createSimulatedGuest({ composeText: options.composeText, now, gpus: options.gpus })
   const pki = createNvidiaPki({ now, gpus: options.gpus })
+  const rims = createRimPki({ now })
   const folder = await mkdtemp(join(tmpdir(), 'countersign-sim-'))
   const socketPath = join(folder, 'dstack.sock')
   const running = await startGuestAgent(guest, {
@@ -69,6 +76,13 @@ export async function openSimulation(options: SimulationOptions): Promise<Simula
     cpu: await openGuest(agent),
     gpu: { collect: (nonce) => Promise.resolve(collectSimulatedGpuEvidence(pki, nonce)) },
     gpus: options.gpus,
+    collateral: {
+      dcap: () => Promise.resolve(guest.pki.collateral),
+      gpu: () => {
+        const at = Math.floor((options.now ?? new Date()).getTime() / 1000)
+        return Promise.resolve({ collateral: createGpuCollateral(pki, rims, at), missing: [] })
+      },
+    },
     address:
       options.addressKey === 'derived'
         ? await deriveAddressKey(agent)
@@ -76,6 +90,7 @@ export async function openSimulation(options: SimulationOptions): Promise<Simula
     roots: {
       sgx: toHex(guest.pki.rootSha256),
       nvidia: toHex(pki.rootSha256),
+      rim: toHex(rims.rootSha256),
       // An ephemeral address key stands under no KMS, so there is none to pin.
       kms:
         options.addressKey !== 'derived' || guest.keys.kmsRootPublicKey === null

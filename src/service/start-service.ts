@@ -3,13 +3,13 @@
  *
  * @module
  */
-import { setTimeout as sleep } from 'node:timers/promises'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
 import type {
   CpuEvidenceSource,
   GpuEvidenceSource,
 } from '../../attestation/attester/evidence-source.ts'
 import { ACI_VERSION } from '../../attestation/protocol/aci-statement.ts'
+import type { Stapler } from '../../attestation/collateral/staple/create-stapler.ts'
 import { toSha256Digest } from '../../attestation/protocol/hex.ts'
 import { canonicalBytes } from '../../attestation/protocol/jcs.ts'
 import type { JsonObject } from '../../attestation/protocol/json.ts'
@@ -42,16 +42,16 @@ import { createControlPlane } from '../routes/control-plane.ts'
 import { renderOpenApi } from '../routes/openapi/render-openapi.ts'
 import { VERSION } from '../version.ts'
 import type { Weights } from '../weights/measure-weights.ts'
-import { adviceOf } from './advice-of.ts'
 import { createOperationsServer } from './create-operations-server.ts'
 import { createServer } from './create-server.ts'
 import { faultName } from './fault-name.ts'
+import { attestItself } from './attest-itself.ts'
+import type { SelfAttestation } from './attest-itself.ts'
+import type { Gate } from './gate.ts'
 import { listen } from './listen.ts'
 import type { Bound } from './listen.ts'
 import { createServiceState } from './state.ts'
 
-/** Milliseconds between two attempts to pass the gate at start. */
-export const GATE_RETRY_MS = 2_000
 /** Milliseconds for the requests that a shutdown cut to be settled. */
 export const SETTLE_MS = 2_000
 
@@ -68,11 +68,10 @@ export interface ServiceParts {
   readonly log: ServiceLog
   /** Lines that the log threw away; for the metrics. */
   readonly logLinesDropped?: () => number
-  /**
-   * Judges the service's own document before it serves.
-   * @returns null where it may serve, else the code of the hard cause
-   */
-  readonly gate: (document: string) => string | null
+  /** Judges the service's own document before it serves, and on a schedule. */
+  readonly gate: Gate
+  /** Gets the collateral that is served with the evidence, and is closed with the service; without it none is promised. */
+  readonly stapler?: Stapler | null
   /** Where receipts are kept; in memory by default. */
   readonly store?: ReceiptStore
   /** Unix milliseconds. */
@@ -99,6 +98,7 @@ export interface Service {
 
 export async function startService(parts: ServiceParts): Promise<Service> {
   const { config, principals, cpu, address, simulated, log } = parts
+  const stapler = parts.stapler ?? null
   const nowMs = parts.nowMs ?? Date.now
   const now = () => Math.floor(nowMs() / 1000)
   const limits = limitsOf(config)
@@ -107,6 +107,7 @@ export async function startService(parts: ServiceParts): Promise<Service> {
     simulated,
     addressKeySource: address.source,
     gpuRequired: parts.gpuRequired,
+    stapled: stapler !== null,
     principals,
     weights: parts.weights,
   })
@@ -119,6 +120,8 @@ export async function startService(parts: ServiceParts): Promise<Service> {
     crypto: nodeCrypto,
   })
   let metrics: Metrics | null = null
+  let self: SelfAttestation | null = null
+  const warnings = () => [...(self?.warnings() ?? []), ...(stapler?.warnings() ?? [])]
   const attestor = createAttestor({
     onRound: (kind, ok, seconds) => metrics?.round(kind, ok, seconds),
     keys,
@@ -126,6 +129,9 @@ export async function startService(parts: ServiceParts): Promise<Service> {
     configDigest,
     cpu,
     gpu: parts.gpu,
+    collateral: stapler === null ? null : () => stapler.entries(),
+    warnings,
+    onEvidence: ({ cpu: { quote }, gpu }) => stapler?.observe({ quote, gpu }),
     nowMs,
   })
   const { store, ...stored } = watchStore(parts.store ?? createMemoryStore(limits.receipts), nowMs)
@@ -155,6 +161,7 @@ export async function startService(parts: ServiceParts): Promise<Service> {
     store: () => store.usage(),
     storeFailures: stored.failures,
     readiness,
+    warnings,
     logLinesDropped: parts.logLinesDropped ?? (() => 0),
   })
   const { request: countRequest, streamBegan, refused } = metrics
@@ -241,27 +248,16 @@ export async function startService(parts: ServiceParts): Promise<Service> {
 
   const endChecks = checkUpstreams(upstreams, limits)
   const closing = new AbortController()
-  const ready = (async () => {
-    for (;;) {
-      if (closing.signal.aborted) return
-      try {
-        const cause = parts.gate(await attestor.document(null))
-        if (cause === null) {
-          state.attested()
-          log.info({ keyset: keys.keysetDigest }, 'attested to itself; serving')
-          return
-        }
-        state.notAttested(cause)
-        log.error({ cause }, 'refuses to serve: its own evidence does not pass')
-      } catch (error) {
-        state.notAttested('attestation_unavailable')
-        const advice = adviceOf(error)
-        const cause = faultName(error)
-        log.warn(advice === null ? { cause } : { cause, advice }, 'no evidence yet; will try again')
-      }
-      await sleep(GATE_RETRY_MS, undefined, { signal: closing.signal }).catch(() => {})
-    }
-  })()
+  self = attestItself({
+    attestor,
+    gate: parts.gate,
+    state,
+    stapler,
+    log,
+    keysetDigest: keys.keysetDigest,
+    intervalMs: limits.gateMs,
+    closing: closing.signal,
+  })
 
   let closed: Promise<void> | null = null
   return {
@@ -269,11 +265,12 @@ export async function startService(parts: ServiceParts): Promise<Service> {
     operations,
     keys,
     config: document,
-    ready,
+    ready: self.ready,
     leave: () => state.leave(),
     close: () =>
       (closed ??= (async () => {
         closing.abort()
+        stapler?.close()
         state.drain()
         await state.idle(limits.drainMs)
         const ended = new Promise<void>((resolve) => server.close(() => resolve()))

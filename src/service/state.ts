@@ -60,8 +60,14 @@ export function createServiceState(options: StateOptions): ServiceState {
     get leaving() {
       return leaving
     },
-    attested: () => (attested = true),
-    notAttested: (why) => (cause = why),
+    attested() {
+      attested = true
+      cause = null
+    },
+    notAttested(why) {
+      attested = false
+      cause = why
+    },
     leave: () => (leaving = true),
     drain() {
       leaving = true

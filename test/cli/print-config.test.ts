@@ -84,6 +84,7 @@ test('a running service attests what was printed, and its receipts carry the dig
       simulated: false,
       addressKeySource: 'ephemeral',
       gpuRequired: 0,
+      stapled: false,
       principals: Object.keys(TOKENS).map((name) => ({
         name,
         relay: name === 'broker',

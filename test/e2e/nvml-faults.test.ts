@@ -74,7 +74,8 @@ describe.skipIf(NO_STUB !== null)('a service with eight GPUs behind NVML', () =>
     let gate: (document: string) => string | null = () => 'not_started'
     const at = await startTestService({ gpus: GPUS, gpu, gate: (document) => gate(document) })
     if (at.simulation === null) throw new Error('no simulated guest')
-    gate = createGate({ sgx: at.simulation.roots.sgx, nvidia: toHex(stub.pki.rootSha256) })
+    const own = createGate({ sgx: at.simulation.roots.sgx, nvidia: toHex(stub.pki.rootSha256) })
+    gate = (document) => own(document).cause
     return {
       at,
       close: async () => {

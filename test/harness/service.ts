@@ -10,6 +10,7 @@ import type {
   GpuEvidenceSource,
 } from '../../attestation/attester/evidence-source.ts'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
+import type { Stapler } from '../../attestation/collateral/staple/create-stapler.ts'
 import type { AgentFaults } from '../../attestation/simulator/dstack/start-guest-agent.ts'
 import { createEphemeralAddressKey } from '../../enclave/keys/address-key.ts'
 import { createMemoryStore } from '../../enclave/receipts/memory-store.ts'
@@ -29,6 +30,7 @@ import { canary } from './canary.ts'
 import type { Canary } from './canary.ts'
 import { unfitLogLines } from './logged-fields.ts'
 import type { LogEntry } from './logged-fields.ts'
+import type { Gate, GateMoment } from '../../src/service/gate.ts'
 import { openSimulation } from '../../src/service/open-simulation.ts'
 import type { Simulation } from '../../src/service/open-simulation.ts'
 import { startService } from '../../src/service/start-service.ts'
@@ -70,7 +72,11 @@ export interface TestServiceOptions {
   readonly addressKey?: 'derived' | 'ephemeral'
   /** In place of the simulated GPUs' own source; they are as many as `gpus` says. */
   readonly gpu?: GpuEvidenceSource
-  readonly gate?: (document: string) => string | null
+  /** @returns the hard cause, null for none */
+  readonly gate?: (document: string, moment?: GateMoment) => string | null
+  /** In place of {@link TestServiceOptions.gate}: with its warnings. */
+  readonly fullGate?: Gate
+  readonly stapler?: Stapler
   /** In place of the machine's answer to every quote. */
   readonly quote?: () => Promise<CpuEvidence>
   /** In place of the memory store's `put`; call `keep` to store. */
@@ -201,12 +207,15 @@ export async function startTestService(options: TestServiceOptions = {}): Promis
     simulated: simulation !== null,
     weights: options.weights ?? null,
     log: { info: logAt('info'), warn: logAt('warn'), error: logAt('error') },
-    gate: options.gate ?? (() => null),
+    gate:
+      options.fullGate ??
+      ((text, moment) => ({ cause: options.gate?.(text, moment) ?? null, warnings: [] })),
+    stapler: options.stapler ?? null,
     store,
     bodyWorker: new URL(options.bodyWorker ?? inject('bodyWorker')),
     ...(options.nowMs === undefined ? {} : { nowMs: options.nowMs }),
   })
-  if (options.gate === undefined) await service.ready
+  if (options.gate === undefined && options.fullGate === undefined) await service.ready
   return {
     service,
     url: service.url,

@@ -106,14 +106,16 @@ describe('the service’s own metrics', () => {
     const count = (kind: string, result: string, of: Map<string, number>) =>
       of.get(`countersign_attestation_seconds_count{kind="${kind}",result="${result}"}`) ?? 0
     const before = await read(at)
-    expect(count('cached', 'ok', before)).toBe(1)
+    // The gate's own, for a nonce of its own.
+    expect(count('nonces', 'ok', before)).toBe(1)
+    expect(count('cached', 'ok', before)).toBe(0)
     await get(at, `/attestation?nonce=${'ab'.repeat(32)}`)
     await get(at, '/v1/quote')
     at.agentFaults.failNext = 1_000
     await get(at, `/attestation?nonce=${'cd'.repeat(32)}`)
     delete at.agentFaults.failNext
     const after = await read(at)
-    expect(count('nonces', 'ok', after)).toBe(1)
+    expect(count('nonces', 'ok', after)).toBe(2)
     expect(count('single', 'ok', after)).toBe(1)
     expect(count('nonces', 'failed', after)).toBe(1)
   })
@@ -161,6 +163,7 @@ test('a request costs the metrics a few microseconds at most', () => {
     readiness: () => {
       throw new Error('nobody asked')
     },
+    warnings: () => [],
     logLinesDropped: () => 0,
   })
   const summary = {

@@ -1,0 +1,135 @@
+/**
+ * Passes the gate before the service serves, and again on a schedule: leaves readiness where a hard cause comes up, and returns
+ * by itself when it is gone.
+ *
+ * @module
+ */
+import { randomBytes } from 'node:crypto'
+import type { Stapler } from '../../attestation/collateral/staple/create-stapler.ts'
+import { toHex32 } from '../../attestation/protocol/hex.ts'
+import { within } from '../../enclave/attestation/within.ts'
+import type { Attestor, DocumentWarning } from '../../enclave/attestation/attestor.ts'
+import type { ServiceLog } from '../operations/open-log.ts'
+import { adviceOf } from './advice-of.ts'
+import { faultName } from './fault-name.ts'
+import type { Gate } from './gate.ts'
+import type { ServiceState } from './state.ts'
+
+/** Milliseconds between two attempts to pass the gate while it is shut. */
+export const GATE_RETRY_MS = 2_000
+/** Milliseconds that the first judgement waits for collateral, so that a revoked machine does not serve first. */
+export const FIRST_STAPLE_MS = 10_000
+/** Attempts in a row without evidence after which a service that was serving stops. */
+export const MAX_MISSED = 3
+
+export interface SelfAttestation {
+  /** Resolves when the gate was passed for the first time, or the service closes. */
+  readonly ready: Promise<void>
+  /** What it found that is soft. */
+  warnings(): readonly DocumentWarning[]
+}
+
+export interface SelfAttestationOptions {
+  readonly attestor: Attestor
+  readonly gate: Gate
+  readonly state: ServiceState
+  readonly stapler: Stapler | null
+  readonly log: ServiceLog
+  readonly keysetDigest: string
+  /** Milliseconds between two judgements. */
+  readonly intervalMs: number
+  readonly closing: AbortSignal
+}
+
+/** A sleep that a call ends, or one that came before it. */
+function createSleep(closing: AbortSignal): {
+  sleep(ms: number): Promise<void>
+  wake(): void
+} {
+  let end = (): void => {}
+  let woken = false
+  closing.addEventListener('abort', () => end(), { once: true })
+  return {
+    wake() {
+      woken = true
+      end()
+    },
+    async sleep(ms) {
+      if (!closing.aborted && !woken) {
+        await new Promise<void>((resolve) => {
+          const timer = setTimeout(resolve, ms)
+          timer.unref()
+          end = () => {
+            clearTimeout(timer)
+            resolve()
+          }
+        })
+      }
+      woken = false
+    },
+  }
+}
+
+export function attestItself(options: SelfAttestationOptions): SelfAttestation {
+  const { attestor, gate, state, stapler, log, intervalMs, closing } = options
+  let warnings: readonly DocumentWarning[] = []
+  let missed = 0
+  const { sleep, wake } = createSleep(closing)
+  // New collateral may say what the last judgement could not know.
+  stapler?.onChange(wake)
+
+  let prepared = stapler === null
+
+  const judge = async (): Promise<void> => {
+    if (!prepared && stapler !== null) {
+      // The first evidence says what to fetch.
+      await attestor.document(null)
+      await within(stapler.attempted, FIRST_STAPLE_MS, () => new Error('late')).catch(() => {})
+      prepared = true
+    }
+    // Its own nonce: an old document must not open the gate.
+    const nonce = toHex32(randomBytes(32))
+    const document = await attestor.document(nonce, { lane: 'gate' })
+    const clockFloor = stapler?.newestSignedAt() ?? null
+    const findings = gate(document, { nonce, clockFloor })
+    missed = 0
+    warnings = findings.warnings
+    if (findings.cause === null) {
+      if (state.attestation.refusal === 'not_attested') {
+        log.info({ keyset: options.keysetDigest }, 'attested to itself; serving')
+      }
+      state.attested()
+      return
+    }
+    state.notAttested(findings.cause)
+    log.error({ cause: findings.cause }, 'refuses to serve: its own evidence does not pass')
+  }
+
+  /** Evidence that cannot be had once may be had in two seconds; requests are not refused for that. */
+  const miss = (error: unknown): void => {
+    missed++
+    const serving = state.attestation.refusal !== 'not_attested'
+    if (!serving || missed >= MAX_MISSED) state.notAttested('attestation_unavailable')
+    const advice = adviceOf(error)
+    const cause = faultName(error)
+    log.warn(advice === null ? { cause } : { cause, advice }, 'no evidence yet; will try again')
+  }
+
+  const ready = new Promise<void>((resolve) => {
+    closing.addEventListener('abort', () => resolve(), { once: true })
+    const run = async (): Promise<void> => {
+      while (!closing.aborted) {
+        try {
+          await judge()
+        } catch (error) {
+          miss(error)
+        }
+        const open = state.attestation.refusal !== 'not_attested'
+        if (open) resolve()
+        await sleep(open && missed === 0 ? intervalMs : GATE_RETRY_MS)
+      }
+    }
+    void run()
+  })
+  return { ready, warnings: () => warnings }
+}
