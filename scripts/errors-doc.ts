@@ -5,6 +5,7 @@
  */
 import { format } from 'prettier'
 import { NVATTEST_ERRORS } from '../attestation/attester/nvattest/nvattest-error.ts'
+import { GUEST_AGENT_ERRORS } from '../attestation/attester/dstack/guest-agent-error.ts'
 import { NVML_ERRORS } from '../attestation/attester/nvml/nvml-error.ts'
 import { CHECK_CODES } from '../attestation/appraiser/codes.ts'
 import type { CodeTable } from '../attestation/appraiser/codes.ts'
@@ -110,6 +111,14 @@ export function renderErrorsDoc(
       ...Object.entries({ ...NVML_ERRORS, ...NVATTEST_ERRORS }).map(([code, text]) =>
         row([`\`${code}\``, text]),
       ),
+      '',
+      '## Codes of the guest agent',
+      '',
+      'Why `serve` has no quote or no key yet, in its log as `cause` with the text as `advice`. The service does not serve meanwhile, and tries again; only `agent_unsupported` ends it, with exit 2.',
+      '',
+      row(['code', 'what happened and what to do']),
+      row(['---', '---']),
+      ...Object.entries(GUEST_AGENT_ERRORS).map(([code, text]) => row([`\`${code}\``, text])),
       '',
       '## Codes of measuring weights',
       '',

@@ -142,7 +142,7 @@ async function realMachine(config: Config, socket: string): Promise<Machine> {
     throw new Refusal('Say how many GPUs the machine must have: --require-gpu N.')
   }
   const agent = connectGuestAgent(socket)
-  const cpu = await openGuest(agent)
+  const { cpu } = await openGuest(agent)
   const kms = cpu.facts.keyProvider?.name === 'kms'
   const source: AddressKeySource | undefined = config.address_key ?? (kms ? 'derived' : undefined)
   if (source === undefined) {

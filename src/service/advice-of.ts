@@ -7,11 +7,16 @@ import {
   NVATTEST_ERRORS,
   NvattestError,
 } from '../../attestation/attester/nvattest/nvattest-error.ts'
+import {
+  GUEST_AGENT_ERRORS,
+  GuestAgentError,
+} from '../../attestation/attester/dstack/guest-agent-error.ts'
 import { NVML_ERRORS, NvmlError } from '../../attestation/attester/nvml/nvml-error.ts'
 
 /** @returns null where the error, and what caused it, has no advice of its own */
 export function adviceOf(error: unknown): string | null {
   if (!(error instanceof Error)) return null
   if (error instanceof NvattestError) return NVATTEST_ERRORS[error.code]
+  if (error instanceof GuestAgentError) return GUEST_AGENT_ERRORS[error.code]
   return error instanceof NvmlError ? NVML_ERRORS[error.code] : adviceOf(error.cause)
 }

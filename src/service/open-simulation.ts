@@ -73,7 +73,7 @@ export async function openSimulation(options: SimulationOptions): Promise<Simula
   })
   const agent = connectGuestAgent(socketPath)
   return {
-    cpu: await openGuest(agent),
+    cpu: (await openGuest(agent)).cpu,
     gpu: { collect: (nonce) => Promise.resolve(collectSimulatedGpuEvidence(pki, nonce)) },
     gpus: options.gpus,
     collateral: {

@@ -4,15 +4,22 @@ import type { Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { parseEventLog } from '../../attestation/appraiser/eventlog/parse-event-log.ts'
+import { releaseOfVersion } from '../../attestation/attester/dstack/agent-release.ts'
 import {
+  AGENT_RETRY_PAUSE_MS,
   callGuestAgent,
   MAX_AGENT_ANSWER_BYTES,
+  QUOTE_RETRIES,
 } from '../../attestation/attester/dstack/call-guest-agent.ts'
-import { findGuestAgent } from '../../attestation/attester/dstack/find-guest-agent.ts'
+import { findGuestAgent, surfaceOf } from '../../attestation/attester/dstack/find-guest-agent.ts'
 import { connectGuestAgent } from '../../attestation/attester/dstack/guest-agent.ts'
 import { GuestAgentError } from '../../attestation/attester/dstack/guest-agent-error.ts'
+import { measureGuest } from '../../attestation/attester/dstack/measure-guest.ts'
+import { openGuest } from '../../attestation/attester/dstack/open-guest.ts'
 import { readReportData } from '../../attestation/attester/dstack/read-report-data.ts'
 import { isTeeMachine } from '../../attestation/attester/dstack/tee-machine.ts'
+import { AGENT_RELEASES } from '../../attestation/simulator/dstack/agent-releases.ts'
 import { createSimulatedGuest } from '../../attestation/simulator/dstack/create-simulated-guest.ts'
 import { startGuestAgent } from '../../attestation/simulator/dstack/start-guest-agent.ts'
 import type {
@@ -220,7 +227,7 @@ describe('an answer of the wrong shape', () => {
     ['a short app signature', { key, signature_chain: ['01', link] }],
     ['a short KMS signature', { key, signature_chain: [link, '01'] }],
   ])('GetKey with %s is agent_malformed and the message holds no key', async (_, body) => {
-    await serve(200, JSON.stringify(body))
+    await serve(200, JSON.stringify({ version: '0.5.11', rev: '', ...body }))
     const request = { path: '', purpose: '', algorithm: 'secp256k1' } as const
     const error = await failure(strange.getKey(request))
     expect(error.code).toBe('agent_malformed')
@@ -236,9 +243,20 @@ describe('an answer of the wrong shape', () => {
   })
 
   test('an old agent that would ignore ed25519 is refused instead of believed', async () => {
-    await serve(400, '{"error":"Service not found: Version"}')
-    const request = { path: '', purpose: '', algorithm: 'ed25519' } as const
-    expect((await failure(strange.getKey(request))).message).toContain('Version: HTTP 400')
+    const old = createSimulatedGuest({ composeText, now: new Date(), release: '0.5.5' })
+    const path = join(directory, 'old.sock')
+    const running = await startGuestAgent(old, { socketPath: path })
+    const connected = connectGuestAgent(path)
+    const request = { path: 'p', purpose: '', algorithm: 'ed25519' } as const
+    const error = await failure(connected.getKey(request))
+    expect([error.code, error.message]).toEqual([
+      'agent_unsupported',
+      'GetKey: an agent of the family 0.4.2 to 0.5.5 gives no ed25519 key',
+    ])
+    // Believed, it would have been this one: the call itself is answered.
+    const { value } = await callGuestAgent(path, 'GetKey', { ...request })
+    expect(value['key']).toBe(hex(old.keys.derive({ ...request, algorithm: 'secp256k1' }).key))
+    await running.close()
   })
 
   test.each([
@@ -306,7 +324,156 @@ describe('an answer of the wrong shape', () => {
   })
 })
 
+describe.each(AGENT_RELEASES)('an agent of release %s', (name) => {
+  const old = createSimulatedGuest({ composeText, now: new Date(), release: name })
+  const path = join(
+    mkdtempSync(join(directory, 'release-')),
+    name === '0.3.6' ? 'tappd.sock' : 'dstack.sock',
+  )
+  const connected = connectGuestAgent(path)
+  let running: RunningGuestAgent
+  beforeAll(async () => {
+    running = await startGuestAgent(old, { socketPath: path })
+  })
+  afterAll(() => running.close())
+
+  const [, minor = 0, patch = 0] = name.split('.').map(Number)
+  const heedsAlgorithm = minor > 5 || (minor === 5 && patch >= 6)
+
+  test('is recognised by what it answers', async () => {
+    const release = await connected.release()
+    const family =
+      minor === 3
+        ? '0.3'
+        : minor === 6
+          ? '0.6'
+          : !heedsAlgorithm
+            ? '0.4.2 to 0.5.5'
+            : patch === 6
+              ? '0.5.6'
+              : '0.5.7 to 0.5.11'
+    const speaks = minor === 6 || (heedsAlgorithm && patch > 6)
+    expect(release).toMatchObject({
+      family,
+      surface: minor === 3 ? 'tappd' : 'dstack',
+      version: speaks ? name : null,
+      keys: minor === 3 ? 'none' : heedsAlgorithm ? 'by-algorithm' : 'secp256k1',
+      runtimeDigests: heedsAlgorithm ? 'empty' : 'given',
+    })
+  })
+
+  test('quotes what was asked, and its log says whether digests are to be computed', async () => {
+    const { quote, eventLog } = await connected.getQuote(reportData)
+    expect(readReportData(quote)).toEqual(reportData)
+    const digests = parseEventLog(eventLog)
+    expect(digests.ok).toBe(true)
+    const { runtimeDigests } = await connected.release()
+    expect(/"imr":3,"event_type":134217729,"digest":""/.test(eventLog)).toBe(
+      runtimeDigests === 'empty',
+    )
+  })
+
+  test('tells the facts of the guest, as far as it has them', async () => {
+    const info = await connected.info()
+    expect(info).toMatchObject({
+      appId: hex(old.appId),
+      appCompose: composeText,
+      composeHash: minor === 3 ? '' : hex(old.composeHash),
+      keyProvider: minor === 3 ? null : old.keyProvider,
+    })
+  })
+
+  test('gives the key that was asked for, or none', async () => {
+    for (const algorithm of ['secp256k1', 'ed25519'] as const) {
+      const request = { path: 'p', purpose: 'q', algorithm }
+      if (minor === 3 || (algorithm === 'ed25519' && !heedsAlgorithm)) {
+        expect((await failure(connected.getKey(request))).code).toBe('agent_unsupported')
+      } else expect(await connected.getKey(request)).toEqual(old.keys.derive(request))
+    }
+  })
+
+  test('is opened where its log says where the system part ends', async () => {
+    if (minor === 3) {
+      const error = await failure(openGuest(connected))
+      expect([error.code, error.message]).toEqual([
+        'agent_unsupported',
+        'event log: system_ready_missing',
+      ])
+      return
+    }
+    const { system, release } = await openGuest(connected)
+    expect(system.keyProvider).toEqual(old.keyProvider)
+    expect(release).toEqual(await connected.release())
+  })
+})
+
+describe('an agent that is not the one it was', () => {
+  const other = createSimulatedGuest({ composeText, now: new Date() })
+
+  test("of another app's guest is refused by the next quote, and taken again when it is back", async () => {
+    const { cpu } = await openGuest(client)
+    faults.otherGuest = other
+    const error = await failure(cpu.quote(reportData))
+    expect([error.code, error.message]).toEqual([
+      'agent_other_guest',
+      'measured otherwise than the agent says: app id, instance id',
+    ])
+    delete faults.otherGuest
+    expect(readReportData((await cpu.quote(reportData)).quote)).toEqual(reportData)
+  })
+
+  test('with a log of another boot is refused: it does not replay to the quote', () => {
+    const mixed = { quote: guest.quote(reportData), eventLog: other.quotedEventLog, vmConfig: '' }
+    expect(() => measureGuest(mixed)).toThrow(/event log: rtmr_mismatch/)
+  })
+})
+
+describe('quotes', () => {
+  test('are made one at a time, in the order in which they were asked for', async () => {
+    const order: number[] = []
+    faults.delayMs = 15
+    let open = 0
+    let most = 0
+    faults.onQuote = (begins) => {
+      open += begins ? 1 : -1
+      most = Math.max(most, open)
+    }
+    await Promise.all(
+      [1, 2, 3, 4].map((turn) => client.getQuote(reportData).then(() => order.push(turn))),
+    )
+    expect([order, most]).toEqual([[1, 2, 3, 4], 1])
+  })
+
+  test('are asked for again while the agent is busy, with growing pauses, and given up in the end', async () => {
+    faults.failNext = QUOTE_RETRIES
+    const began = performance.now()
+    expect(readReportData((await client.getQuote(reportData)).quote)).toEqual(reportData)
+    expect(performance.now() - began).toBeGreaterThan(AGENT_RETRY_PAUSE_MS * 15 - 50)
+    faults.failNext = QUOTE_RETRIES + 3
+    expect((await failure(client.getQuote(reportData))).code).toBe('agent_refused')
+    expect(faults.failNext).toBe(2)
+  })
+})
+
+describe('a version', () => {
+  test.each([
+    ['0.5.11', '0.5.7 to 0.5.11'],
+    ['v0.5.7-12-gdeadbee', '0.5.7 to 0.5.11'],
+    ['0.6.0.a1', '0.6'],
+    ['1.0.0', '0.6'],
+    ['unknown', undefined],
+    ['', undefined],
+  ])('%s is of family %s', (version, family) => {
+    expect(releaseOfVersion(version)?.family).toBe(family)
+  })
+})
+
 describe('finding a machine', () => {
+  test('knows the two services by the names of their sockets', () => {
+    expect(surfaceOf('/run/tappd.sock')).toBe('tappd')
+    expect(surfaceOf('/run/dstack/dstack.sock')).toBe('dstack')
+  })
+
   test('takes the first path that is a socket, not a file of that name', () => {
     const file = join(directory, 'file.sock')
     writeFileSync(file, '')

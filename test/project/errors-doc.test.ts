@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { NVATTEST_ERRORS } from '../../attestation/attester/nvattest/nvattest-error.ts'
+import { GUEST_AGENT_ERRORS } from '../../attestation/attester/dstack/guest-agent-error.ts'
 import { NVML_ERRORS } from '../../attestation/attester/nvml/nvml-error.ts'
 import { CHECK_CODES } from '../../attestation/appraiser/codes.ts'
 import { renderErrorsDoc } from '../../scripts/errors-doc.ts'
@@ -36,8 +37,12 @@ describe('codes', () => {
     for (const [code, { message }] of Object.entries(SERVICE_ERRORS)) {
       expect(message, code).toMatch(/^\S.{8,}\.$/)
     }
-    for (const [code, advice] of Object.entries({ ...NVML_ERRORS, ...NVATTEST_ERRORS })) {
-      expect(advice, code).toMatch(/^[A-Z].{30,}\.$/)
+    for (const [code, advice] of Object.entries({
+      ...NVML_ERRORS,
+      ...NVATTEST_ERRORS,
+      ...GUEST_AGENT_ERRORS,
+    })) {
+      expect(advice, code).toMatch(/^[A-Z].{30,}[.?]$/)
     }
     for (const [code, { meaning }] of Object.entries(CHECK_CODES)) {
       expect(meaning, code).toMatch(/^\S.{8,}\S$/)
@@ -45,20 +50,24 @@ describe('codes', () => {
   })
 
   test('each has a stable spelling', () => {
-    for (const code of [SERVICE_ERRORS, CHECK_CODES, NVML_ERRORS, NVATTEST_ERRORS].flatMap(
-      Object.keys,
-    )) {
+    for (const code of [
+      SERVICE_ERRORS,
+      CHECK_CODES,
+      NVML_ERRORS,
+      NVATTEST_ERRORS,
+      GUEST_AGENT_ERRORS,
+    ].flatMap(Object.keys)) {
       expect(code).toMatch(/^[a-z][a-z0-9]*(?:_[a-z0-9]+)*$/)
     }
   })
 
-  test('each code of a check or of the GPU driver is named by a test or a vector, or listed here with the reason', () => {
+  test('each code of a check, of the GPU driver or of the guest agent is named by a test or a vector, or listed here with the reason', () => {
     const words = new Set(
       projectFiles('test')
         .filter((path) => !path.startsWith('test/project/'))
         .flatMap((path) => readText(path).match(/[a-z][a-z0-9_]+/g) ?? []),
     )
-    const unnamed = [CHECK_CODES, NVML_ERRORS, NVATTEST_ERRORS]
+    const unnamed = [CHECK_CODES, NVML_ERRORS, NVATTEST_ERRORS, GUEST_AGENT_ERRORS]
       .flatMap(Object.keys)
       .filter((code) => !words.has(code) && !words.has(code.replace(CHAIN_OF, '')))
     expect(unnamed.toSorted()).toEqual(Object.keys(UNNAMED).toSorted())

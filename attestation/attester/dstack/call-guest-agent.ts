@@ -1,6 +1,6 @@
 /**
- * One call to dstack's guest agent: `POST /<Method>` with JSON over a unix socket (dstack v0.5.11, 2026-05-11). Own
- * code because the published JavaScript SDK (0.5.8) counts characters as bytes and never looks at the HTTP status.
+ * One call to dstack's guest agent: `POST /<Method>` with JSON over a unix socket (dstack v0.3.6 to v0.5.11,
+ * 2026-05-11). Own code because the published JavaScript SDK (0.5.8) counts characters as bytes and never looks at the HTTP status.
  *
  * @module
  */
@@ -10,12 +10,16 @@ import { isJsonObject, parseJson } from '../../protocol/json.ts'
 import type { JsonObject } from '../../protocol/json.ts'
 import { GuestAgentError } from './guest-agent-error.ts'
 
-/** For the whole call, its retry included. A quote waits behind all quotes asked for before it. */
+/** For the whole call, its retries included. A quote waits behind all quotes asked for before it. */
 export const AGENT_DEADLINE_MS = 30_000
 /** An answer may be this long; the agent's own limit. */
 export const MAX_AGENT_ANSWER_BYTES = 10 * 1024 * 1024
-/** Before the one retry. */
+/** Before the first retry; doubled before each further one. */
 export const AGENT_RETRY_PAUSE_MS = 100
+/** Of a call that the agent refused: its passing faults look like refusals, and so does everything it will never do. */
+export const AGENT_RETRIES = 1
+/** Of a quote: the driver makes one at a time and says that it is busy to whoever asks meanwhile. */
+export const QUOTE_RETRIES = 4
 
 const MAX_ERROR_TEXT = 200
 /** Long enough to leave sizes and ids readable, too short for a key or a seed. */
@@ -26,6 +30,8 @@ export interface AgentCallOptions {
   readonly signal?: AbortSignal
   /** Default {@link AGENT_DEADLINE_MS}. */
   readonly deadlineMs?: number
+  /** Default {@link AGENT_RETRIES}. */
+  readonly retries?: number
 }
 
 export interface AgentAnswer {
@@ -40,7 +46,7 @@ interface Exchange {
 }
 
 /**
- * @param method e.g. `GetQuote`
+ * @param method e.g. `GetQuote`, or below tappd's service `prpc/Tappd.RawQuote`
  * @param request sent as UTF-8 JSON
  * @throws GuestAgentError `agent_unreachable`, `agent_timeout`, `agent_refused` or `agent_malformed`
  */
@@ -57,11 +63,15 @@ export async function callGuestAgent(
   const attempt = async (): Promise<AgentAnswer> =>
     readAnswer(method, await exchange(socketPath, method, body, signal))
   try {
-    return await attempt().catch(async (error: unknown) => {
-      if (!worthRetrying(error)) throw error
-      await sleep(AGENT_RETRY_PAUSE_MS, undefined, { signal })
-      return attempt()
-    })
+    for (let left = options.retries ?? AGENT_RETRIES, pause = AGENT_RETRY_PAUSE_MS; ; left--) {
+      try {
+        return await attempt()
+      } catch (error) {
+        if (left <= 0 || !worthRetrying(error)) throw error
+      }
+      await sleep(pause, undefined, { signal })
+      pause *= 2
+    }
   } catch (error) {
     options.signal?.throwIfAborted()
     if (deadline.aborted) {
@@ -76,10 +86,10 @@ export async function callGuestAgent(
   }
 }
 
-/** The agent answers 400 for its own passing faults too, and a restart of the agent cuts connections. */
+/** The agent answers 400 for its own passing faults too, its restart cuts connections, and a full queue gives EAGAIN. */
 function worthRetrying(error: unknown): boolean {
   if (error instanceof GuestAgentError) return error.code === 'agent_refused'
-  return systemCode(error) === 'ECONNRESET'
+  return systemCode(error) === 'ECONNRESET' || systemCode(error) === 'EAGAIN'
 }
 
 function systemCode(error: unknown): string {

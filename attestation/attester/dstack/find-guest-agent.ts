@@ -4,6 +4,8 @@
  * @module
  */
 import { statSync } from 'node:fs'
+import { basename } from 'node:path'
+import type { AgentSurface } from './agent-release.ts'
 
 /** In the order in which they are tried. */
 export const GUEST_AGENT_SOCKETS: readonly string[] = [
@@ -13,9 +15,24 @@ export const GUEST_AGENT_SOCKETS: readonly string[] = [
   '/run/dstack/dstack.sock',
 ]
 
+/** Of tappd, which is all that dstack 0.3 has. Tried last: newer releases offer less there than on their own socket. */
+export const TAPPD_SOCKETS: readonly string[] = [
+  '/var/run/tappd.sock',
+  '/run/tappd.sock',
+  '/var/run/dstack/tappd.sock',
+  '/run/dstack/tappd.sock',
+]
+
+const ALL_SOCKETS: readonly string[] = [...GUEST_AGENT_SOCKETS, ...TAPPD_SOCKETS]
+
 /** @returns the first path that is a socket, or null. A container sees one only where its compose file mounts it. */
-export function findGuestAgent(paths: readonly string[] = GUEST_AGENT_SOCKETS): string | null {
+export function findGuestAgent(paths: readonly string[] = ALL_SOCKETS): string | null {
   return paths.find(isSocket) ?? null
+}
+
+/** Which of the two services answers there: dstack names its sockets by them. */
+export function surfaceOf(socketPath: string): AgentSurface {
+  return basename(socketPath) === 'tappd.sock' ? 'tappd' : 'dstack'
 }
 
 function isSocket(path: string): boolean {

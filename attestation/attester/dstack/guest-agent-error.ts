@@ -4,19 +4,25 @@
  * @module
  */
 
-/**
- * - `agent_unreachable`: no socket, nobody listens, or the connection broke before the answer was whole
- * - `agent_timeout`: no whole answer before the deadline
- * - `agent_refused`: the agent answered with an error; its own faults look the same as the caller's
- * - `agent_malformed`: the answer is too long, not JSON, or not of the promised shape
- * - `agent_wrong_report_data`: a quote over something else than what was asked for
- */
-export type GuestAgentErrorCode =
-  | 'agent_unreachable'
-  | 'agent_timeout'
-  | 'agent_refused'
-  | 'agent_malformed'
-  | 'agent_wrong_report_data'
+/** What happened and what to do, for the operator. Codes are stable; `docs/errors.md` is generated from this table. */
+export const GUEST_AGENT_ERRORS = Object.freeze({
+  agent_unreachable:
+    'No socket, nobody listens, or the connection broke before the answer was whole. Is /var/run/dstack.sock mounted, and does the guest agent run?',
+  agent_timeout:
+    'The guest agent gave no whole answer in time. It makes one quote at a time: look for another program that asks for many.',
+  agent_refused:
+    'The guest agent answered with an error, also when asked again. Its log in the guest says more; its own faults look the same as ours.',
+  agent_malformed:
+    'The answer is too long, not JSON, or not of the promised shape. What listens on the socket is no guest agent of dstack 0.3 to 0.6.',
+  agent_wrong_report_data:
+    'The agent quoted something else than what was asked. Something stands between this process and the agent.',
+  agent_other_guest:
+    'The measured event log is not the one of the app and the guest that the agent named, or does not replay to the quote. The socket is of another guest, or something stands before it.',
+  agent_unsupported:
+    'The agent is too old for what was asked. Update the guest image to dstack 0.5.7 or newer and mount /var/run/dstack.sock.',
+})
+
+export type GuestAgentErrorCode = keyof typeof GUEST_AGENT_ERRORS
 
 /**
  * The message is for an operator's log. It names method and member, never a value that the agent sent, except the

@@ -4,11 +4,14 @@
  *
  * @module
  */
-import { fromHex } from '../../protocol/hex.ts'
+import { fromHex, toHex } from '../../protocol/hex.ts'
 import { isJsonObject, parseJsonText } from '../../protocol/json.ts'
 import type { JsonObject } from '../../protocol/json.ts'
-import { callGuestAgent } from './call-guest-agent.ts'
+import { releaseOfInfo, releaseOfVersion, TAPPD_RELEASE } from './agent-release.ts'
+import type { AgentRelease } from './agent-release.ts'
+import { callGuestAgent, QUOTE_RETRIES } from './call-guest-agent.ts'
 import type { AgentAnswer, AgentCallOptions } from './call-guest-agent.ts'
+import { surfaceOf } from './find-guest-agent.ts'
 import { GuestAgentError } from './guest-agent-error.ts'
 import { readReportData, REPORT_DATA_BYTES } from './read-report-data.ts'
 
@@ -23,7 +26,7 @@ export interface AgentInfo {
   /** 40 lower-case hex digits; empty where the compose file asks for no instance id. */
   readonly instanceId: string
   readonly appName: string
-  /** 64 lower-case hex digits. */
+  /** 64 lower-case hex digits; empty where the agent has none. */
   readonly composeHash: string
   /** The raw text of app-compose.json, as the guest hashed it. */
   readonly appCompose: string
@@ -67,10 +70,15 @@ export interface AgentKey {
 /** All methods throw {@link GuestAgentError}. */
 export interface GuestAgent {
   readonly socketPath: string
+  /** What this agent can be asked; asked for once, and again after a failure. */
+  release(options?: AgentCallOptions): Promise<AgentRelease>
   /** Agents older than 0.5.7 refuse this call. */
   version(options?: AgentCallOptions): Promise<AgentVersion>
   info(options?: AgentCallOptions): Promise<AgentInfo>
-  /** @param reportData 64 bytes, never fewer: SDKs and agent disagree on which side to pad */
+  /**
+   * One at a time; the deadline of a call starts with its turn.
+   * @param reportData 64 bytes, never fewer: SDKs and agent disagree on which side to pad
+   */
   getQuote(reportData: Uint8Array, options?: AgentCallOptions): Promise<AgentQuote>
   getKey(request: AgentKeyRequest, options?: AgentCallOptions): Promise<AgentKey>
 }
@@ -84,33 +92,63 @@ const COMPOSE_HASH = /^[0-9a-f]{64}$/
 const ANY_HEX = /^(?:[0-9a-f]{2}){0,64}$/
 const ANY_TEXT = /^/
 
+/** The socket's name says which service answers there ({@link surfaceOf}). */
 export function connectGuestAgent(socketPath: string): GuestAgent {
+  const surface = surfaceOf(socketPath)
+  const prefix = surface === 'tappd' ? 'prpc/Tappd.' : ''
   const call = (method: string, request: JsonObject, options?: AgentCallOptions) =>
-    callGuestAgent(socketPath, method, request, options)
+    callGuestAgent(socketPath, `${prefix}${method}`, request, options)
   const version = async (options?: AgentCallOptions): Promise<AgentVersion> => {
     const { value } = await call('Version', {}, options)
     return { version: text(value, 'Version', 'version'), rev: text(value, 'Version', 'rev') }
   }
+  let known: AgentRelease | null = null
+  const release = async (options?: AgentCallOptions): Promise<AgentRelease> =>
+    (known ??= surface === 'tappd' ? TAPPD_RELEASE : await probe(options))
+  const probe = async (options?: AgentCallOptions): Promise<AgentRelease> => {
+    let said: AgentVersion
+    try {
+      said = await version(options)
+    } catch (error) {
+      if (!(error instanceof GuestAgentError) || error.code !== 'agent_refused') throw error
+      return releaseOfInfo((await call('Info', {}, options)).value)
+    }
+    const found = releaseOfVersion(said.version)
+    if (found === null) throw malformed('Version.version')
+    return found
+  }
+  let lastQuote: Promise<unknown> = Promise.resolve()
+  const quote = async (asked: Uint8Array, options?: AgentCallOptions): Promise<AgentQuote> => {
+    const method = surface === 'tappd' ? 'RawQuote' : 'GetQuote'
+    const request = { report_data: toHex(asked) }
+    const { value } = await call(method, request, { retries: QUOTE_RETRIES, ...options })
+    return readQuote(value, asked, method)
+  }
   return {
     socketPath,
+    release,
     version,
     async info(options) {
       return readInfo(await call('Info', {}, options))
     },
-    async getQuote(reportData, options) {
+    getQuote(reportData, options) {
       if (reportData.length !== REPORT_DATA_BYTES) {
-        throw new TypeError(`report data is ${REPORT_DATA_BYTES} bytes, got ${reportData.length}`)
+        const message = `report data is ${REPORT_DATA_BYTES} bytes, got ${reportData.length}`
+        return Promise.reject(new TypeError(message))
       }
-      const asked = Buffer.from(reportData)
-      const request = { report_data: asked.toString('hex') }
-      const { value } = await call('GetQuote', request, options)
-      return readQuote(value, asked)
+      const asked = Uint8Array.from(reportData)
+      const turn = lastQuote.then(() => quote(asked, options))
+      lastQuote = turn.catch(() => undefined)
+      return turn
     },
     async getKey(request, options) {
-      // Agents before 0.5.6 ignore `algorithm` and answer for secp256k1. They have no Version call either (since
-      // 0.5.7), so asking for it first turns a silently wrong answer into a refusal.
-      if (request.algorithm !== 'secp256k1') await version(options)
       const { path, purpose, algorithm } = request
+      const { keys, family } = await release(options)
+      // Agents that ignore `algorithm` give a secp256k1 key under the name of another, and no word about it.
+      if (keys === 'none' || (keys === 'secp256k1' && algorithm !== 'secp256k1')) {
+        const message = `GetKey: an agent of the family ${family} gives no ${algorithm} key`
+        throw new GuestAgentError('agent_unsupported', message)
+      }
       return readKey((await call('GetKey', { path, purpose, algorithm }, options)).value)
     },
   }
@@ -122,7 +160,7 @@ function readInfo({ text: raw, value }: AgentAnswer): AgentInfo {
     appId: text(value, 'Info', 'app_id', APP_ID),
     instanceId: text(value, 'Info', 'instance_id', INSTANCE_ID),
     appName: text(value, 'Info', 'app_name'),
-    composeHash: text(value, 'Info', 'compose_hash', COMPOSE_HASH),
+    composeHash: textOrEmpty(value, 'Info', 'compose_hash', COMPOSE_HASH),
     appCompose: text(nested('tcb_info', tcbInfo), 'Info.tcb_info', 'app_compose'),
     keyProvider: readKeyProvider(textOrEmpty(value, 'Info', 'key_provider_info')),
     vmConfig: textOrEmpty(value, 'Info', 'vm_config'),
@@ -142,20 +180,20 @@ function readKeyProvider(json: string): AgentInfo['keyProvider'] {
   }
 }
 
-function readQuote(value: JsonObject, asked: Uint8Array): AgentQuote {
-  const quote = hex(value['quote'], 'GetQuote.quote')
-  const eventLog = text(value, 'GetQuote', 'event_log')
+function readQuote(value: JsonObject, asked: Uint8Array, method: string): AgentQuote {
+  const quote = hex(value['quote'], `${method}.quote`)
+  const eventLog = text(value, method, 'event_log')
   const events = parseJsonText(eventLog)
-  if (!events.ok || !Array.isArray(events.value)) throw malformed('GetQuote.event_log')
-  if (quote.length > MAX_QUOTE_BYTES) throw malformed('GetQuote.quote')
+  if (!events.ok || !Array.isArray(events.value)) throw malformed(`${method}.event_log`)
+  if (quote.length > MAX_QUOTE_BYTES) throw malformed(`${method}.quote`)
   const quoted = readReportData(quote)
-  if (quoted === null) throw malformed('GetQuote.quote')
+  if (quoted === null) throw malformed(`${method}.quote`)
   // Anyone who holds the socket can quote anything: what counts is the slot inside the quote, not the echoed member.
   if (Buffer.compare(quoted, asked) !== 0) {
-    const message = 'GetQuote: the quote is over other report data than asked for'
+    const message = `${method}: the quote is over other report data than asked for`
     throw new GuestAgentError('agent_wrong_report_data', message)
   }
-  return { quote, eventLog, vmConfig: textOrEmpty(value, 'GetQuote', 'vm_config') }
+  return { quote, eventLog, vmConfig: textOrEmpty(value, method, 'vm_config') }
 }
 
 function readKey(value: JsonObject): AgentKey {

@@ -5,17 +5,14 @@
  * @module
  */
 import { lstatSync } from 'node:fs'
-import { GUEST_AGENT_SOCKETS } from './find-guest-agent.ts'
+import { GUEST_AGENT_SOCKETS, TAPPD_SOCKETS } from './find-guest-agent.ts'
 
 /** The TDX guest device, the kernel's configfs-tsm reports, and dstack's sockets, old and new. */
 export const TEE_MARKS: readonly string[] = [
   '/dev/tdx_guest',
   '/sys/kernel/config/tsm/report',
   ...GUEST_AGENT_SOCKETS,
-  '/var/run/tappd.sock',
-  '/run/tappd.sock',
-  '/var/run/dstack/tappd.sock',
-  '/run/dstack/tappd.sock',
+  ...TAPPD_SOCKETS,
 ]
 
 /** @returns the first mark found, for the sentence that refuses to simulate, or null */

@@ -1,14 +1,17 @@
 /**
- * What the simulated guest agent answers to each call: requests in, answers out, no HTTP (dstack v0.5.11, 2026-05-11,
- * `guest-agent/rpc/proto/agent_rpc.proto`). Bytes travel as lower-case hex; event_log, vm_config, tcb_info and
+ * What the simulated guest agent answers to each call: requests in, answers out, no HTTP (dstack v0.3.6 to v0.5.11,
+ * 2026-05-11, `guest-agent/rpc/proto/agent_rpc.proto`). Bytes travel as lower-case hex; event_log, vm_config, tcb_info and
  * key_provider_info are strings that hold JSON.
  *
  * @module
  */
+import { createHash } from 'node:crypto'
 import { isJsonObject } from '../../protocol/json.ts'
 import type { JsonObject } from '../../protocol/json.ts'
 import { SIMULATION_ID_PREFIX } from '../../protocol/simulation.ts'
 import { REPORT_DATA_BYTES } from '../intel/make-quote.ts'
+import { isAtLeast, knowsMethod } from './agent-releases.ts'
+import type { AgentSurface } from './agent-releases.ts'
 import type { KeyAlgorithm } from './app-keys.ts'
 import type { SimulatedGuest } from './create-simulated-guest.ts'
 
@@ -16,9 +19,6 @@ import type { SimulatedGuest } from './create-simulated-guest.ts'
 export class AgentRefusal extends Error {
   override readonly name = 'AgentRefusal'
 }
-
-/** The release whose wire format is simulated. */
-const AGENT_VERSION = '0.5.11'
 
 /**
  * @param method e.g. `GetQuote`
@@ -28,20 +28,34 @@ const AGENT_VERSION = '0.5.11'
  */
 export function answer(
   guest: SimulatedGuest,
+  surface: AgentSurface,
   method: string,
   request: unknown,
   reportData?: Uint8Array,
 ): JsonObject {
+  if (!knowsMethod(guest.release, surface, method)) {
+    throw new AgentRefusal(`Service not found: ${method}`)
+  }
   if (!isJsonObject(request)) throw new AgentRefusal('Failed to parse request')
   switch (method) {
     case 'Version':
-      return { version: AGENT_VERSION, rev: `${SIMULATION_ID_PREFIX}${AGENT_VERSION}` }
+      return { version: guest.release, rev: `${SIMULATION_ID_PREFIX}${guest.release}` }
     case 'Info':
       return info(guest)
     case 'GetQuote':
       return getQuote(guest, reportData ?? requestedReportData(request))
+    case 'RawQuote':
+      return rawQuote(guest, reportData ?? wholeReportData(request))
+    case 'TdxQuote':
+      return tdxQuote(guest, request, reportData)
     case 'GetKey':
       return getKey(guest, request)
+    case 'DeriveK256Key': {
+      const { key, signature_chain: chain } = getKey(guest, { ...request, algorithm: '' })
+      return { k256_key: key ?? '', k256_signature_chain: chain ?? [] }
+    }
+    case 'GpuInfo':
+      return { attestation: '' }
     case 'GetTlsKey':
       return getTlsKey(guest, request)
     default:
@@ -49,14 +63,18 @@ export function answer(
   }
 }
 
+/** Members of a later release are left out, as that release's own answer did not have them. */
 function info(guest: SimulatedGuest): JsonObject {
   const [rtmr0, rtmr1, rtmr2, rtmr3] = guest.rtmrs
-  const shared = {
-    mr_aggregated: hex(guest.mrAggregated),
-    os_image_hash: hex(guest.osImageHash),
-    compose_hash: hex(guest.composeHash),
-    device_id: hex(guest.deviceId),
-  }
+  const { release } = guest
+  const shared = !isAtLeast(release, '0.4.2')
+    ? {}
+    : {
+        mr_aggregated: hex(guest.mrAggregated),
+        os_image_hash: hex(guest.osImageHash),
+        compose_hash: hex(guest.composeHash),
+        device_id: hex(guest.deviceId),
+      }
   const tcbInfo = {
     mrtd: hex(guest.mrTd),
     rtmr0: hex(rtmr0),
@@ -74,10 +92,15 @@ function info(guest: SimulatedGuest): JsonObject {
     tcb_info: JSON.stringify(tcbInfo),
     app_name: guest.appName,
     ...shared,
-    key_provider_info: JSON.stringify(guest.keyProvider),
-    vm_config: guest.vmConfig,
-    cloud_vendor: `${SIMULATION_ID_PREFIX}vendor`,
-    cloud_product: `${SIMULATION_ID_PREFIX}product`,
+    ...(isAtLeast(release, '0.4.2')
+      ? { key_provider_info: JSON.stringify(guest.keyProvider), vm_config: guest.vmConfig }
+      : {}),
+    ...(isAtLeast(release, '0.5.6')
+      ? {
+          cloud_vendor: `${SIMULATION_ID_PREFIX}vendor`,
+          cloud_product: `${SIMULATION_ID_PREFIX}product`,
+        }
+      : {}),
   }
 }
 
@@ -99,21 +122,48 @@ function getQuote(guest: SimulatedGuest, reportData: Uint8Array): JsonObject {
   }
 }
 
+/** Unlike GetQuote, no padding: 64 bytes or none. */
+function wholeReportData(request: JsonObject): Uint8Array {
+  const given = Buffer.from(readHex(request, 'report_data'), 'hex')
+  if (given.length !== REPORT_DATA_BYTES) throw new AgentRefusal('Report data must be 64 bytes')
+  return given
+}
+
+function rawQuote(guest: SimulatedGuest, reportData: Uint8Array): JsonObject {
+  return { quote: hex(guest.quote(reportData)), event_log: guest.quotedEventLog }
+}
+
+/** Unless told `raw`, tappd quotes H(prefix ":" data), padded with zeros. */
+function tdxQuote(guest: SimulatedGuest, request: JsonObject, forced?: Uint8Array): JsonObject {
+  const algorithm = readText(request, 'hash_algorithm') || 'sha512'
+  const prefix = readText(request, 'prefix') || 'app-data'
+  if (algorithm === 'raw') return rawQuote(guest, forced ?? requestedReportData(request))
+  if (!/^sha(?:256|384|512)$/.test(algorithm)) throw new AgentRefusal('Unsupported hash algorithm')
+  const reportData = new Uint8Array(REPORT_DATA_BYTES)
+  const data = Buffer.from(readHex(request, 'report_data'), 'hex')
+  reportData.set(createHash(algorithm).update(`${prefix}:`).update(data).digest())
+  return { ...rawQuote(guest, forced ?? reportData), hash_algorithm: algorithm, prefix }
+}
+
 function getKey(guest: SimulatedGuest, request: JsonObject): JsonObject {
   const { key, signatureChain } = guest.keys.derive({
     path: readText(request, 'path'),
     purpose: readText(request, 'purpose'),
-    algorithm: readAlgorithm(request),
+    algorithm: readAlgorithm(guest, request),
   })
   return { key: hex(key), signature_chain: signatureChain.map(hex) }
 }
 
-function readAlgorithm(request: JsonObject): KeyAlgorithm {
+function readAlgorithm(guest: SimulatedGuest, request: JsonObject): KeyAlgorithm {
+  // An unknown member is nothing to protobuf: the caller gets a secp256k1 key and no word about it.
+  if (!isAtLeast(guest.release, '0.5.6')) return 'secp256k1'
   const algorithm = readText(request, 'algorithm')
   switch (algorithm) {
     case '':
     case 'secp256k1':
+      return 'secp256k1'
     case 'k256':
+      if (!isAtLeast(guest.release, '0.5.7')) throw new AgentRefusal('Unsupported algorithm')
       return 'secp256k1'
     case 'ed25519':
       return algorithm

@@ -1,5 +1,5 @@
 /**
- * One simulated confidential VM as dstack 0.5.x would have booted it: identities, measurements, keys, and quotes that
+ * One simulated confidential VM as a release of dstack from 0.3 to 0.6 would have booted it: identities, measurements, keys, and quotes that
  * carry them. Ids are random for each run, names start with `sim-`.
  *
  * @module
@@ -10,6 +10,8 @@ import { createIntelPki } from '../intel/create-intel-pki.ts'
 import type { IntelPki } from '../intel/create-intel-pki.ts'
 import { makeQuote } from '../intel/make-quote.ts'
 import { label } from '../intel/simulated-platform.ts'
+import { isAtLeast, NEWEST_RELEASE } from './agent-releases.ts'
+import type { AgentReleaseName } from './agent-releases.ts'
 import { createAppKeys } from './app-keys.ts'
 import type { AppKeys } from './app-keys.ts'
 import { buildEventLog, replayEventLog, stripEventLog } from './event-log.ts'
@@ -30,9 +32,12 @@ export interface SimulatedGuestOptions {
   readonly pki?: IntelPki
   /** GPUs that vm_config names; default 1. */
   readonly gpus?: number
+  /** Default: the newest that is released. */
+  readonly release?: AgentReleaseName
 }
 
 export interface SimulatedGuest {
+  readonly release: AgentReleaseName
   readonly pki: IntelPki
   readonly keys: AppKeys
   readonly tls: TlsAuthority
@@ -76,8 +81,9 @@ export function createSimulatedGuest(options: SimulatedGuestOptions): SimulatedG
   const instanceId = Uint8Array.from(randomBytes(ID_BYTES))
   const composeHash = sha256(Buffer.from(options.composeText, 'utf8'))
   const osImageHash = label('sha256', 'OS image')
+  const release = options.release ?? NEWEST_RELEASE
   const keyProvider = keyProviderInfo(options.keyProvider ?? 'kms', tls)
-  const facts = bootFacts({ appId, instanceId, composeHash, osImageHash, keyProvider })
+  const facts = bootFacts({ release, appId, instanceId, composeHash, osImageHash, keyProvider })
   const eventLog = buildEventLog(facts)
   const rtmrs = replayEventLog(eventLog)
   const mrTd = label('sha384', 'virtual firmware')
@@ -85,6 +91,7 @@ export function createSimulatedGuest(options: SimulatedGuestOptions): SimulatedG
   mrConfigId[0] = MR_CONFIG_V1
   mrConfigId.set(composeHash, 1)
   return {
+    release,
     pki,
     keys: createAppKeys(appId, keyProvider.name === 'kms'),
     tls,
@@ -102,13 +109,16 @@ export function createSimulatedGuest(options: SimulatedGuestOptions): SimulatedG
     mrAggregated: sha256(Buffer.concat([mrTd, ...rtmrs, mrConfigId, Buffer.alloc(96)])),
     rtmrs,
     eventLog,
-    quotedEventLog: JSON.stringify(stripEventLog(eventLog)),
+    quotedEventLog: JSON.stringify(
+      isAtLeast(release, '0.5.6') ? stripEventLog(eventLog) : eventLog,
+    ),
     vmConfig: vmConfig(osImageHash, options.gpus ?? 1),
     quote: (reportData) => makeQuote({ pki, reportData, mrTd, rtmrs, mrConfigId }),
   }
 }
 
 interface BootFacts {
+  readonly release: AgentReleaseName
   readonly appId: Uint8Array
   readonly instanceId: Uint8Array
   readonly composeHash: Uint8Array
@@ -116,22 +126,36 @@ interface BootFacts {
   readonly keyProvider: SimulatedGuest['keyProvider']
 }
 
-/** RTMR3 of dstack 0.5.x in the order in which the guest writes it; a KMS adds two events. */
+/** RTMR3 in the order in which each release writes it; a KMS adds events, and 0.3 says neither where its own end nor who gave keys. */
 function bootFacts(facts: BootFacts): readonly RuntimeFact[] {
   const none = new Uint8Array(0)
-  const kms = [
-    { name: 'mr-kms', payload: label('sha256', 'KMS') },
-    { name: 'os-image-hash', payload: facts.osImageHash },
-  ]
+  const { release } = facts
+  const since = (floor: AgentReleaseName, ...events: readonly RuntimeFact[]) =>
+    isAtLeast(release, floor) ? events : []
+  const appId = { name: 'app-id', payload: facts.appId }
+  const composeHash = { name: 'compose-hash', payload: facts.composeHash }
+  const instanceId = { name: 'instance-id', payload: facts.instanceId }
+  if (!isAtLeast(release, '0.4.2')) {
+    return [
+      { name: 'rootfs-hash', payload: facts.osImageHash },
+      appId,
+      composeHash,
+      { name: 'ca-cert-hash', payload: label('sha256', 'CA certificate') },
+      instanceId,
+    ]
+  }
+  const byKms = facts.keyProvider.name === 'kms'
   return [
     { name: 'system-preparing', payload: none },
-    { name: 'app-id', payload: facts.appId },
-    { name: 'compose-hash', payload: facts.composeHash },
-    { name: 'instance-id', payload: facts.instanceId },
+    appId,
+    composeHash,
+    ...since('0.6.0', { name: 'gpu-policy-hash', payload: sha256(Buffer.from('{}')) }),
+    instanceId,
     { name: 'boot-mr-done', payload: none },
-    ...(facts.keyProvider.name === 'kms' ? kms : []),
+    ...(byKms ? [{ name: 'mr-kms', payload: label('sha256', 'KMS') }] : []),
+    ...(byKms ? since('0.5.1', { name: 'os-image-hash', payload: facts.osImageHash }) : []),
     { name: 'key-provider', payload: Buffer.from(JSON.stringify(facts.keyProvider), 'utf8') },
-    { name: 'storage-fs', payload: Buffer.from('ext4', 'utf8') },
+    ...since('0.5.5', { name: 'storage-fs', payload: Buffer.from('ext4', 'utf8') }),
     { name: 'system-ready', payload: none },
   ]
 }

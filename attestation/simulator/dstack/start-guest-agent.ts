@@ -1,6 +1,6 @@
 /**
  * A stand-in for dstack's guest agent: the same HTTP shape on a unix socket, with faults on request. `POST /<Method>`
- * with a JSON body or `GET /<Method>?name=value`; every failure is HTTP 400 with `{"error": "…"}`, the caller's and
+ * with a JSON body or `GET /<Method>?name=value`, on tappd's socket `/prpc/Tappd.<Method>`; every failure is HTTP 400 with `{"error": "…"}`, the caller's and
  * the agent's own alike (dstack v0.5.11, 2026-05-11, `ra-rpc/src/{lib,rocket_helper}.rs`).
  *
  * @module
@@ -12,6 +12,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { parseJson } from '../../protocol/json.ts'
 import type { JsonObject, JsonValue } from '../../protocol/json.ts'
 import { AgentRefusal, answer } from './agent-methods.ts'
+import { isAtLeast, methodOf } from './agent-releases.ts'
+import type { AgentSurface } from './agent-releases.ts'
 import type { SimulatedGuest } from './create-simulated-guest.ts'
 
 /** Read anew for each request, so that a test can switch a fault on and off while the agent runs. */
@@ -24,12 +26,18 @@ export interface AgentFaults {
   garbage?: boolean
   /** The connection closes after half of the answer. */
   closeMidAnswer?: boolean
+  /** What answers is the agent of this guest, as when another app's socket was mounted. */
+  otherGuest?: SimulatedGuest
+  /** Told when a quote is asked for, and when it is made. */
+  onQuote?: (begins: boolean) => void
   /** Quotes are made over these 64 bytes instead of what was asked. */
   reportData?: Uint8Array
 }
 
 export interface GuestAgentOptions {
   readonly socketPath: string
+  /** Default: `tappd` for releases that have no other, else `dstack`. */
+  readonly surface?: AgentSurface
   readonly faults?: AgentFaults
 }
 
@@ -38,6 +46,7 @@ export interface RunningGuestAgent {
   close(): Promise<void>
 }
 
+const QUOTES: ReadonlySet<string> = new Set(['GetQuote', 'RawQuote', 'TdxQuote'])
 const MAX_BODY_BYTES = 10 * 1024 * 1024
 const KEEP_ALIVE_MS = 10_000
 const OWNER_ONLY = 0o600
@@ -48,6 +57,7 @@ export async function startGuestAgent(
   options: GuestAgentOptions,
 ): Promise<RunningGuestAgent> {
   const faults = options.faults ?? {}
+  const surface = options.surface ?? (isAtLeast(guest.release, '0.4.2') ? 'dstack' : 'tappd')
   // The TDX driver makes one quote at a time; each waits for the one before it.
   let lastQuote: Promise<unknown> = Promise.resolve()
 
@@ -57,19 +67,24 @@ export async function startGuestAgent(
       faults.failNext--
       throw new AgentRefusal('simulated fault: backend failure')
     }
-    return answer(guest, method, request, faults.reportData)
+    return answer(faults.otherGuest ?? guest, surface, method, request, faults.reportData)
   }
 
   function call(method: string, request: JsonValue): Promise<JsonObject> {
-    if (method !== 'GetQuote') return compute(method, request)
-    const quote = lastQuote.then(() => compute(method, request))
+    if (!QUOTES.has(method)) return compute(method, request)
+    faults.onQuote?.(true)
+    const quote = lastQuote
+      .then(() => compute(method, request))
+      .finally(() => faults.onQuote?.(false))
     lastQuote = quote.catch(() => undefined)
     return quote
   }
 
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     try {
-      const { method, body } = await read(request)
+      const { path, body } = await read(request)
+      const method = methodOf(surface, guest.release, path)
+      if (method === null) throw new AgentRefusal('Service not found')
       send(response, 200, await call(method, body), faults)
     } catch (error) {
       const message = error instanceof AgentRefusal ? error.message : 'internal error'
@@ -95,10 +110,10 @@ export async function startGuestAgent(
 }
 
 /** @throws AgentRefusal */
-async function read(request: IncomingMessage): Promise<{ method: string; body: JsonValue }> {
+async function read(request: IncomingMessage): Promise<{ path: string; body: JsonValue }> {
   const url = new URL(request.url ?? '/', 'http://agent')
-  const method = url.pathname.slice(1)
-  if (request.method === 'GET') return { method, body: Object.fromEntries(url.searchParams) }
+  const path = url.pathname
+  if (request.method === 'GET') return { path, body: Object.fromEntries(url.searchParams) }
   if (request.method !== 'POST') throw new AgentRefusal('Method not allowed')
   const type = request.headers['content-type'] ?? ''
   if (!type.startsWith('application/json') && !url.searchParams.has('json')) {
@@ -111,10 +126,10 @@ async function read(request: IncomingMessage): Promise<{ method: string; body: J
     if (length > MAX_BODY_BYTES) throw new AgentRefusal('Request too large')
     chunks.push(chunk)
   }
-  if (length === 0) return { method, body: {} }
+  if (length === 0) return { path, body: {} }
   const parsed = parseJson(Buffer.concat(chunks))
   if (!parsed.ok) throw new AgentRefusal('Failed to parse request')
-  return { method, body: parsed.value }
+  return { path, body: parsed.value }
 }
 
 function send(
