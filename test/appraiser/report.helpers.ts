@@ -34,12 +34,12 @@ function parse(text: string): JsonObject {
 }
 
 export function dstackReport(reportData: Uint8Array): JsonObject {
-  return answer(guest, 'GetQuote', { report_data: toHex(reportData) })
+  return answer(guest, 'dstack', 'GetQuote', { report_data: toHex(reportData) })
 }
 
 /** As our own door serves it. */
 export async function vllmReport(algo: LegacyAlgo, nonce = NONCE): Promise<JsonObject> {
-  const info = answer(guest, 'Info', {})
+  const info = answer(guest, 'dstack', 'Info', {})
   const facts = {
     appId: toHex(guest.appId),
     instanceId: toHex(guest.instanceId),
