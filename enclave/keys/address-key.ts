@@ -14,13 +14,11 @@ import {
   checksumAddress,
   eip191Message,
 } from '../../attestation/protocol/legacy-text.ts'
+import type { AddressKeySource } from './key-providers.ts'
 import { createSecp256k1Signer } from './secp256k1-signer.ts'
 
 /** Path and purpose under which the guest agent derives the address key. */
 export const ADDRESS_KEY_PATH = 'countersign/address/secp256k1/v1'
-
-export const ADDRESS_KEY_SOURCES = ['derived', 'ephemeral'] as const
-export type AddressKeySource = (typeof ADDRESS_KEY_SOURCES)[number]
 
 /** What the guest agent says about a derived key: published, so that a verifier can follow it to the KMS. */
 export interface KeyCustody {
@@ -35,6 +33,8 @@ export interface KeyCustody {
 
 export interface AddressKey {
   readonly source: AddressKeySource
+  /** Of a sealed key: 1 for the first, one more with each rotation. 0 for the others. */
+  readonly generation: number
   /** EIP-55. */
   readonly address: string
   readonly publicKey: Uint8Array
@@ -44,27 +44,33 @@ export interface AddressKey {
   signText(text: string): string
 }
 
+/** Where a key comes from, with what can be shown for it. */
+export type AddressKeyOrigin =
+  | { readonly source: 'derived'; readonly chain: readonly Uint8Array[] }
+  | { readonly source: 'sealed'; readonly generation: number }
+  | { readonly source: 'ephemeral' }
+
 export function createAddressKey(
   key: Uint8Array,
-  source: AddressKeySource,
-  chain: readonly Uint8Array[] | null,
+  origin: AddressKeyOrigin,
   crypto: CryptoPort,
 ): AddressKey {
   const signer = createSecp256k1Signer(key)
   return Object.freeze({
-    source,
+    source: origin.source,
+    generation: origin.source === 'sealed' ? origin.generation : 0,
     address: checksumAddress(addressOf(signer.point, crypto), crypto),
     publicKey: signer.publicKey,
     point: signer.point,
     custody:
-      chain === null
+      origin.source !== 'derived'
         ? null
         : {
             path: ADDRESS_KEY_PATH,
             purpose: ADDRESS_KEY_PATH,
             algorithm: 'secp256k1' as const,
             public_key: toHex(signer.publicKey),
-            signature_chain: chain.map((link) => toHex(link)),
+            signature_chain: origin.chain.map((link) => toHex(link)),
           },
     signText: (text: string) => {
       const { signature, recovery } = signer.sign(crypto.keccak256(eip191Message(text)))
@@ -79,5 +85,5 @@ export function createAddressKey(
 /** A key of this boot alone: the address changes with every start. */
 export function createEphemeralAddressKey(crypto: CryptoPort): AddressKey {
   // A random 32-byte string is outside the group with probability 2^-128; the constructor would refuse it.
-  return createAddressKey(randomBytes(32), 'ephemeral', null, crypto)
+  return createAddressKey(randomBytes(32), { source: 'ephemeral' }, crypto)
 }

@@ -18,6 +18,8 @@ import type { ComposeCheckOptions } from './compose-check.ts'
 import { composeHash } from './compose-hash.ts'
 import { EXIT } from './exit-codes.ts'
 import { exitWith } from './refusal.ts'
+import { keysRotate, keysShow } from './keys.ts'
+import type { KeysOptions } from './keys.ts'
 import { serve } from './serve.ts'
 import type { ServeOptions } from './serve.ts'
 import { tcbStatus } from './tcb-status.ts'
@@ -46,7 +48,11 @@ program
     collect,
   )
   .option('--require-gpu <n>', 'GPUs the machine must have and attest')
-  .option('--address-key <source>', 'derived or ephemeral')
+  .option('--address-key <source>', 'derived, sealed or ephemeral (docs/keys.md)')
+  .option(
+    '--address-key-dir <dir>',
+    'where a sealed address key is kept (default /var/lib/countersign)',
+  )
   .option('--weights <dir>', 'folder of the model, hashed at start into the attested configuration')
   .option('--allow-remote-upstream', 'permit upstreams outside this machine (attested)')
   .option('--metrics <host:port>', 'where health and metrics are served (default 127.0.0.1:9464)')
@@ -238,6 +244,28 @@ program
   .action(async () => {
     process.exit(await appraiseNrasCommand())
   })
+
+const keys = program.command('keys').description('the address key of this machine')
+for (const [name, description, act] of [
+  ['show', 'source, address, key provider, and what the address survives', keysShow],
+  [
+    'rotate',
+    'make the next generation of a sealed address key; stop the service first',
+    keysRotate,
+  ],
+] as const) {
+  keys
+    .command(name)
+    .description(description)
+    .option('--config <file>', 'configuration file of the service (JSON)')
+    .option('--address-key <source>', 'derived, sealed or ephemeral')
+    .option('--address-key-dir <dir>', 'where a sealed key is kept (default /var/lib/countersign)')
+    .option('--simulate', 'with COUNTERSIGN_AGENT_SOCKET: ask a simulator')
+    .option('--json', 'print one JSON document')
+    .action(async (options: KeysOptions) => {
+      process.exit(await act(options))
+    })
+}
 
 const compose = program.command('compose').description('about app-compose.json')
 compose

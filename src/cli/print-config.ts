@@ -26,10 +26,13 @@ export function statedFacts(
 ): Omit<AttestedFacts, 'weights'> | null {
   const { address_key: addressKeySource, gpu } = config
   if (addressKeySource === undefined || gpu === undefined) return null
+  // Its generation stands in a file of the machine.
+  if (addressKeySource === 'sealed') return null
   return {
     version: VERSION,
     simulated: false,
     addressKeySource,
+    addressKeyGeneration: 0,
     gpuRequired: gpu.required,
     stapled: config.collateral.staple,
     principals,

@@ -3,36 +3,29 @@
  *
  * @module
  */
-import { readFile, rm, writeFile } from 'node:fs/promises'
+import { rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { findGuestAgent } from '../../attestation/attester/dstack/find-guest-agent.ts'
-import { connectGuestAgent } from '../../attestation/attester/dstack/guest-agent.ts'
-import { GuestAgentError } from '../../attestation/attester/dstack/guest-agent-error.ts'
-import { openGuest } from '../../attestation/attester/dstack/open-guest.ts'
-import { isTeeMachine } from '../../attestation/attester/dstack/tee-machine.ts'
-import { nodeCrypto } from '../../attestation/crypto/node.ts'
 import { isJsonObject } from '../../attestation/protocol/json.ts'
-import { createEphemeralAddressKey } from '../../enclave/keys/address-key.ts'
-import type { AddressKey, AddressKeySource } from '../../enclave/keys/address-key.ts'
 import { DEFAULT_SECP256K1_BACKEND } from '../../enclave/keys/secp256k1-signer.ts'
 import { limitsOf, parseConfig } from '../config/config.ts'
 import type { Config } from '../config/config.ts'
 import { openLog } from '../operations/open-log.ts'
-import { deriveAddressKey } from '../service/derive-address-key.ts'
-import { createGate } from '../service/gate.ts'
-import { openGpus } from '../service/open-gpus.ts'
-import { openSimulation } from '../service/open-simulation.ts'
-import { openSimulatedStapler, openStapler } from '../service/open-stapler.ts'
-import type { SimulatedRoots } from '../service/open-simulation.ts'
 import { startService } from '../service/start-service.ts'
-import type { Service, ServiceParts } from '../service/start-service.ts'
+import type { Service } from '../service/start-service.ts'
 import { VERSION } from '../version.ts'
 import type { Weights } from '../weights/measure-weights.ts'
 import { awaitStop } from './await-stop.ts'
 import { loadWeights } from './load-weights.ts'
-import { transportOf } from './obtain-collateral.ts'
+import {
+  asRefusal,
+  awaitMachine,
+  checkMachineConfig,
+  findMachine,
+  openMachine,
+} from './open-machine.ts'
 import { parseListen, parseUpstreamFlags } from './parse-flags.ts'
 import { printConfig, statedFacts } from './print-config.ts'
 import { readConfigFile } from './read-config-file.ts'
@@ -44,6 +37,7 @@ export interface ServeOptions {
   readonly listen?: string
   readonly upstream?: readonly string[]
   readonly addressKey?: string
+  readonly addressKeyDir?: string
   readonly requireGpu?: string
   readonly weights?: string
   readonly allowRemoteUpstream?: boolean
@@ -57,8 +51,6 @@ export interface ServeOptions {
 export const SIMULATION_NOTICE =
   'SIMULATION: keys, quotes and GPU evidence are made up on this machine and prove nothing.'
 
-/** What a simulated guest says it runs when no compose file is given. */
-const SIMULATED_COMPOSE = '{"name":"countersign-simulated","runner":"docker-compose"}'
 
 /** The file's members with the flags on top. */
 export async function loadConfig(options: ServeOptions): Promise<Config> {
@@ -69,6 +61,7 @@ export async function loadConfig(options: ServeOptions): Promise<Config> {
     ...(options.listen === undefined ? {} : { listen: parseListen(options.listen) }),
     ...(options.upstream === undefined ? {} : { upstreams: parseUpstreamFlags(options.upstream) }),
     ...(options.addressKey === undefined ? {} : { address_key: options.addressKey }),
+    ...(options.addressKeyDir === undefined ? {} : { address_key_dir: options.addressKeyDir }),
     ...(options.requireGpu === undefined
       ? {}
       : {
@@ -87,90 +80,6 @@ export async function loadConfig(options: ServeOptions): Promise<Config> {
   })
   if (!result.ok) throw new Refusal(`The configuration is wrong: ${result.problems.join('; ')}.`)
   return result.config
-}
-
-interface Machine {
-  readonly parts: Pick<
-    ServiceParts,
-    'cpu' | 'gpu' | 'gpuRequired' | 'address' | 'simulated' | 'gate' | 'stapler'
-  >
-  readonly roots: SimulatedRoots | null
-  close(): Promise<void>
-}
-
-async function simulatedMachine(config: Config, options: ServeOptions): Promise<Machine> {
-  const place = isTeeMachine()
-  if (place !== null) {
-    throw new Refusal(`--simulate is refused on a machine that could be real: ${place} exists.`)
-  }
-  if (config.gpu?.nvattest !== undefined) {
-    throw new Refusal('gpu.nvattest is for real GPUs; --simulate makes its own.')
-  }
-  const gpus = config.gpu?.required ?? 1
-  const simulation = await openSimulation({
-    composeText:
-      options.compose === undefined ? SIMULATED_COMPOSE : await readFile(options.compose, 'utf8'),
-    gpus: Math.max(gpus, 1),
-    addressKey: config.address_key ?? 'derived',
-  })
-  return {
-    parts: {
-      cpu: simulation.cpu,
-      gpu: gpus === 0 ? null : simulation.gpu,
-      gpuRequired: gpus,
-      address: simulation.address,
-      simulated: true,
-      gate: createGate(simulation.roots),
-      stapler: openSimulatedStapler(simulation, config),
-    },
-    roots: simulation.roots,
-    close: () => simulation.close(),
-  }
-}
-
-function requireGuestAgent(): string {
-  const socket = findGuestAgent()
-  if (socket !== null) return socket
-  throw new Refusal(
-    'No dstack guest agent was found (/var/run/dstack.sock is not mounted), so there is nothing to attest with; ' +
-      '--simulate runs without one and proves nothing.',
-  )
-}
-
-async function realMachine(config: Config, socket: string): Promise<Machine> {
-  if (config.gpu === undefined) {
-    throw new Refusal('Say how many GPUs the machine must have: --require-gpu N.')
-  }
-  const agent = connectGuestAgent(socket)
-  const { cpu } = await openGuest(agent)
-  const kms = cpu.facts.keyProvider?.name === 'kms'
-  const source: AddressKeySource | undefined = config.address_key ?? (kms ? 'derived' : undefined)
-  if (source === undefined) {
-    throw new Refusal(
-      `The key provider is ${cpu.facts.keyProvider?.name ?? 'none'}, so a derived address is lost with any change of the ` +
-        'measured software: choose --address-key derived or --address-key ephemeral in words.',
-    )
-  }
-  if (source === 'derived' && (cpu.facts.keyProvider?.name ?? 'none') === 'none') {
-    throw new Refusal('Without a key provider no address can be derived: --address-key ephemeral.')
-  }
-  const address: AddressKey =
-    source === 'derived' ? await deriveAddressKey(agent) : createEphemeralAddressKey(nodeCrypto)
-  const gpus = openGpus(config.gpu)
-  const { ca } = config.collateral
-  return {
-    parts: {
-      cpu,
-      gpu: gpus.source,
-      gpuRequired: config.gpu.required,
-      address,
-      simulated: false,
-      gate: createGate(null),
-      stapler: openStapler(config, ca === null ? {} : await transportOf({ tlsCa: ca })),
-    },
-    roots: null,
-    close: () => gpus.close(),
-  }
 }
 
 function placeOf(error: unknown): string {
@@ -193,48 +102,50 @@ export async function serve(options: ServeOptions): Promise<void> {
     }
     if (findGuestAgent() === null) {
       throw new Refusal(
-        'Without a guest agent --print-config needs to be told what the machine would say: --address-key and --require-gpu.',
+        'Without a guest agent --print-config needs to be told what the machine would say: --address-key and --require-gpu. ' +
+          'Which generation a sealed key has, only its machine can say.',
       )
     }
   }
   // First of all: without something to attest with, nothing else in the configuration matters.
-  const socket = options.simulate === true ? null : requireGuestAgent()
+  const place = findMachine(options, process.env)
   const config = await loadConfig(options)
   const principals = loadTokens(process.env)
-  let machine: Machine
-  try {
-    machine =
-      socket === null ? await simulatedMachine(config, options) : await realMachine(config, socket)
-  } catch (error) {
-    if (error instanceof GuestAgentError) {
-      throw new Refusal(`The guest agent does not answer as it should (${error.code}).`)
-    }
-    throw error
-  }
-  // Standard output is for logs; nothing in them is content, and tokens are never known here but as hashes.
-  const { log, dropped, flush } = openLog()
-  let weights: Weights | null
-  try {
-    weights = await loadWeights(config, stopped, options.printConfig === true ? undefined : log)
-  } catch (error) {
-    flush()
-    await machine.close()
-    throw error
-  }
+  checkMachineConfig(place, config)
+  const open = () => openMachine(place, config, options)
   if (options.printConfig === true) {
-    const { simulated, gpuRequired, address: key } = machine.parts
+    const printed = await open().catch((error: unknown) => {
+      throw asRefusal(error)
+    })
+    const { simulated, gpuRequired, address: key } = printed.parts
     const facts = {
       version: VERSION,
       simulated,
       addressKeySource: key.source,
+      addressKeyGeneration: key.generation,
       gpuRequired,
       stapled: config.collateral.staple,
       principals,
-      weights,
+      weights: await loadWeights(config, stopped),
     }
     process.stdout.write(printConfig(config, facts))
-    await machine.close()
+    await printed.close()
     return
+  }
+  // Standard output is for logs; nothing in them is content, and tokens are never known here but as hashes.
+  const { log, dropped, flush } = openLog()
+  const machine = await awaitMachine(open, log, stopped)
+  if (machine === null) {
+    flush()
+    return
+  }
+  let weights: Weights | null
+  try {
+    weights = await loadWeights(config, stopped, log)
+  } catch (error) {
+    flush()
+    await machine.close()
+    throw error
   }
   let service: Service
   try {
@@ -255,10 +166,11 @@ export async function serve(options: ServeOptions): Promise<void> {
   }
   const { address } = machine.parts
   const rootsFile = join(tmpdir(), `countersign-sim-roots-${process.pid}.json`)
+  if (machine.parts.simulated) process.stderr.write(`\n*** ${SIMULATION_NOTICE} ***\n\n`)
   if (machine.roots !== null) {
     await writeFile(rootsFile, JSON.stringify(machine.roots), { mode: 0o600 })
     process.stderr.write(
-      `\n*** ${SIMULATION_NOTICE} ***\n    countersign verify http://127.0.0.1:${service.port} --allow-simulated --roots ${rootsFile}\n\n`,
+      `    countersign verify http://127.0.0.1:${service.port} --allow-simulated --roots ${rootsFile}\n\n`,
     )
   }
   log.info(
@@ -267,6 +179,7 @@ export async function serve(options: ServeOptions): Promise<void> {
       operations: service.operations?.url ?? null,
       address: address.address,
       addressKey: address.source,
+      generation: address.generation,
       secp256k1: DEFAULT_SECP256K1_BACKEND,
     },
     'listening',

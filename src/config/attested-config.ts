@@ -5,7 +5,7 @@
  */
 import type { JsonObject } from '../../attestation/protocol/json.ts'
 import { WEIGHTS_LABEL } from '../../attestation/protocol/weights-digest.ts'
-import type { AddressKeySource } from '../../enclave/keys/address-key.ts'
+import type { AddressKeySource } from '../../enclave/keys/key-providers.ts'
 import type { PrincipalConfig } from '../relay/principals.ts'
 import type { Weights } from '../weights/measure-weights.ts'
 import { attestedGate } from './attested-gate.ts'
@@ -16,6 +16,8 @@ export interface AttestedFacts {
   readonly version: string
   readonly simulated: boolean
   readonly addressKeySource: AddressKeySource
+  /** 0 unless sealed. */
+  readonly addressKeyGeneration: number
   readonly gpuRequired: number
   /** Collateral is served with the evidence. */
   readonly stapled: boolean
@@ -37,7 +39,7 @@ export function attestedConfig(config: Config, facts: AttestedFacts): JsonObject
       health,
     })),
     allow_remote_upstream: config.allow_remote_upstream,
-    address_key: { source: facts.addressKeySource, generation: 0 },
+    address_key: { source: facts.addressKeySource, generation: facts.addressKeyGeneration },
     gpu: {
       required: facts.gpuRequired,
       ...(config.gpu?.nvattest === undefined ? {} : { nvattest: config.gpu.nvattest }),

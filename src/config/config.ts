@@ -4,7 +4,7 @@
  * @module
  */
 import { z } from 'zod'
-import { ADDRESS_KEY_SOURCES } from '../../enclave/keys/address-key.ts'
+import { ADDRESS_KEY_SOURCES } from '../../enclave/keys/key-providers.ts'
 import { DEFAULT_LIMITS } from '../limits.ts'
 import type { Limits } from '../limits.ts'
 import type { UpstreamConfig } from '../relay/upstreams.ts'
@@ -20,6 +20,10 @@ export const MAX_GPUS = 16
 export const MAX_URLS = 64
 /** Where vLLM and SGLang say how they are. */
 export const DEFAULT_HEALTH_PATH = '/health'
+/** Where a sealed address key is kept: a volume that outlives the container. */
+export const DEFAULT_ADDRESS_KEY_DIR = '/var/lib/countersign'
+/** Short enough for the names of the sockets that are locks there (sun_path holds 107 bytes). */
+export const ADDRESS_KEY_DIR = /^\/[\x21-\x7e]{0,79}$/
 /** Milliseconds of silence after which a stream may be given a comment: from one that costs little to one that is of use. */
 const MIN_KEEP_ALIVE_MS = 1_000
 const MAX_KEEP_ALIVE_MS = 600_000
@@ -35,6 +39,15 @@ export const DEFAULT_METRICS = { host: '127.0.0.1', port: 9464 } as const
 
 const limitNames = Object.keys(DEFAULT_LIMITS) as (keyof Limits)[]
 const limit = z.number().int().positive().max(MAX_LIMIT)
+
+const keyMembers = {
+  address_key: z.enum(ADDRESS_KEY_SOURCES).optional(),
+  address_key_dir: z
+    .string()
+    .regex(ADDRESS_KEY_DIR, 'an absolute path of at most 80 characters')
+    .default(DEFAULT_ADDRESS_KEY_DIR),
+}
+const keySchema = z.strictObject(keyMembers)
 
 const schema = z.strictObject({
   listen: z
@@ -70,7 +83,7 @@ const schema = z.strictObject({
     )
     .min(1, 'name at least one: --upstream http://127.0.0.1:8000')
     .max(64),
-  address_key: z.enum(ADDRESS_KEY_SOURCES).optional(),
+  ...keyMembers,
   gpu: z
     .strictObject({
       required: z.number('a number of GPUs, 0 for none').int().min(0).max(MAX_GPUS),
@@ -132,12 +145,25 @@ export function parseConfig(value: unknown): ConfigResult {
     const problems = upstreamProblems(upstreams, allowRemote)
     return problems.length === 0 ? { ok: true, config: result.data } : { ok: false, problems }
   }
-  return {
-    ok: false,
-    problems: result.error.issues.map(
-      (issue) => `${issue.path.map(String).join('.') || '(top)'}: ${issue.message}`,
-    ),
-  }
+  return { ok: false, problems: problemsOf(result.error) }
+}
+
+function problemsOf(error: z.ZodError): string[] {
+  return error.issues.map(
+    (issue) => `${issue.path.map(String).join('.') || '(top)'}: ${issue.message}`,
+  )
+}
+
+export type KeyOptionsResult =
+  | { readonly ok: true; readonly config: Pick<Config, 'address_key' | 'address_key_dir'> }
+  | { readonly ok: false; readonly problems: readonly string[] }
+
+/** The part about the address key alone, for commands that serve nothing. */
+export function parseKeyOptions(value: unknown): KeyOptionsResult {
+  const result = keySchema.safeParse(value)
+  return result.success
+    ? { ok: true, config: result.data }
+    : { ok: false, problems: problemsOf(result.error) }
 }
 
 /** The limits in force: the defaults with what the configuration changes. */

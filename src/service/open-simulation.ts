@@ -17,6 +17,8 @@ import type {
 import type { CollateralSource } from '../../attestation/collateral/staple/collateral-source.ts'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
 import { toHex } from '../../attestation/protocol/hex.ts'
+import { isAtLeast } from '../../attestation/simulator/dstack/agent-releases.ts'
+import type { AgentReleaseName } from '../../attestation/simulator/dstack/agent-releases.ts'
 import { createSimulatedGuest } from '../../attestation/simulator/dstack/create-simulated-guest.ts'
 import type { SimulatedGuest } from '../../attestation/simulator/dstack/create-simulated-guest.ts'
 import { startGuestAgent } from '../../attestation/simulator/dstack/start-guest-agent.ts'
@@ -27,7 +29,8 @@ import { createNvidiaPki } from '../../attestation/simulator/nvidia/create-nvidi
 import { createRimPki } from '../../attestation/simulator/nvidia/create-rim-pki.ts'
 import { createEphemeralAddressKey } from '../../enclave/keys/address-key.ts'
 import type { AddressKey } from '../../enclave/keys/address-key.ts'
-import { deriveAddressKey } from './derive-address-key.ts'
+import { deriveAddressKey } from './open-address-key.ts'
+import type { Gpus } from './open-gpus.ts'
 
 /** What a verifier must be told, beside being told to accept simulations. Lower-case hex of SHA-256 over DER. */
 export interface SimulatedRoots {
@@ -58,15 +61,34 @@ export interface SimulationOptions {
   readonly addressKey: 'derived' | 'ephemeral'
   readonly faults?: AgentFaults
   readonly now?: Date
+  /** Of dstack; default: the newest. */
+  readonly release?: AgentReleaseName
+}
+
+/** GPUs for a guest that is simulated elsewhere. */
+export function openSimulatedGpus(required: number): Gpus {
+  const close = () => Promise.resolve()
+  if (required === 0) return { source: null, close }
+  const pki = createNvidiaPki({ now: new Date(), gpus: required })
+  return {
+    source: { collect: (nonce) => Promise.resolve(collectSimulatedGpuEvidence(pki, nonce)) },
+    close,
+  }
 }
 
 export async function openSimulation(options: SimulationOptions): Promise<Simulation> {
   const now = options.now ?? new Date()
-  const guest = createSimulatedGuest({ composeText: options.composeText, now, gpus: options.gpus })
+  const guest = createSimulatedGuest({
+    composeText: options.composeText,
+    now,
+    gpus: options.gpus,
+    ...(options.release === undefined ? {} : { release: options.release }),
+  })
   const pki = createNvidiaPki({ now, gpus: options.gpus })
   const rims = createRimPki({ now })
   const folder = await mkdtemp(join(tmpdir(), 'countersign-sim-'))
-  const socketPath = join(folder, 'dstack.sock')
+  const tappd = !isAtLeast(guest.release, '0.4.2')
+  const socketPath = join(folder, tappd ? 'tappd.sock' : 'dstack.sock')
   const running = await startGuestAgent(guest, {
     socketPath,
     ...(options.faults === undefined ? {} : { faults: options.faults }),

@@ -106,6 +106,7 @@ export async function startService(parts: ServiceParts): Promise<Service> {
     version: VERSION,
     simulated,
     addressKeySource: address.source,
+    addressKeyGeneration: address.generation,
     gpuRequired: parts.gpuRequired,
     stapled: stapler !== null,
     principals,

@@ -82,7 +82,11 @@ export function makeWorld(options: WorldOptions = {}): World {
     simulated: true,
     address:
       options.derivedAddress === true
-        ? createAddressKey(derived.key, 'derived', derived.signatureChain, nodeCrypto)
+        ? createAddressKey(
+            derived.key,
+            { source: 'derived', chain: derived.signatureChain },
+            nodeCrypto,
+          )
         : createEphemeralAddressKey(nodeCrypto),
     crypto: nodeCrypto,
   })

@@ -83,6 +83,7 @@ test('a running service attests what was printed, and its receipts carry the dig
       version: VERSION,
       simulated: false,
       addressKeySource: 'ephemeral',
+      addressKeyGeneration: 0,
       gpuRequired: 0,
       stapled: false,
       principals: Object.keys(TOKENS).map((name) => ({

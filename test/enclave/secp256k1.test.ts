@@ -16,13 +16,13 @@ const ORDER = 'fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141'
 
 describe('the address key', () => {
   test('of 32 times 0x11 has the known address, for ethers as for us', () => {
-    const key = createAddressKey(KAT_KEY, 'derived', null, nodeCrypto)
+    const key = createAddressKey(KAT_KEY, { source: 'ephemeral' }, nodeCrypto)
     expect(key.address).toBe(KAT_ADDRESS)
     expect(computeAddress(`0x${'11'.repeat(32)}`)).toBe(KAT_ADDRESS)
   })
 
   test('signs what ethers verifies, and exactly what ethers signs', () => {
-    const key = createAddressKey(KAT_KEY, 'derived', null, nodeCrypto)
+    const key = createAddressKey(KAT_KEY, { source: 'ephemeral' }, nodeCrypto)
     for (const text of [TEXT, '', 'Grüße 東京 👩‍🚀', 'x'.repeat(1000)]) {
       const signature = key.signText(text)
       expect(signature).toMatch(/^0x[0-9a-f]{128}1[bc]$/)
@@ -43,7 +43,7 @@ describe('the address key', () => {
     ['too short', new Uint8Array(31).fill(1)],
     ['too long', new Uint8Array(33).fill(1)],
   ])('is refused when it is %s', (_, key) => {
-    expect(() => createAddressKey(key, 'derived', null, nodeCrypto)).toThrow()
+    expect(() => createAddressKey(key, { source: 'ephemeral' }, nodeCrypto)).toThrow()
   })
 })
 

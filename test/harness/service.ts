@@ -11,6 +11,7 @@ import type {
 } from '../../attestation/attester/evidence-source.ts'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
 import type { Stapler } from '../../attestation/collateral/staple/create-stapler.ts'
+import type { AgentReleaseName } from '../../attestation/simulator/dstack/agent-releases.ts'
 import type { AgentFaults } from '../../attestation/simulator/dstack/start-guest-agent.ts'
 import { createEphemeralAddressKey } from '../../enclave/keys/address-key.ts'
 import { createMemoryStore } from '../../enclave/receipts/memory-store.ts'
@@ -70,6 +71,8 @@ export interface TestServiceOptions {
   /** With these many simulated GPUs in a simulated guest; without it the quotes are 4 zero bytes. */
   readonly gpus?: number
   readonly addressKey?: 'derived' | 'ephemeral'
+  /** Of dstack, that the simulated guest runs; the newest by default. */
+  readonly release?: AgentReleaseName
   /** In place of the simulated GPUs' own source; they are as many as `gpus` says. */
   readonly gpu?: GpuEvidenceSource
   /** @returns the hard cause, null for none */
@@ -150,6 +153,7 @@ export async function startTestService(options: TestServiceOptions = {}): Promis
           gpus: options.gpus,
           addressKey: options.addressKey ?? 'derived',
           faults: agentFaults,
+          ...(options.release === undefined ? {} : { release: options.release }),
         })
   const parsed = parseConfig({
     listen: { port: 0 },

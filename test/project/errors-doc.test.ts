@@ -3,6 +3,7 @@ import { NVATTEST_ERRORS } from '../../attestation/attester/nvattest/nvattest-er
 import { GUEST_AGENT_ERRORS } from '../../attestation/attester/dstack/guest-agent-error.ts'
 import { NVML_ERRORS } from '../../attestation/attester/nvml/nvml-error.ts'
 import { CHECK_CODES } from '../../attestation/appraiser/codes.ts'
+import { SEALED_KEY_ERRORS } from '../../enclave/keys/sealed/sealed-key-error.ts'
 import { renderErrorsDoc } from '../../scripts/errors-doc.ts'
 import { SERVICE_ERRORS } from '../../src/errors.ts'
 import { projectFiles, readText } from './source-tree.ts'
@@ -41,8 +42,9 @@ describe('codes', () => {
       ...NVML_ERRORS,
       ...NVATTEST_ERRORS,
       ...GUEST_AGENT_ERRORS,
+      ...SEALED_KEY_ERRORS,
     })) {
-      expect(advice, code).toMatch(/^[A-Z].{30,}[.?]$/)
+      expect(advice, code).toMatch(/^[A-Z].{30,}\.$/)
     }
     for (const [code, { meaning }] of Object.entries(CHECK_CODES)) {
       expect(meaning, code).toMatch(/^\S.{8,}\S$/)
@@ -56,18 +58,25 @@ describe('codes', () => {
       NVML_ERRORS,
       NVATTEST_ERRORS,
       GUEST_AGENT_ERRORS,
+      SEALED_KEY_ERRORS,
     ].flatMap(Object.keys)) {
       expect(code).toMatch(/^[a-z][a-z0-9]*(?:_[a-z0-9]+)*$/)
     }
   })
 
-  test('each code of a check, of the GPU driver or of the guest agent is named by a test or a vector, or listed here with the reason', () => {
+  test('each code of a check, of the GPU driver, of the guest agent or of the sealed key is named by a test or a vector, or listed here with the reason', () => {
     const words = new Set(
       projectFiles('test')
         .filter((path) => !path.startsWith('test/project/'))
         .flatMap((path) => readText(path).match(/[a-z][a-z0-9_]+/g) ?? []),
     )
-    const unnamed = [CHECK_CODES, NVML_ERRORS, NVATTEST_ERRORS, GUEST_AGENT_ERRORS]
+    const unnamed = [
+      CHECK_CODES,
+      NVML_ERRORS,
+      NVATTEST_ERRORS,
+      GUEST_AGENT_ERRORS,
+      SEALED_KEY_ERRORS,
+    ]
       .flatMap(Object.keys)
       .filter((code) => !words.has(code) && !words.has(code.replace(CHAIN_OF, '')))
     expect(unnamed.toSorted()).toEqual(Object.keys(UNNAMED).toSorted())

@@ -7,7 +7,7 @@
 /** What happened and what to do, for the operator. Codes are stable; `docs/errors.md` is generated from this table. */
 export const GUEST_AGENT_ERRORS = Object.freeze({
   agent_unreachable:
-    'No socket, nobody listens, or the connection broke before the answer was whole. Is /var/run/dstack.sock mounted, and does the guest agent run?',
+    'No socket, nobody listens, or the connection broke before the answer was whole. See that /var/run/dstack.sock is mounted and that the guest agent runs.',
   agent_timeout:
     'The guest agent gave no whole answer in time. It makes one quote at a time: look for another program that asks for many.',
   agent_refused:

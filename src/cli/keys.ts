@@ -1,0 +1,180 @@
+/**
+ * `countersign keys show|rotate`: which address this machine signs with, what it outlives, and a new one on purpose.
+ *
+ * @module
+ */
+import { connectGuestAgent } from '../../attestation/attester/dstack/guest-agent.ts'
+import { openGuest } from '../../attestation/attester/dstack/open-guest.ts'
+import type { OpenedGuest } from '../../attestation/attester/dstack/open-guest.ts'
+import { isJsonObject } from '../../attestation/protocol/json.ts'
+import { nodeCrypto } from '../../attestation/crypto/node.ts'
+import { createAddressKey } from '../../enclave/keys/address-key.ts'
+import { keyProviderOf } from '../../enclave/keys/key-providers.ts'
+import type { AddressKeySource, Survival } from '../../enclave/keys/key-providers.ts'
+import { readSealedKey, rotateSealedKey } from '../../enclave/keys/sealed/sealed-key-folder.ts'
+import { parseKeyOptions } from '../config/config.ts'
+import { deriveAddressKey, deriveSealingKey } from '../service/open-address-key.ts'
+import { EXIT } from './exit-codes.ts'
+import { asRefusal, chooseSource, findMachine } from './open-machine.ts'
+import { printable } from './printable.ts'
+import { readConfigFile } from './read-config-file.ts'
+import { Refusal } from './refusal.ts'
+
+export interface KeysOptions {
+  readonly config?: string
+  readonly addressKey?: string
+  readonly addressKeyDir?: string
+  readonly simulate?: boolean
+  readonly json?: boolean
+}
+
+/** What `keys show` says; the same names in `--json`. */
+interface KeyFacts {
+  readonly source: AddressKeySource
+  readonly generation: number
+  /** EIP-55; null for one that does not exist yet, or lives in another process alone. */
+  readonly address: string | null
+  readonly key_provider: { readonly measured: string | null; readonly counts_as: string }
+  readonly agent: { readonly family: string; readonly version: string | null }
+  readonly survives: Survival
+}
+
+/**
+ * What a new address means for a provider that is registered with 0G: `targetTeeAddress` stands in the service's
+ * additionalInfo, and the contract takes the acknowledgement back when that changes (0g-serving-contract, 2026-08).
+ */
+export const ROTATION_NOTICE = [
+  'The service signs with the new address from its next start on; receipts under the old one stay verifiable.',
+  'Registered with 0G: set targetTeeAddress to the new address in the broker’s configuration and restart it. That changes',
+  'additionalInfo on the chain, which resets teeSignerAcknowledged: until the owner of the contract acknowledges the signer',
+  'again, clients see every answer of this provider as not verified.',
+].join('\n')
+
+/** Prints; @returns the exit code @throws Refusal */
+export async function keysShow(options: KeysOptions): Promise<number> {
+  const facts = await withMachine(options, async ({ agent, guest, asked, folder }) => {
+    const { source, survival } = chooseSource(guest, asked)
+    const key = await presentKey(agent, source, folder)
+    return factsOf(guest, source, survival, key)
+  })
+  process.stdout.write(
+    options.json === true ? `${JSON.stringify(facts, null, 2)}\n` : formatFacts(facts),
+  )
+  return EXIT.accepted
+}
+
+/** Prints; @returns the exit code @throws Refusal */
+export async function keysRotate(options: KeysOptions): Promise<number> {
+  const { before, after } = await withMachine(options, async ({ agent, guest, asked, folder }) => {
+    const { source } = chooseSource(guest, asked)
+    if (source !== 'sealed') {
+      throw new Refusal(
+        source === 'derived'
+          ? 'A derived address is a fixed function of app and key provider: there is no next one. Another comes with a change to --address-key sealed.'
+          : 'An ephemeral address changes with every start; there is nothing to rotate.',
+      )
+    }
+    return rotateSealedKey(folder, await deriveSealingKey(agent))
+  })
+  const facts = {
+    before: { generation: before.generation, address: addressOf(before) },
+    after: { generation: after.generation, address: addressOf(after) },
+  }
+  process.stdout.write(
+    options.json === true
+      ? `${JSON.stringify(facts, null, 2)}\n`
+      : `generation ${String(facts.before.generation)}: ${facts.before.address} (kept beside the new one)\n` +
+          `generation ${String(facts.after.generation)}: ${facts.after.address}\n${ROTATION_NOTICE}\n`,
+  )
+  return EXIT.accepted
+}
+
+interface OpenedMachine {
+  readonly agent: ReturnType<typeof connectGuestAgent>
+  readonly guest: OpenedGuest
+  readonly asked: AddressKeySource | undefined
+  readonly folder: string
+}
+
+/** Waits for nothing: every cause ends the command with a sentence. */
+async function withMachine<T>(
+  options: KeysOptions,
+  work: (machine: OpenedMachine) => Promise<T>,
+): Promise<T> {
+  const file = options.config === undefined ? {} : await readConfigFile(options.config)
+  if (!isJsonObject(file)) throw new Refusal('The configuration is not a JSON object.')
+  const parsed = parseKeyOptions({
+    ...('address_key' in file ? { address_key: file['address_key'] } : {}),
+    ...('address_key_dir' in file ? { address_key_dir: file['address_key_dir'] } : {}),
+    ...(options.addressKey === undefined ? {} : { address_key: options.addressKey }),
+    ...(options.addressKeyDir === undefined ? {} : { address_key_dir: options.addressKeyDir }),
+  })
+  if (!parsed.ok) throw new Refusal(`The configuration is wrong: ${parsed.problems.join('; ')}.`)
+  const place = findMachine(options, process.env)
+  if (place.kind === 'own') {
+    throw new Refusal(
+      'A guest that is simulated in a process forgets its keys with it; COUNTERSIGN_AGENT_SOCKET names one that keeps them.',
+    )
+  }
+  try {
+    const agent = connectGuestAgent(place.socketPath)
+    const { address_key: asked, address_key_dir: folder } = parsed.config
+    return await work({ agent, guest: await openGuest(agent), asked, folder })
+  } catch (error) {
+    throw asRefusal(error)
+  }
+}
+
+async function presentKey(
+  agent: ReturnType<typeof connectGuestAgent>,
+  source: AddressKeySource,
+  folder: string,
+): Promise<{ readonly address: string; readonly generation: number } | null> {
+  switch (source) {
+    case 'derived':
+      return deriveAddressKey(agent)
+    case 'ephemeral':
+      return null
+    case 'sealed': {
+      const sealed = readSealedKey(folder, await deriveSealingKey(agent))
+      return sealed === null ? null : { ...sealed, address: addressOf(sealed) }
+    }
+  }
+}
+
+function addressOf(sealed: { readonly key: Uint8Array; readonly generation: number }): string {
+  const { key, generation } = sealed
+  return createAddressKey(key, { source: 'sealed', generation }, nodeCrypto).address
+}
+
+function factsOf(
+  { system, release }: OpenedGuest,
+  source: AddressKeySource,
+  survives: Survival,
+  key: { readonly address: string; readonly generation: number } | null,
+): KeyFacts {
+  const measured = system.keyProvider?.name ?? null
+  return {
+    source,
+    generation: key?.generation ?? 0,
+    address: key?.address ?? null,
+    key_provider: { measured, counts_as: keyProviderOf(measured) },
+    agent: { family: release.family, version: release.version },
+    survives,
+  }
+}
+
+function formatFacts(facts: KeyFacts): string {
+  const yes = (flag: boolean) => (flag ? 'yes' : 'no')
+  const absent =
+    facts.source === 'sealed' ? 'none yet: made at the first start' : 'new at each start'
+  const { restart, upgrade, recreation } = facts.survives
+  return [
+    `address       ${facts.address ?? absent}`,
+    `source        ${facts.source}${facts.generation > 0 ? `, generation ${String(facts.generation)}` : ''}`,
+    `key provider  ${printable(facts.key_provider.measured ?? 'none')} (measured)`,
+    `guest agent   dstack ${printable(facts.agent.version ?? facts.agent.family)}`,
+    `survives      restart: ${yes(restart)}, upgrade: ${yes(upgrade)}, re-creation: ${yes(recreation)}`,
+    '',
+  ].join('\n')
+}

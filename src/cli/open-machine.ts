@@ -1,0 +1,219 @@
+/**
+ * The machine that `serve` and `keys` run on: a confidential VM by its guest agent, or a simulated one.
+ *
+ * @module
+ */
+import { readFile } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { findGuestAgent } from '../../attestation/attester/dstack/find-guest-agent.ts'
+import { connectGuestAgent } from '../../attestation/attester/dstack/guest-agent.ts'
+import { GuestAgentError } from '../../attestation/attester/dstack/guest-agent-error.ts'
+import { openGuest } from '../../attestation/attester/dstack/open-guest.ts'
+import type { OpenedGuest } from '../../attestation/attester/dstack/open-guest.ts'
+import { isTeeMachine } from '../../attestation/attester/dstack/tee-machine.ts'
+import { chooseAddressKeySource } from '../../enclave/keys/key-providers.ts'
+import type { AddressKeySource, Survival } from '../../enclave/keys/key-providers.ts'
+import { SealedKeyError } from '../../enclave/keys/sealed/sealed-key-error.ts'
+import type { Config } from '../config/config.ts'
+import type { ServiceLog } from '../operations/open-log.ts'
+import { adviceOf } from '../service/advice-of.ts'
+import { readAgentOverride } from '../service/agent-override.ts'
+import { createGate } from '../service/gate.ts'
+import { openAddressKey } from '../service/open-address-key.ts'
+import { openGpus } from '../service/open-gpus.ts'
+import { openSimulatedGpus, openSimulation } from '../service/open-simulation.ts'
+import type { SimulatedRoots } from '../service/open-simulation.ts'
+import { openSimulatedStapler, openStapler } from '../service/open-stapler.ts'
+import type { ServiceParts } from '../service/start-service.ts'
+import { transportOf } from './obtain-collateral.ts'
+import { Refusal } from './refusal.ts'
+
+/** Milliseconds before a machine that could not be opened is tried again; doubled up to the second. */
+export const MACHINE_RETRY_MS = 1_000
+export const MAX_MACHINE_RETRY_MS = 15_000
+
+/** What a simulated guest says it runs when no compose file is given. */
+const SIMULATED_COMPOSE = '{"name":"countersign-simulated","runner":"docker-compose"}'
+
+export interface Machine {
+  readonly parts: Pick<
+    ServiceParts,
+    'cpu' | 'gpu' | 'gpuRequired' | 'address' | 'simulated' | 'gate' | 'stapler'
+  >
+  /** Of a simulation in this process; its own guest agent knows them, one outside does not tell. */
+  readonly roots: SimulatedRoots | null
+  close(): Promise<void>
+}
+
+export interface MachineOptions {
+  readonly simulate?: boolean
+  readonly compose?: string
+}
+
+/** Where the agent listens; `own`: a simulated guest of this process. */
+export type MachinePlace =
+  | { readonly kind: 'real'; readonly socketPath: string }
+  | { readonly kind: 'simulator'; readonly socketPath: string }
+  | { readonly kind: 'own' }
+
+/** @throws Refusal */
+export function findMachine(options: MachineOptions, environment: NodeJS.ProcessEnv): MachinePlace {
+  const simulate = options.simulate === true
+  const override = readAgentOverride(environment, simulate)
+  if (!override.ok) throw new Refusal(override.problem)
+  if (!simulate) {
+    const socketPath = findGuestAgent()
+    if (socketPath !== null) return { kind: 'real', socketPath }
+    throw new Refusal(
+      'No dstack guest agent was found (/var/run/dstack.sock is not mounted), so there is nothing to attest with; ' +
+        '--simulate runs without one and proves nothing.',
+    )
+  }
+  const mark = isTeeMachine()
+  if (mark !== null) {
+    throw new Refusal(`--simulate is refused on a machine that could be real: ${mark} exists.`)
+  }
+  return override.socketPath === null
+    ? { kind: 'own' }
+    : { kind: 'simulator', socketPath: override.socketPath }
+}
+
+/** What waiting cannot mend. @throws Refusal */
+export function checkMachineConfig(place: MachinePlace, config: Config): void {
+  if (place.kind === 'real' && config.gpu === undefined) {
+    throw new Refusal('Say how many GPUs the machine must have: --require-gpu N.')
+  }
+  if (place.kind !== 'real' && config.gpu?.nvattest !== undefined) {
+    throw new Refusal('gpu.nvattest is for real GPUs; --simulate makes its own.')
+  }
+  if (place.kind === 'own' && config.address_key === 'sealed') {
+    throw new Refusal(
+      'A guest that is simulated in this process forgets its keys, so nothing can be sealed under them; ' +
+        'COUNTERSIGN_AGENT_SOCKET names a simulator that keeps them.',
+    )
+  }
+}
+
+/**
+ * @throws Refusal where waiting does not help
+ * @throws GuestAgentError
+ * @throws SealedKeyError
+ */
+export async function openMachine(
+  place: MachinePlace,
+  config: Config,
+  options: MachineOptions,
+): Promise<Machine> {
+  checkMachineConfig(place, config)
+  if (place.kind === 'own') return ownMachine(config, options)
+  const agent = connectGuestAgent(place.socketPath)
+  const guest = await openGuest(agent)
+  const { source } = chooseSource(guest, config.address_key)
+  const { address, close } = await openAddressKey(agent, source, config.address_key_dir)
+  const { ca } = config.collateral
+  // The vendors of a machine that is simulated elsewhere cannot be asked.
+  const stapler =
+    place.kind === 'real'
+      ? openStapler(config, ca === null ? {} : await transportOf({ tlsCa: ca }))
+      : null
+  const required = config.gpu?.required ?? 1
+  const gpus =
+    place.kind === 'real' && config.gpu !== undefined
+      ? openGpus(config.gpu)
+      : openSimulatedGpus(required)
+  return {
+    parts: {
+      cpu: guest.cpu,
+      gpu: required === 0 ? null : gpus.source,
+      gpuRequired: required,
+      address,
+      simulated: place.kind !== 'real',
+      gate: createGate(place.kind === 'real' ? null : 'any'),
+      stapler,
+    },
+    roots: null,
+    async close() {
+      close()
+      await gpus.close()
+    },
+  }
+}
+
+/** @throws Refusal before any key is asked for */
+export function chooseSource(
+  { system, release }: OpenedGuest,
+  asked: AddressKeySource | undefined,
+): { readonly source: AddressKeySource; readonly survival: Survival } {
+  const choice = chooseAddressKeySource(
+    system.keyProvider?.name ?? null,
+    asked,
+    release.keys !== 'none',
+  )
+  if (!choice.ok) throw new Refusal(choice.problem)
+  return choice
+}
+
+async function ownMachine(config: Config, options: MachineOptions): Promise<Machine> {
+  const gpus = config.gpu?.required ?? 1
+  const simulation = await openSimulation({
+    composeText:
+      options.compose === undefined ? SIMULATED_COMPOSE : await readFile(options.compose, 'utf8'),
+    gpus: Math.max(gpus, 1),
+    addressKey: config.address_key === 'ephemeral' ? 'ephemeral' : 'derived',
+  })
+  return {
+    parts: {
+      cpu: simulation.cpu,
+      gpu: gpus === 0 ? null : simulation.gpu,
+      gpuRequired: gpus,
+      address: simulation.address,
+      simulated: true,
+      gate: createGate(simulation.roots),
+      stapler: openSimulatedStapler(simulation, config),
+    },
+    roots: simulation.roots,
+    close: () => simulation.close(),
+  }
+}
+
+/** Whether the cause may go away by itself or by somebody's hand, without another configuration. */
+function mayPass(error: unknown): error is GuestAgentError | SealedKeyError {
+  if (error instanceof SealedKeyError) return true
+  return error instanceof GuestAgentError && error.code !== 'agent_unsupported'
+}
+
+/** The sentence for a command that does not wait. */
+export function asRefusal(error: unknown): unknown {
+  if (!(error instanceof GuestAgentError) && !(error instanceof SealedKeyError)) return error
+  return new Refusal(`${error.message}. ${adviceOf(error) ?? ''}`.trim())
+}
+
+/**
+ * Opens the machine, and while that fails for a cause that may pass, says why and tries again. Meanwhile nothing listens:
+ * what is not attested is not served, and no address is shown.
+ *
+ * @returns null where it was stopped before
+ * @throws Refusal where waiting does not help
+ */
+export async function awaitMachine(
+  open: () => Promise<Machine>,
+  log: ServiceLog,
+  stopped: Promise<void>,
+): Promise<Machine | null> {
+  const stop = new AbortController()
+  void stopped.then(() => stop.abort())
+  for (let pause = MACHINE_RETRY_MS; ; pause = Math.min(pause * 2, MAX_MACHINE_RETRY_MS)) {
+    try {
+      return await open()
+    } catch (error) {
+      if (!mayPass(error)) throw asRefusal(error)
+      const cause = `${error.name}:${error.code}`
+      log.error(
+        { cause, detail: error.message, advice: adviceOf(error) },
+        'the machine cannot be opened; will try again',
+      )
+    }
+    await sleep(pause, undefined, { signal: stop.signal }).catch(() => {})
+    if (stop.signal.aborted) return null
+  }
+}

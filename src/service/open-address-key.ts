@@ -1,0 +1,77 @@
+/**
+ * The address key of this guest: derived by its agent, sealed in a folder under a key of the agent, or of this boot alone.
+ *
+ * @module
+ */
+import { hkdfSync } from 'node:crypto'
+import type { GuestAgent } from '../../attestation/attester/dstack/guest-agent.ts'
+import { nodeCrypto } from '../../attestation/crypto/node.ts'
+import {
+  ADDRESS_KEY_PATH,
+  createAddressKey,
+  createEphemeralAddressKey,
+} from '../../enclave/keys/address-key.ts'
+import type { AddressKey } from '../../enclave/keys/address-key.ts'
+import type { AddressKeySource } from '../../enclave/keys/key-providers.ts'
+import { openSealedKey } from '../../enclave/keys/sealed/sealed-key-folder.ts'
+
+/** Path and purpose of the key that sealing keys are made from; no signature is ever made with it. */
+export const SEALING_KEY_PATH = 'countersign/sealing/v1'
+/** What the sealing key of the address key is for, so that no other file can be opened with it (RFC 5869 info). */
+export const SEALING_KEY_INFO = 'countersign.sealing-key.v1:address-key:aes-256-gcm'
+const SEALING_KEY_BYTES = 32
+
+export interface OpenAddressKey {
+  readonly address: AddressKey
+  /** Lets another process have the folder of a sealed key. */
+  close(): void
+}
+
+/**
+ * @param source as `chooseAddressKeySource` allowed it
+ * @param folder of the sealed key
+ * @throws GuestAgentError
+ * @throws SealedKeyError
+ */
+export async function openAddressKey(
+  agent: GuestAgent,
+  source: AddressKeySource,
+  folder: string,
+): Promise<OpenAddressKey> {
+  switch (source) {
+    case 'derived':
+      return { address: await deriveAddressKey(agent), close: () => {} }
+    case 'ephemeral':
+      return { address: createEphemeralAddressKey(nodeCrypto), close: () => {} }
+    case 'sealed': {
+      const { key, generation, release } = await openSealedKey(
+        folder,
+        await deriveSealingKey(agent),
+      )
+      return {
+        address: createAddressKey(key, { source, generation }, nodeCrypto),
+        close: release,
+      }
+    }
+  }
+}
+
+/** The algorithm is in the path: for one path the agent gives the same bytes whatever algorithm is asked for. */
+export async function deriveAddressKey(agent: GuestAgent): Promise<AddressKey> {
+  const { key, signatureChain } = await agent.getKey({
+    path: ADDRESS_KEY_PATH,
+    purpose: ADDRESS_KEY_PATH,
+    algorithm: 'secp256k1',
+  })
+  return createAddressKey(key, { source: 'derived', chain: signatureChain }, nodeCrypto)
+}
+
+/** @returns 32 bytes: HKDF-SHA256 over the agent's key, so that its raw bytes encrypt nothing themselves */
+export async function deriveSealingKey(agent: GuestAgent): Promise<Uint8Array> {
+  const { key } = await agent.getKey({
+    path: SEALING_KEY_PATH,
+    purpose: SEALING_KEY_PATH,
+    algorithm: 'secp256k1',
+  })
+  return new Uint8Array(hkdfSync('sha256', key, '', SEALING_KEY_INFO, SEALING_KEY_BYTES))
+}
