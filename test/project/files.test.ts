@@ -108,6 +108,8 @@ const REASONS: Readonly<Record<string, string>> = {
     'one catalogue of what a driver can do wrong, over one compiled double of its library',
   'test/attester/guest-agent.test.ts':
     'one misbehaving agent, every way in which an answer can be wrong',
+  'test/enclave/sealed-key.test.ts':
+    'one folder, and all that a volume, a crash or a stranger can do to it',
   'test/appraiser/gpu-attacks.test.ts':
     'one catalogue of attacks on GPU evidence, which shares its forged devices',
   'test/appraiser/ocsp-attacks.test.ts':

@@ -41,6 +41,8 @@ export async function lockFolder(folder: string): Promise<FolderLock> {
 }
 
 async function showItself(folder: string): Promise<FolderLock & { readonly name: string }> {
+  // Says ENOENT of a missing folder, where binding a socket below it says EACCES (libuv).
+  readdirSync(folder)
   const id = randomBytes(8).toString('hex')
   const name = `.lock.${id}.sock`
   // Bound is not yet listening: under its final name it must never refuse a connection while its process lives.
