@@ -14,12 +14,13 @@ import { isTeeMachine } from '../../attestation/attester/dstack/tee-machine.ts'
 import { chooseAddressKeySource } from '../../enclave/keys/key-providers.ts'
 import type { AddressKeySource, Survival } from '../../enclave/keys/key-providers.ts'
 import { SealedKeyError } from '../../enclave/keys/sealed/sealed-key-error.ts'
+import { readSealedKey } from '../../enclave/keys/sealed/sealed-key-folder.ts'
 import type { Config } from '../config/config.ts'
 import type { ServiceLog } from '../operations/open-log.ts'
 import { adviceOf } from '../service/advice-of.ts'
 import { readAgentOverride } from '../service/agent-override.ts'
 import { createGate } from '../service/gate.ts'
-import { openAddressKey } from '../service/open-address-key.ts'
+import { deriveSealingKey, openAddressKey } from '../service/open-address-key.ts'
 import { openGpus } from '../service/open-gpus.ts'
 import { openSimulatedGpus, openSimulation } from '../service/open-simulation.ts'
 import type { SimulatedRoots } from '../service/open-simulation.ts'
@@ -109,13 +110,13 @@ export async function openMachine(
   const agent = connectGuestAgent(place.socketPath)
   const guest = await openGuest(agent)
   const { source } = chooseSource(guest, config.address_key)
-  const { address, close } = await openAddressKey(agent, source, config.address_key_dir)
   const { ca } = config.collateral
   // The vendors of a machine that is simulated elsewhere cannot be asked.
   const stapler =
     place.kind === 'real'
       ? openStapler(config, ca === null ? {} : await transportOf({ tlsCa: ca }))
       : null
+  const { address, close } = await openAddressKey(agent, source, config.address_key_dir)
   const required = config.gpu?.required ?? 1
   const gpus =
     place.kind === 'real' && config.gpu !== undefined
@@ -138,6 +139,50 @@ export async function openMachine(
     },
   }
 }
+
+export interface MachineFacts {
+  readonly simulated: boolean
+  readonly gpuRequired: number
+  readonly addressKeySource: AddressKeySource
+  readonly addressKeyGeneration: number
+  readonly stapled: boolean
+}
+
+/**
+ * What the attested configuration would say of the machine; takes no key and no lock, so that it may run beside the service.
+ *
+ * @throws Refusal
+ */
+export async function readMachineFacts(place: MachinePlace, config: Config): Promise<MachineFacts> {
+  checkMachineConfig(place, config)
+  const shared = {
+    simulated: place.kind !== 'real',
+    gpuRequired: config.gpu?.required ?? 1,
+    stapled: config.collateral.staple && place.kind !== 'simulator',
+  }
+  if (place.kind === 'own') {
+    const addressKeySource = config.address_key ?? 'derived'
+    return { ...shared, addressKeySource, addressKeyGeneration: 0 }
+  }
+  try {
+    const agent = connectGuestAgent(place.socketPath)
+    const { source } = chooseSource(await openGuest(agent), config.address_key)
+    const sealed =
+      source === 'sealed'
+        ? (readSealedKey(config.address_key_dir, await deriveSealingKey(agent)) ?? FIRST)
+        : null
+    return {
+      ...shared,
+      addressKeySource: source,
+      addressKeyGeneration: sealed?.generation ?? 0,
+    }
+  } catch (error) {
+    throw asRefusal(error)
+  }
+}
+
+/** What the first start makes. */
+const FIRST = { generation: 1 }
 
 /** @throws Refusal before any key is asked for */
 export function chooseSource(

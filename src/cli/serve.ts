@@ -20,11 +20,11 @@ import type { Weights } from '../weights/measure-weights.ts'
 import { awaitStop } from './await-stop.ts'
 import { loadWeights } from './load-weights.ts'
 import {
-  asRefusal,
   awaitMachine,
   checkMachineConfig,
   findMachine,
   openMachine,
+  readMachineFacts,
 } from './open-machine.ts'
 import { parseListen, parseUpstreamFlags } from './parse-flags.ts'
 import { printConfig, statedFacts } from './print-config.ts'
@@ -114,22 +114,10 @@ export async function serve(options: ServeOptions): Promise<void> {
   checkMachineConfig(place, config)
   const open = () => openMachine(place, config, options)
   if (options.printConfig === true) {
-    const printed = await open().catch((error: unknown) => {
-      throw asRefusal(error)
-    })
-    const { simulated, gpuRequired, address: key } = printed.parts
-    const facts = {
-      version: VERSION,
-      simulated,
-      addressKeySource: key.source,
-      addressKeyGeneration: key.generation,
-      gpuRequired,
-      stapled: config.collateral.staple,
-      principals,
-      weights: await loadWeights(config, stopped),
-    }
-    process.stdout.write(printConfig(config, facts))
-    await printed.close()
+    const facts = await readMachineFacts(place, config)
+    const weights = await loadWeights(config, stopped)
+    const said = { version: VERSION, principals, ...facts, weights }
+    process.stdout.write(printConfig(config, said))
     return
   }
   // Standard output is for logs; nothing in them is content, and tokens are never known here but as hashes.

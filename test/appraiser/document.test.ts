@@ -116,6 +116,28 @@ describe('a genuine document', () => {
     })
   })
 
+  test.each([
+    ['sealed', 3, /^sealed, generation 3, by the word of the attested code.* not shown$/],
+    ['ephemeral', 0, /^ephemeral, by the word of the attested code/],
+    ['derived', 0, /^the address key has no custody evidence$/],
+  ])(
+    'with a key said to be %s and no chain concludes no more than that',
+    async (source, generation, detail) => {
+      const config = { ...CONFIG, address_key: { source, generation } }
+      const sealed = makeWorld({ config })
+      const text = await sealed.attestor.document(null)
+      const { checks, verdict } = appraise(sealed, text).verdict
+      expect(verdict).toBe('accepted')
+      expect(checks.find(({ id }) => id === 'custody.key')).toMatchObject({
+        status: 'skip',
+        code: 'not_provided',
+        detail: expect.stringMatching(detail) as string,
+      })
+      const pinned = { ...sealed.policy, kmsRoots: [`02${'11'.repeat(32)}`] }
+      expect(appraise(sealed, text, { policy: pinned }).verdict.verdict).toBe('rejected')
+    },
+  )
+
   test('the purpose of the address key is the one that the enclave asks for', () => {
     expect(ADDRESS_KEY_PURPOSE).toBe(ADDRESS_KEY_PATH)
   })

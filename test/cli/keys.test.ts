@@ -173,6 +173,38 @@ describe('keys show', () => {
   })
 })
 
+test('the provider is the one that was measured, not the one that the agent names', async () => {
+  const measured = createSimulatedGuest({ composeText: '{}', now: new Date(), keyProvider: 'none' })
+  const claimed = { ...measured, keyProvider: { name: 'kms', id: 'ab' } as const }
+  agents.push(await startGuestAgent(claimed, { socketPath }))
+  expect(await refusalOf(() => keysShow({ simulate: true }))).toMatch(/provider is none/)
+  expect(await refusalOf(() => keysShow({ simulate: true, addressKey: 'derived' }))).toMatch(
+    /cannot be derived/,
+  )
+})
+
+test('--print-config names the generation and takes neither key nor lock', async () => {
+  await guestOf('kms')
+  vi.stubEnv('COUNTERSIGN_TOKENS', 'alice:0123456789abcdef')
+  const options = {
+    ...sealed(),
+    printConfig: true,
+    upstream: ['unix:/run/vllm.sock'],
+    requireGpu: '0',
+  }
+  const generation = async () =>
+    z
+      .object({ config: z.object({ address_key: z.object({ generation: z.number() }) }) })
+      .parse(JSON.parse(await printed(() => serve(options)))).config.address_key.generation
+  expect(await generation()).toBe(1)
+  expect(readdirSync(folder)).toEqual([])
+  await firstStart()
+  await printed(() => keysRotate(sealed()))
+  const service = await openSealedKey(folder, await deriveSealingKey(connectGuestAgent(socketPath)))
+  expect(await generation()).toBe(2)
+  service.release()
+})
+
 describe('keys rotate', () => {
   test('names both addresses and what the change means for the registration', async () => {
     await guestOf('kms')

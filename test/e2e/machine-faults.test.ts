@@ -2,14 +2,10 @@
  * The service as a process, on a simulated guest agent outside of it that goes wrong: at start it does not listen until the
  * cause is gone, later it gives no evidence until then, and its address stays what it was.
  */
-import { spawn } from 'node:child_process'
-import type { ChildProcess } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { mkdtempSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { connectGuestAgent } from '../../attestation/attester/dstack/guest-agent.ts'
 import { createSimulatedGuest } from '../../attestation/simulator/dstack/create-simulated-guest.ts'
@@ -20,7 +16,8 @@ import type {
 } from '../../attestation/simulator/dstack/start-guest-agent.ts'
 import { openAddressKey } from '../../src/service/open-address-key.ts'
 import { buildServe } from '../harness/serve-process.ts'
-import { TOKENS } from '../harness/service.ts'
+import { startSidecar as startProcess } from '../harness/sidecar-process.ts'
+import type { Sidecar } from '../harness/sidecar-process.ts'
 import type { Transpiled } from '../harness/transpile.ts'
 import { jsonObject } from '../harness/chat.ts'
 
@@ -58,95 +55,8 @@ async function startAgent(): Promise<void> {
   agent = await startGuestAgent(guest, { socketPath, faults })
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  if (address === null || typeof address === 'string') throw new Error('no port')
-  return address.port
-}
-
-interface Sidecar {
-  /** Resolves when the log holds it. */
-  logged(text: string): Promise<void>
-  readonly log: () => string
-  /** Status and body; 0 where nobody listens. */
-  get(path: string): Promise<{ readonly status: number; readonly body: string }>
-  /** From the log; throws where none was named. */
-  address(): string
-  end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void>
-}
-
-async function startSidecar(addressKey = 'sealed'): Promise<Sidecar> {
-  const port = await freePort()
-  const home = fileURLToPath(new URL('.', built.url))
-  const id = randomBytes(6).toString('hex')
-  const config = join(home, `config-${id}.json`)
-  const script = join(home, `run-${id}.mjs`)
-  writeFileSync(
-    config,
-    JSON.stringify({
-      listen: { port },
-      upstreams: [{ name: 'none', url: 'unix:/nowhere.sock', health: null }],
-      address_key: addressKey,
-      address_key_dir: folder,
-      gpu: { required: 0 },
-      metrics: null,
-      limits: { drainNoticeMs: 1 },
-    }),
-  )
-  writeFileSync(
-    script,
-    `import { serve } from ${JSON.stringify(built.url)}
-     await serve({ config: ${JSON.stringify(config)}, simulate: true })
-     process.exit(0)`,
-  )
-  const child: ChildProcess = spawn(process.execPath, [script], {
-    env: {
-      ...process.env,
-      COUNTERSIGN_TOKENS: `alice:${TOKENS.alice}`,
-      COUNTERSIGN_AGENT_SOCKET: socketPath,
-    },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  let out = ''
-  const looking = new Set<() => void>()
-  for (const stream of [child.stdout, child.stderr]) {
-    stream?.on('data', (chunk: Buffer) => {
-      out += chunk.toString()
-      for (const look of looking) look()
-    })
-  }
-  const exited = new Promise<void>((resolve) => child.once('close', () => resolve()))
-  const sidecar: Sidecar = {
-    log: () => out,
-    logged: (text) =>
-      new Promise((resolve, reject) => {
-        const look = () => {
-          if (!out.includes(text)) return
-          looking.delete(look)
-          resolve()
-        }
-        looking.add(look)
-        look()
-        void exited.then(() => reject(new Error(`ended: ${out}`)))
-      }),
-    get: (path) =>
-      fetch(`http://127.0.0.1:${String(port)}${path}`).then(
-        async (response) => ({ status: response.status, body: await response.text() }),
-        () => ({ status: 0, body: '' }),
-      ),
-    address() {
-      const found = /"address":"(0x[0-9a-fA-F]{40})"/.exec(out)?.[1]
-      if (found === undefined) throw new Error(`no address: ${out}`)
-      return found
-    },
-    async end(signal) {
-      child.kill(signal)
-      await exited
-    },
-  }
+async function startSidecar(addressKey: 'derived' | 'sealed' = 'sealed'): Promise<Sidecar> {
+  const sidecar = await startProcess(built, { socketPath, addressKey, folder })
   running.push(sidecar)
   return sidecar
 }

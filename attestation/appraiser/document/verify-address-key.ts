@@ -5,6 +5,8 @@
  */
 import type { CryptoPort } from '../../crypto/port.ts'
 import { fromHex } from '../../protocol/hex.ts'
+import { isJsonObject } from '../../protocol/json.ts'
+import type { JsonObject } from '../../protocol/json.ts'
 import { EIP191_ALGO, keyOfRole } from '../../protocol/keyset.ts'
 import type { Keyset } from '../../protocol/keyset.ts'
 import { fail, skip } from '../check.ts'
@@ -21,9 +23,24 @@ const PROVES = 'The address key was derived for this app and this purpose.'
 
 /** Document or report, as far as it speaks of the address key. */
 export interface AddressKeyEvidence {
+  /** The attested configuration, where the layout has one. */
+  readonly config?: JsonObject
   readonly keyset: Keyset
   /** `unread`: of a form that this version does not read. */
   readonly keyCustody: KeyCustodyEvidence | 'unread' | null
+}
+
+/** What can be concluded where nothing leads further: the measured code's own word, as far as there is one. */
+function withoutCustody(config: JsonObject | undefined): string {
+  const claim = config?.['address_key']
+  const source = isJsonObject(claim) ? claim['source'] : undefined
+  const generation = isJsonObject(claim) ? claim['generation'] : undefined
+  if (source === 'sealed' && typeof generation === 'number') {
+    return `sealed, generation ${String(generation)}, by the word of the attested code: this boot held the key, who else does is not shown`
+  }
+  return source === 'ephemeral'
+    ? 'ephemeral, by the word of the attested code: a key of this boot alone'
+    : 'the address key has no custody evidence'
 }
 
 /** @param system from the verified event log; null where that failed */
@@ -35,7 +52,7 @@ export function verifyAddressKey(
   const custody = document.keyCustody
   const key = keyOfRole(document.keyset, EIP191_ALGO)
   if (custody === null) {
-    return [skip('custody.key', 'not_provided', PROVES, 'the address key has no custody evidence')]
+    return [skip('custody.key', 'not_provided', PROVES, withoutCustody(document.config))]
   }
   if (custody === 'unread') {
     // Under a pinned root no form of custody but the one that leads there will do.
