@@ -51,7 +51,6 @@ export interface ServeOptions {
 export const SIMULATION_NOTICE =
   'SIMULATION: keys, quotes and GPU evidence are made up on this machine and prove nothing.'
 
-
 /** The file's members with the flags on top. */
 export async function loadConfig(options: ServeOptions): Promise<Config> {
   const file = options.config === undefined ? {} : await readConfigFile(options.config)
