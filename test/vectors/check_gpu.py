@@ -347,7 +347,7 @@ def decoded(part):
 
 def check_answer(work, given, hold):
     """Tokens of the remote attestation service."""
-    answer, policy = given["nras"], given["policy"]["nras"]
+    answer, policy = given["nras"], given["policy"]["gpu"]
     try:
         (label, overall), tokens = answer
         keys = {key["kid"]: key for key in given["jwks"]["keys"]}
@@ -375,10 +375,10 @@ def check_answer(work, given, hold):
     for name, token in tokens.items():
         digest = ["DIGEST", ["SHA-256", hashlib.sha256(token.encode()).hexdigest()]]
         hold("digest", listed.get(name) == digest)
-    skew = policy.get("clockSkewS", 60)
+    skew = policy.get("nrasClockSkewS", 60)
     for one in claims.values():
         hold("token_nonce", one.get("eat_nonce") == given["nonce"])
-        hold("issuer", one.get("iss") == policy["issuer"])
+        hold("issuer", one.get("iss") == policy["nrasIssuer"])
         begin, end = one.get("nbf"), one.get("exp")
         timed = isinstance(begin, int) and isinstance(end, int)
         hold("time", timed and begin <= given["at"] + skew and given["at"] < end + skew)
