@@ -75,7 +75,8 @@ async function judgeAnswer(
         '(https://nras.attestation.nvidia.com/.well-known/jwks.json, of the days of the answer).',
     )
   }
-  const kind = nrasKindOf(answer)
+  // Who asks for so many GPUs is not answered with as many switches.
+  const kind = devices === null && options.gpus !== undefined ? 'gpu' : nrasKindOf(answer)
   const own = devices?.filter((device) => device.kind === kind) ?? null
   const { verdict } = await appraiseNrasAnswer(answer, {
     ...moment,

@@ -152,19 +152,30 @@ function refuseUnknownChecks(options: VerifyOptions, verdict: Verdict): void {
   }
 }
 
+const REPORT_FLAGS = { compose: 'compose', reportData: 'report-data' } as const
+const FLAGS_WITHOUT_USE = {
+  countersign: REPORT_FLAGS,
+  gpu: REPORT_FLAGS,
+  nras: {
+    ...REPORT_FLAGS,
+    gpuCollateral: 'gpu-collateral',
+    fetchCollateral: 'fetch-collateral',
+  },
+} as const satisfies Partial<Record<FileLayout, Partial<Record<keyof VerifyOptions, string>>>>
+
 /** An option that would be ignored may have been meant as a condition. */
-function refuseReportOptions(options: VerifyOptions): void {
-  const needless = (['compose', 'reportData'] as const).find((name) => options[name] !== undefined)
-  if (options.layout !== undefined && options.layout !== 'countersign') {
+function refuseNeedless(options: VerifyOptions, layout: keyof typeof FLAGS_WITHOUT_USE): void {
+  // A file is judged under the layout that was told; of a service nothing else is asked.
+  if (options.layout !== undefined && options.layout !== layout) {
     throw new Refusal(
       '--layout is for saved files; a service is asked for its attestation document.',
     )
   }
-  if (needless === undefined) return
-  const flag = needless === 'reportData' ? 'report-data' : needless
-  throw new Refusal(
-    `--${flag} is for reports of other kinds; an attestation document holds its own.`,
-  )
+  const given = new Map<string, unknown>(Object.entries(options))
+  for (const [name, flag] of Object.entries(FLAGS_WITHOUT_USE[layout])) {
+    if ((given.get(name) ?? false) === false) continue
+    throw new Refusal(`--${flag} is for evidence of other kinds, and would be ignored.`)
+  }
 }
 
 /** @returns the exit code */
@@ -230,8 +241,11 @@ export async function verify(target: string, options: VerifyOptions): Promise<nu
   const at = timeOf(options.at)
   const files = await readReceiptFiles(options)
   const layout = live ? 'countersign' : layoutOf(bytes, options)
-  if (layout === 'countersign') refuseReportOptions(options)
-  else if (files !== null) throw new Refusal('A receipt is judged under an attestation document.')
+  if (layout === 'countersign' || layout === 'gpu' || layout === 'nras') {
+    refuseNeedless(options, layout)
+  }
+  if (layout !== 'countersign' && files !== null)
+    throw new Refusal('A receipt is judged under an attestation document.')
   const moment = {
     crypto: nodeCrypto,
     at,

@@ -16,6 +16,7 @@ import { collectSimulatedGpuEvidence } from '../../attestation/simulator/nvidia/
 import { createGpuCollateral } from '../../attestation/simulator/nvidia/create-gpu-collateral.ts'
 import { createNvidiaPki } from '../../attestation/simulator/nvidia/create-nvidia-pki.ts'
 import { createRimPki } from '../../attestation/simulator/nvidia/create-rim-pki.ts'
+import { createDeviceMaker } from './gpu-device.helpers.ts'
 import { AT, PORTS } from './gpu.helpers.ts'
 
 const now = new Date(AT * 1000)
@@ -45,6 +46,58 @@ const OPTIONS: AppraiseGpuOptions = {
   policy: policyOf({ require: ['gpu.*.measurements', 'switch.*.measurements', 'gpu.topology'] }),
   collateral,
 }
+
+describe('real devices where a simulation would be accepted', () => {
+  const { device, root } = createDeviceMaker(nonce)
+  const real = [device()]
+  const one = createNvidiaPki({ now, gpus: 1 })
+  const files = createGpuCollateral(one, rims, AT)
+  const judge = (changes: object) =>
+    appraiseGpu(real, {
+      ...OPTIONS,
+      gpus: 1,
+      collateral: files,
+      policy: policyOf({
+        nvidiaRoots: [toHex(node.sha256(root))],
+        acceptUnchecked: ['gpu.*.*'],
+        ...changes,
+      }),
+    }).verdict
+
+  test('have no golden values by RIM files that anybody can make', () => {
+    // The files name exactly the firmware that the device measured: nothing but their root speaks against them.
+    expect(
+      appraiseGpu(collectSimulatedGpuEvidence(one, nonce), {
+        ...OPTIONS,
+        gpus: 1,
+        collateral: files,
+        policy: policyOf({ simulatedRoots: 'any', gpu: {} }),
+      }).verdict.sentence,
+    ).toMatch(/^Accepted as a SIMULATION/)
+    for (const [policy, code] of [
+      [{ simulatedRoots: 'any', gpu: {} }, 'rim_chain_untrusted_root'],
+      [{}, 'rim_simulated'],
+    ] as const) {
+      const { verdict, checks } = judge(policy)
+      expect(verdict).toBe('rejected')
+      const ofRims = checks.filter(({ id }) => /rim_(?:driver|vbios)$/.test(id))
+      expect(ofRims.map((check) => check.code)).toEqual([code, code])
+    }
+  })
+
+  test('are accepted as real without such files', () => {
+    const { sentence } = appraiseGpu(real, {
+      ...OPTIONS,
+      gpus: 1,
+      collateral: null,
+      policy: policyOf({
+        nvidiaRoots: [toHex(node.sha256(root))],
+        acceptUnchecked: ['gpu.*.*'],
+      }),
+    }).verdict
+    expect(sentence).toMatch(/^Accepted, without the checks .*genuine GPUs/)
+  })
+})
 
 describe('appraiseGpu', () => {
   test.each(PORTS)(

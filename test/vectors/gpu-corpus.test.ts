@@ -38,6 +38,7 @@ const UNREACHED: Readonly<Record<string, string>> = {
   rim_simulated: 'evidence.simulation says it first; a caller of the library can see it',
   gpu_topology_unproven: 'says that a check was not made; where it is required the code is not_met',
   nras_device_mismatch: 'compares an answer with evidence, which this input does not hold',
+  nras_policy_unjudged: 'of policies that name devices; tests hold it to each member',
   nras_signature_unsupported: 'of browsers without Web Crypto',
   ocsp_nonce_missing: 'of responses that the verifier asked for itself; stapled ones have no nonce',
   ocsp_nonce_mismatch:

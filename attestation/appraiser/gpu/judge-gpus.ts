@@ -93,7 +93,7 @@ export function isSimulatedList({ chains }: GpuList): boolean {
 function withRimRoots({ policy, gpuCollateral, crypto }: GpuSource): GpuPolicy {
   const rims = gpuCollateral?.rims ?? []
   const chains =
-    policy.allowSimulated && policy.simulatedRoots === 'any'
+    policy.simulatedRoots === 'any'
       ? rims.map(({ rim }) => readRimChain(decodeBase64(rim) ?? new Uint8Array()))
       : []
   const roots = acceptedRoots(policy.gpu.rimRoots, chains, policy, crypto)
@@ -103,6 +103,8 @@ function withRimRoots({ policy, gpuCollateral, crypto }: GpuSource): GpuPolicy {
 /** Never throws on any list. */
 export function judgeGpus(list: GpuList, expected: GpuExpectation, source: GpuSource): GpuFindings {
   const { crypto, at, policy, gpuCollateral, gpuCache } = source
+  // Firmware of a real device is never good by a simulated file: that verdict would not be called a simulation.
+  const allowSimulated = policy.allowSimulated && isSimulatedList(list)
   const { checks, devices } = judgeGpuList(
     list.elements,
     {
@@ -111,8 +113,8 @@ export function judgeGpus(list: GpuList, expected: GpuExpectation, source: GpuSo
       expectedNonce: expected.nonce,
       expectedCount: expected.count,
       rootSha256: acceptedRoots(policy.nvidiaRoots, list.chains, policy, crypto),
-      allowSimulated: policy.allowSimulated,
-      policy: withRimRoots(source),
+      allowSimulated,
+      policy: allowSimulated ? withRimRoots(source) : policy.gpu,
       collateral: gpuCollateral,
       ...(gpuCache === undefined ? {} : { cache: gpuCache }),
     },

@@ -23,6 +23,8 @@ export const MAX_GPU_FILE_BYTES = 1024 * 1024
 /** More elements than any list that is judged, so that the list itself is what is called too long. */
 const MAX_ELEMENTS = 64
 const MAX_MESSAGE = 1024
+/** Characters of a result that are quoted. */
+const MAX_SHOWN = 64
 /** What the service assumes where a list names no architecture. The certificates are held against it. */
 const DEFAULT_ARCHITECTURE = 'HOPPER'
 
@@ -72,7 +74,10 @@ function collected(file: JsonObject): GpuFileResult {
   const message = textOf(file['result_message'] ?? '', 'result_message', MAX_MESSAGE)
   // A collector that failed may still print what it had; one that does not say is not taken to have succeeded.
   if (result !== 0) {
-    const said = result === undefined ? 'no result_code' : `result_code ${JSON.stringify(result)}`
+    const said =
+      result === undefined
+        ? 'no result_code'
+        : `result_code ${JSON.stringify(result).slice(0, MAX_SHOWN)}`
     const detail = message === '' ? said : `${said}: ${message}`
     return { ok: false, code: 'gpu_collection_failed', detail }
   }

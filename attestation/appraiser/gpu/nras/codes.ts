@@ -154,6 +154,11 @@ export const NRAS_CODES = {
     family: 'invalid',
     meaning: 'the overall result of the service is not true',
   },
+  nras_policy_unjudged: {
+    family: 'policy',
+    meaning:
+      'the policy restricts what an answer of the service does not say; that takes the evidence itself',
+  },
   nras_device_mismatch: {
     family: 'invalid',
     meaning: 'the token speaks of another device, driver or VBIOS than the evidence at hand',
