@@ -24,8 +24,8 @@ const KEYS = new Set([
   ...['image', 'entrypoint', 'command', 'environment', 'volumes', 'depends_on', 'restart'],
   ...['user', 'read_only', 'cap_drop', 'security_opt', 'tmpfs', 'working_dir', 'init'],
   ...['ports', 'expose', 'networks', 'network_mode', 'hostname', 'container_name', 'platform'],
-  ...['stop_grace_period', 'stop_signal', 'healthcheck', 'runtime', 'deploy', 'shm_size'],
-  ...['ulimits', 'mem_limit', 'memswap_limit', 'cpus', 'cpuset', 'pids_limit', 'logging', 'labels'],
+  ...['stop_grace_period', 'healthcheck', 'runtime', 'deploy', 'shm_size'],
+  ...['ulimits', 'mem_limit', 'memswap_limit', 'cpus', 'cpuset', 'pids_limit'],
 ])
 
 /** Keys with a refusal of their own, whatever their value. */

@@ -12,6 +12,13 @@ import { isYamlList } from './parse-yaml.ts'
 import type { YamlValue } from './parse-yaml.ts'
 import type { ComposeService } from './read-services.ts'
 
+/** Tokens, and what the container runtime reads. */
+const ENVIRONMENT = new Set([
+  'COUNTERSIGN_TOKENS',
+  'NVIDIA_VISIBLE_DEVICES',
+  'NVIDIA_DRIVER_CAPABILITIES',
+])
+
 const UNITS: Readonly<Record<string, number>> = { h: 3_600_000, m: 60_000, s: 1_000, ms: 1 }
 
 /** Milliseconds of a duration as Compose writes it (`1m30s`), or null. */
@@ -65,6 +72,15 @@ function checkHardening({ keys, where, environment }: ComposeService, report: Re
 
 function checkCommand(sidecar: ComposeService, report: Report): void {
   const where = `${sidecar.where}.command`
+  for (const key of ['entrypoint', 'working_dir']) {
+    if (sidecar.keys.has(key)) report('sidecar_entrypoint', `${sidecar.where}.${key}`)
+  }
+  for (const name of sidecar.environment.keys()) {
+    if (!ENVIRONMENT.has(name)) {
+      report('sidecar_environment', `${sidecar.where}.environment.${name}`)
+    }
+  }
+  if (argumentOf(sidecar.words, '--config') !== null) report('sidecar_config_elsewhere', where)
   if (sidecar.words.some((word) => word.startsWith('--allow-remote-upstream'))) {
     report('sidecar_remote_upstream', where)
   }

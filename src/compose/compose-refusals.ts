@@ -58,6 +58,11 @@ export const COMPOSE_REFUSALS = Object.freeze({
   sidecar_stop_grace: `The sidecar has no stop_grace_period above the ${DRAIN_MS / 1000} s that leaving takes; SIGKILL would cut answers.`,
   sidecar_depends_on_model:
     'The sidecar waits for a service that keeps running: while the model is down nobody could attest.',
+  sidecar_entrypoint: "The sidecar does not start by its image's own entrypoint and in its folder.",
+  sidecar_environment:
+    'The sidecar has a variable that this check does not know; some, such as NODE_OPTIONS, load code.',
+  sidecar_config_elsewhere:
+    'The sidecar takes its configuration from a file that the measured text does not show.',
   sidecar_remote_upstream: 'The sidecar may use a model server outside this machine.',
   sidecar_simulated: 'The sidecar would simulate, and prove nothing.',
   sidecar_without_weights: 'The sidecar does not measure the weights (--weights).',

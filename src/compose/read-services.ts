@@ -41,10 +41,11 @@ function guestPath(path: string): string {
   return posix.normalize(path).replace(/^\/var\/run(?=\/|$)/, '/run')
 }
 
-/** Of `command` and `entrypoint`: a text is split at white space, which is enough to find a flag in it. */
+/** Of `command` and `entrypoint`. A text is split at white space; one with quotes in it has to be written as a list. */
 function wordsOf(value: YamlValue | undefined, where: string, report: Report): string[] {
   if (value === undefined || value === null) return []
-  if (typeof value === 'string') return value.split(/\s+/).filter((word) => word !== '')
+  if (typeof value === 'string' && !/["'\\]/.test(value))
+    return value.split(/\s+/).filter((word) => word !== '')
   if (isYamlList(value) && value.every((word) => typeof word === 'string')) return [...value]
   report('value_unexpected', where)
   return []

@@ -20,6 +20,11 @@ const yaml = (place: string | RegExp, by: string) => () => withYaml(place, by)
 const whole = (text: string) => () => withMembers({ docker_compose_file: text })
 
 export const YAML_ROWS = rows(
+  [
+    'logs that the daemon would send elsewhere',
+    vllm('logging: { driver: syslog }'),
+    `key_unknown ${at('vllm', 'logging')}`,
+  ],
   ['text that is not YAML', whole('services: ['), 'yaml_malformed docker_compose_file'],
   ['a list', whole('- services'), 'yaml_malformed docker_compose_file'],
   ['two documents', whole(`${YAML}---\nservices: {}\n`), 'yaml_malformed docker_compose_file'],
@@ -399,6 +404,38 @@ export const SIDECAR_ROWS = rows(
     ),
     `sidecar_depends_on_model ${sidecar('depends_on.weights')}`,
     `weights_writable ${at('weights', 'volumes')}`,
+  ],
+)
+
+export const SIDECAR_START_ROWS = rows(
+  [
+    'by another entrypoint',
+    () => withKeys('countersign', 'entrypoint: [sh]'),
+    `sidecar_entrypoint ${sidecar('entrypoint')}`,
+  ],
+  [
+    'in another folder, whose files it would take for its own',
+    () => withKeys('countersign', 'working_dir: /models'),
+    `sidecar_entrypoint ${sidecar('working_dir')}`,
+  ],
+  [
+    'with code loaded by a variable',
+    yaml('NVIDIA_VISIBLE_DEVICES: all', 'NODE_OPTIONS: --import=/models/x.js'),
+    `sidecar_environment ${sidecar('environment.NODE_OPTIONS')}`,
+  ],
+  [
+    'with its configuration in a file',
+    yaml('- --require-gpu=1', '- --config=/models/config.json'),
+    `sidecar_config_elsewhere ${sidecar('command')}`,
+  ],
+  [
+    'with flags hidden in quotes',
+    yaml(
+      / {4}command:\n(?: {6}- --.*\n)+/,
+      '    command: \'"--simulate" --weights=/models/model\'\n',
+    ),
+    `value_unexpected ${sidecar('command')}`,
+    `sidecar_without_weights ${sidecar('command')}`,
   ],
 )
 

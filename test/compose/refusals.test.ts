@@ -6,6 +6,7 @@ import {
   CONTAINER_ROWS,
   MODEL_ROWS,
   SIDECAR_ROWS,
+  SIDECAR_START_ROWS,
   VARIABLE_ROWS,
   YAML_ROWS,
 } from './refusals.helpers.ts'
@@ -16,6 +17,7 @@ const sections: readonly (readonly [string, readonly Row[]])[] = [
   ['refuses a variable as', VARIABLE_ROWS],
   ['refuses a container with', CONTAINER_ROWS],
   ['refuses a sidecar', SIDECAR_ROWS],
+  ['refuses a sidecar that starts', SIDECAR_START_ROWS],
   ['refuses a model server', MODEL_ROWS],
 ]
 
