@@ -4,6 +4,7 @@
  * @module
  */
 export { nobleCrypto } from '../crypto/noble.ts'
+export { isHex32 } from '../protocol/hex.ts'
 export { contentOfChunks, contentOfCompletion } from '../protocol/chat-content.ts'
 export { contentDigest } from '../protocol/content.ts'
 export { contentKindOf, contentOfBody, contentOfEvents } from '../protocol/content-kinds.ts'
@@ -40,6 +41,7 @@ export { VERDICT_EXIT_CODES } from './verdict.ts'
 export type { CryptoPort } from '../crypto/port.ts'
 export type { ChatContent } from '../protocol/chat-content.ts'
 export type { Content, ContentKind, ContentStatus, ContentSummary } from '../protocol/content.ts'
+export type { Hex32 } from '../protocol/hex.ts'
 export type { Keyset } from '../protocol/keyset.ts'
 export type { Outcome, ReceiptRecord } from '../protocol/record.ts'
 export type { Appraisal, AppraisalOptions, TrustedKeyset } from './appraise-document.ts'

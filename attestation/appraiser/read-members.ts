@@ -31,11 +31,11 @@ export function objectOf(
 ): JsonObject {
   if (!isJsonObject(value)) throw new Unreadable(`${what} is not an object`)
   const names = Object.keys(value)
-  const odd =
-    members.find((name) => !names.includes(name)) ??
-    names.find((name) => !members.includes(name) && !optional.includes(name))
+  const absent = members.find((name) => !names.includes(name))
+  if (absent !== undefined) throw new Unreadable(`${what} lacks ${absent}`)
+  const odd = names.find((name) => !members.includes(name) && !optional.includes(name))
   if (odd !== undefined) {
-    throw new Unreadable(`${what} lacks or must not have ${odd.slice(0, MAX_SHOWN)}`)
+    throw new Unreadable(`${what} must not have ${odd.slice(0, MAX_SHOWN)}`)
   }
   return value
 }

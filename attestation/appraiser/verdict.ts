@@ -49,14 +49,16 @@ export function matchesCheckId(pattern: string, id: string): boolean {
   )
 }
 
-/** The first required pattern that no check satisfies, or that a check which is not a pass falls under. */
+/** Why the requirements are not met: of the first pattern that no check satisfies, or that a check which is no pass falls under. */
 function unmet(checks: readonly Check[], required: readonly string[]): string | null {
   for (const pattern of required) {
     const found = checks.filter(({ id }) => matchesCheckId(pattern, id))
     // No check of that id is as bad as a failed one: otherwise dropping evidence would be a way to pass.
-    if (found.length === 0) return pattern
+    if (found.length === 0) {
+      return `${pattern} is required, and the evidence holds nothing to check for it`
+    }
     const open = found.find(({ status }) => status !== 'pass')
-    if (open !== undefined) return open.id
+    if (open !== undefined) return `${open.id} is required and did not pass`
   }
   return null
 }
@@ -96,8 +98,7 @@ export function decideVerdict(checks: readonly Check[], options: VerdictOptions)
   }
   const open = unmet(checks, options.required)
   if (open !== null) {
-    const sentence = `Rejected: ${open} is required and did not pass.`
-    return { verdict: 'rejected', checks, sentence }
+    return { verdict: 'rejected', checks, sentence: `Rejected: ${open}.` }
   }
   const gaps = checks.filter(({ status, code }) => status === 'skip' && GAPS.has(code))
   const missing = options.simulated

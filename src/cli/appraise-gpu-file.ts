@@ -19,6 +19,8 @@ import { VERDICT_EXIT_CODES } from '../../attestation/appraiser/verdict.ts'
 import type { Verdict } from '../../attestation/appraiser/verdict.ts'
 import { fromHex } from '../../attestation/protocol/hex.ts'
 import type { Hex32 } from '../../attestation/protocol/hex.ts'
+import { fromUtf8 } from '../../attestation/protocol/utf8.ts'
+import { isFolder } from './obtain-collateral.ts'
 import { readBounded } from './read-bounded.ts'
 import { Refusal } from './refusal.ts'
 
@@ -37,6 +39,38 @@ export function refuseGpuFileOptions(options: GpuFileOptions): void {
   if (needless !== undefined) {
     throw new Refusal(`--${needless} is for files of GPU evidence alone (--layout gpu or nras).`)
   }
+}
+
+/** What of a command line only other files have a use for. */
+export interface OtherFileOptions {
+  readonly collateral?: string
+  readonly compose?: string
+  readonly fetchCollateral?: boolean
+  readonly gpuCollateral?: string
+  readonly reportData?: string
+}
+
+/** The same for files of GPUs alone. A folder in `collateral` may hold NVIDIA's too, or come to hold it. */
+export async function refuseOtherOptions(
+  options: OtherFileOptions,
+  layout: 'gpu' | 'nras',
+): Promise<void> {
+  if (options.compose !== undefined || options.reportData !== undefined) {
+    throw new Refusal('--compose and --report-data are for reports with a quote.')
+  }
+  const { collateral, fetchCollateral = false } = options
+  if (collateral !== undefined && !fetchCollateral && !(await isFolder(collateral))) {
+    throw new Refusal('--collateral names a file of Intel’s; NVIDIA’s is --gpu-collateral.')
+  }
+  if (layout === 'nras' && options.gpuCollateral !== undefined) {
+    throw new Refusal('--gpu-collateral is for GPU evidence, not for an answer about it.')
+  }
+}
+
+/** GET_MEASUREMENTS of SPDM 1.1 (DSP0274 §10.11), as NVIDIA's samples keep a report: raw, or in hex. */
+export function isBareReport(bytes: Uint8Array): boolean {
+  const text = fromUtf8(bytes)
+  return text === null ? bytes[0] === 0x11 && bytes[1] === 0xe0 : /^11e0[0-9a-f]+\s*$/i.test(text)
 }
 
 export interface GpuFileFindings {

@@ -30,7 +30,9 @@ export interface PolicyOptions {
 
 function read(value: unknown): AppraisalPolicy {
   const result = parsePolicy(value)
-  if (!result.ok) throw new Refusal(`The policy is wrong: ${result.detail}.`)
+  if (!result.ok) {
+    throw new Refusal(`The policy is wrong: ${result.detail} (see docs/policy.schema.json).`)
+  }
   return result.policy
 }
 

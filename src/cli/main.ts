@@ -76,7 +76,7 @@ program
     '<url|file>',
     'base URL of the service (or of a broker’s /v1/proxy), or a saved document or report',
   )
-  .option('--nonce <hex>', '64 hex digits; a live service gets a random one')
+  .option('--nonce <hex>', '64 lower-case hex digits; a live service gets a random one')
   .option('--at <time>', 'judge as of this time (unix seconds or ISO)')
   .option(
     '--policy <file|name>',
@@ -115,7 +115,10 @@ program
   .option('--ocsp-url <url>', 'with --fetch-collateral: ask this responder in place of NVIDIA’s')
   .option('--proxy <url|none>', 'with --fetch-collateral: default HTTPS_PROXY and NO_PROXY')
   .option('--tls-ca <file>', 'with --fetch-collateral: CAs of the service (PEM)')
-  .option('--accept-unchecked', 'do without the checks that this version does not make yet')
+  .option(
+    '--accept-unchecked',
+    'do without the checks that cannot be made for want of collateral or reference values',
+  )
   .option('--require <check>', 'a check that must pass; may be repeated', collect)
   .option('--receipt <file>', 'a receipt to verify under the keyset')
   .option(

@@ -67,13 +67,19 @@ export async function openGpuClient(
 
 async function readFile(path: string): Promise<GpuCollateral> {
   const parsed = parseGpuCollateral(await readBounded(path, MAX_GPU_COLLATERAL_BYTES))
-  if (!parsed.ok) throw new Refusal(`${path}: ${parsed.detail}.`)
+  if (!parsed.ok) {
+    throw new Refusal(
+      `${path}: ${parsed.detail}. --gpu-collateral takes what \`countersign collateral gpu\` prints.`,
+    )
+  }
   return parsed.collateral
 }
 
 export function tellMissing(missing: readonly MissingCollateral[]): void {
-  for (const { error } of missing) {
-    process.stderr.write(`${printable(`${error.code}: ${error.message}`)}\n`)
+  for (const { what, error } of missing) {
+    // The client knows of one OCSP response only that it is one.
+    const which = error.message.startsWith(what) ? error.message : `${what}: ${error.message}`
+    process.stderr.write(`${printable(`${error.code}: ${which}`)}\n`)
   }
 }
 

@@ -23,7 +23,12 @@ import { nodeCrypto } from '../../attestation/crypto/node.ts'
 import type { DcapCollateral } from '../../attestation/protocol/dcap-collateral.ts'
 import { isHex32, toHex32 } from '../../attestation/protocol/hex.ts'
 import type { Hex32 } from '../../attestation/protocol/hex.ts'
-import { judgeGpuFile, refuseGpuFileOptions } from './appraise-gpu-file.ts'
+import {
+  isBareReport,
+  judgeGpuFile,
+  refuseGpuFileOptions,
+  refuseOtherOptions,
+} from './appraise-gpu-file.ts'
 import type { GpuFileOptions } from './appraise-gpu-file.ts'
 import { appraiseReportFile, layoutOf } from './appraise-report-file.ts'
 import type { FileLayout, ReportFileOptions } from './appraise-report-file.ts'
@@ -238,6 +243,13 @@ export async function verify(target: string, options: VerifyOptions): Promise<nu
       EXIT.malformed,
     )
   }
+  if (!live && isBareReport(bytes)) {
+    throw new Refusal(
+      `${target} is a bare report of a GPU: verify takes it with its certificate chain, as ` +
+        '[{"arch", "certificate", "evidence"}] (docs/conformance.md).',
+      EXIT.malformed,
+    )
+  }
   const at = timeOf(options.at)
   const files = await readReceiptFiles(options)
   const layout = live ? 'countersign' : layoutOf(bytes, options)
@@ -253,6 +265,7 @@ export async function verify(target: string, options: VerifyOptions): Promise<nu
     policy,
     ...(options.at === undefined ? {} : { asOf: true }),
   }
+  if (layout === 'gpu' || layout === 'nras') await refuseOtherOptions(options, layout)
   const gpuCollateral = await obtainGpuCollateral(bytes, layout, options, policy)
   if (layout === 'gpu' || layout === 'nras') {
     const given = { ...moment, collateral: gpuCollateral }

@@ -85,11 +85,35 @@ describe('countersign verify gpu.json', () => {
     await expect(verify(path, { ...simulated, gpus: 'two' })).rejects.toThrow(Refusal)
     const bad = await save('collateral.json', { rims: [] })
     await expect(verify(path, { ...simulated, gpuCollateral: bad })).rejects.toThrow(
-      /exactly rims and ocsp/,
+      /exactly rims and ocsp.*countersign collateral gpu/,
     )
     // A number that nothing reads may have been meant as a condition.
     const document = await save('document.json', { api_version: 'countersign/1' })
     await expect(verify(document, { ...simulated, gpus: '2' })).rejects.toThrow(/--gpus/)
+  })
+
+  test.each<[string, VerifyOptions, RegExp]>([
+    ['a file of Intel’s collateral', { collateral: 'intel.json' }, /--gpu-collateral/],
+    ['a compose text', { compose: 'app-compose.json' }, /with a quote/],
+    ['quoted bytes', { reportData: 'ab' }, /with a quote/],
+    ['GPU collateral for an answer', { layout: 'nras', gpuCollateral: 'x' }, /about it/],
+  ])('refuses %s, which nothing would read', async (_, option, says) => {
+    const path = await save('list.json', list)
+    await expect(verify(path, { ...simulated, ...option })).rejects.toThrow(says)
+  })
+
+  test('says of a bare report what is missing around it', async () => {
+    const report = Buffer.from(list[0]?.evidence ?? '', 'base64')
+    for (const [name, content] of [
+      ['report.hex', `${report.toString('hex')}\n`],
+      ['report.bin', report],
+    ] as const) {
+      const path = join(folder, name)
+      await writeFile(path, content)
+      const told = verify(path, simulated)
+      await expect(told).rejects.toThrow(/bare report of a GPU.*certificate chain/)
+      await expect(told).rejects.toMatchObject({ exit: 30 })
+    }
   })
 
   test('holds the number of GPUs against what was asked for', async () => {
@@ -234,6 +258,10 @@ describe.skipIf(!haveFixtures)('recorded evidence through the command line', () 
     const path = await save(`${name.replace(/\W/g, '-')}.json`, file())
     const { code, out } = await run(path, { ...judged, nonce })
     expect(lastLine(out)).toMatch(/^Accepted as of the time given, without the checks gpu\.0\./)
+    // No word of firmware that nobody compared.
+    expect(lastLine(out)).toMatch(
+      /: genuine GPUs signed this nonce, with firmware that was not compared/,
+    )
     expect(code).toBe(0)
     expect(rowOf(out, 'GPU 0')).toMatch(row)
     // Nothing of firmware and revocation is known: not accepted unless somebody says that this will do.
@@ -251,7 +279,9 @@ describe.skipIf(!haveFixtures)('recorded evidence through the command line', () 
     expect(rowOf(out, 'NVSwitch 0')).toBe(
       'NVSwitch 0 LS_10 A01 FSP BROM - 96.10.55.00.01 - vendor-signed',
     )
-    expect(lastLine(out)).toBe('Rejected: gpu.*.structure is required and did not pass.')
+    expect(lastLine(out)).toBe(
+      'Rejected: gpu.*.structure is required, and the evidence holds nothing to check for it.',
+    )
     expect(code).toBe(10)
   })
 

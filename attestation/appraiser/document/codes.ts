@@ -74,7 +74,7 @@ export const DOCUMENT_CODES = {
   simulation_not_allowed: {
     family: 'policy',
     meaning:
-      'the evidence is simulated, which is accepted on request only (allowSimulated, simulatedRoots of the policy)',
+      'the evidence is simulated, which is accepted on request only (--allow-simulated, or allowSimulated of the policy)',
   },
   simulation_undeclared: {
     family: 'invalid',

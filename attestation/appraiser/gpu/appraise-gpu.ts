@@ -55,8 +55,18 @@ const PROVES = {
   stated: 'The file is of the round that was asked for, by its own words.',
 } as const
 
-const MEANING =
-  'genuine GPUs with firmware that NVIDIA published signed this nonce; nothing here says which machine they are in'
+const FIRMWARE_STEP = /^(?:gpu|switch)\.\d+\.(?:rim_driver|rim_vbios|measurements)$/
+
+/** What acceptance means; it must not claim what only checks that were done without would have shown. */
+function meaningOf(checks: readonly Check[]): string {
+  const compared = checks
+    .filter(({ id }) => FIRMWARE_STEP.test(id))
+    .every(({ status }) => status === 'pass')
+  const who = compared
+    ? 'genuine GPUs with firmware that NVIDIA published signed this nonce'
+    : 'genuine GPUs signed this nonce, with firmware that was not compared with what NVIDIA published'
+  return `${who}; nothing here says which machine they are in`
+}
 
 /** Of evidence that could not be read. */
 export const NO_BINDING: GpuBinding = bindingOf({
@@ -92,11 +102,20 @@ function requireCount(count: unknown): number | null {
   throw new TypeError('gpus: the number of GPUs is not a whole number')
 }
 
+/** A caller without types may give the bytes of a file, which hold no lists. */
+function requireCollateral(collateral: GpuCollateral | null): void {
+  if (collateral === null || (Array.isArray(collateral.rims) && Array.isArray(collateral.ocsp))) {
+    return
+  }
+  throw new TypeError('collateral: not what parseGpuCollateral gives')
+}
+
 /**
  * Appraises evidence. Never throws on any bytes.
  *
  * @param evidence bytes of a file (see `parseGpuFile` for its kinds), or the list itself
- * @throws TypeError for a nonce, a number of GPUs or a time that is none, or a policy that `parsePolicy` refuses
+ * @throws TypeError for a nonce, a number of GPUs or a time that is none, collateral without its lists, or a policy that
+ *   `parsePolicy` refuses
  */
 export function appraiseGpu(
   evidence: Uint8Array | readonly unknown[],
@@ -105,6 +124,7 @@ export function appraiseGpu(
   const options = requireOptions(given)
   const { asOf = false, nonce, policy, collateral = null } = options
   if (!isHex32(nonce)) throw new TypeError('nonce: not 64 lower-case hex digits')
+  requireCollateral(collateral)
   const count = requireCount(options.gpus ?? null)
   const read = readEvidence(evidence)
   if (!read.ok) {
@@ -125,7 +145,11 @@ export function appraiseGpu(
     { ...options, gpuCollateral: collateral },
   )
   const checks = [
-    pass('gpu.file', PROVES.structure, `${read.list.length} devices`),
+    pass(
+      'gpu.file',
+      PROVES.structure,
+      `${read.list.length} ${read.list.length === 1 ? 'device' : 'devices'}`,
+    ),
     statedCheck(read.statedNonces, nonce),
     simulationCheck(list.chains, policy.allowSimulated),
     ...findings.checks,
@@ -139,7 +163,7 @@ export function appraiseGpu(
     asOf,
     simulated: isSimulatedList(list),
     acceptUnchecked: policy.acceptUnchecked,
-    meaning: MEANING,
+    meaning: meaningOf(checks),
   })
   return { verdict, devices: findings.devices, binding: findings.binding }
 }

@@ -32,9 +32,9 @@ export const GPU_RUNGS: Readonly<
     doesNotProve: 'Any GPU may have computed the answer, or none.',
   }),
   'vendor-signed': Object.freeze({
-    proves: 'Genuine NVIDIA GPUs, all different, signed these reports at some time.',
+    proves: 'Genuine NVIDIA GPUs, all different, signed these reports.',
     doesNotProve:
-      'The reports may be old and of GPUs elsewhere; whether their firmware is good is the matter of the RIM checks.',
+      'The reports may be of GPUs elsewhere and, unless you chose the nonce, old; whether their firmware is good is the matter of the RIM checks.',
   }),
   fresh: Object.freeze({
     proves: 'Genuine GPUs signed a nonce that commits to this keyset, this boot and this round.',

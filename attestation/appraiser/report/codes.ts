@@ -3,7 +3,7 @@ import type { CodeTable } from '../codes.ts'
 export const REPORT_CODES = {
   report_malformed: {
     family: 'malformed',
-    meaning: 'the report is not strict JSON with exactly the members of its layout',
+    meaning: 'the report, or the input, is not strict JSON with exactly the members of its layout',
   },
   report_unsupported: {
     family: 'unsupported',

@@ -59,7 +59,8 @@ export const OCSP_CODES = {
   },
   ocsp_stale: {
     family: 'invalid',
-    meaning: 'the OCSP response is older than its nextUpdate, or without one older than an hour',
+    meaning:
+      'the OCSP response is older than its nextUpdate, or without one older than an hour: a new one is needed',
   },
   ocsp_unknown: {
     family: 'invalid',
