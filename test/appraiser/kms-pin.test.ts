@@ -65,10 +65,10 @@ describe('a pinned KMS root', () => {
     })
     for (const policy of [theirs, world.policy]) {
       const { verdict, trusted } = appraise(world, text, { nonce, policy })
-      expect(verdict.sentence).toBe('Rejected: custody.app_key is required and did not pass.')
+      expect(verdict.sentence).toMatch(/^Rejected: custody\.app_key is required/)
       expect(trusted).toBeNull()
       const aci = judge(stripped(strip), policy)
-      expect(aci.verdict.sentence).toBe('Rejected: custody.app_key is required and did not pass.')
+      expect(aci.verdict.sentence).toMatch(/^Rejected: custody\.app_key is required/)
     }
   })
 
@@ -96,7 +96,8 @@ describe('a pinned KMS root', () => {
 
   test('is not lifted by showing the evidence in a form that has no custody', async () => {
     const policy = { ...ephemeral.policy, kmsRoots: world.policy.kmsRoots }
-    const reason = 'Rejected: custody.app_key is required and did not pass.'
+    const reason =
+      'Rejected: custody.app_key is required, and the evidence holds nothing to check for it.'
     const vllm = JSON.stringify(await vllmReport('ecdsa', nonce))
     expect(judge(vllm, policy)).toMatchObject({ signer: null, verdict: { sentence: reason } })
     const dstack = dstackReport(Buffer.from(nonce, 'hex'))
