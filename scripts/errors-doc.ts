@@ -16,6 +16,7 @@ import { COMPOSE_REFUSALS } from '../src/compose/compose-refusals.ts'
 import { COMPOSE_WARNINGS } from '../src/compose/hash-compose.ts'
 import { COMPOSE_PROBLEMS } from '../src/compose/read-compose.ts'
 import { STAPLE_WARNINGS } from '../attestation/collateral/staple/staple-warning.ts'
+import { DOCTOR_CODES } from '../src/doctor/doctor-codes.ts'
 import { SERVICE_ERRORS } from '../src/errors.ts'
 import { GATE_CAUSES } from '../src/service/gate.ts'
 import type { ServiceErrorSpec } from '../src/errors.ts'
@@ -128,6 +129,16 @@ export function renderErrorsDoc(
       row(['code', 'what happened and what to do']),
       row(['---', '---']),
       ...Object.entries(SEALED_KEY_ERRORS).map(([code, text]) => row([`\`${code}\``, text])),
+      '',
+      '## Codes of `countersign doctor`',
+      '',
+      'Beside these a row carries the codes of collecting GPU evidence above, and those of the guest agent. Exit 0: no row is `fail` or `unknown`; 10: one is `fail`; 20: none is, and something was not looked at.',
+      '',
+      row(['code', 'status', 'next action']),
+      row(['---', '---', '---']),
+      ...Object.entries(DOCTOR_CODES).map(([code, { status, action }]) =>
+        row([`\`${code}\``, status, action]),
+      ),
       '',
       '## Codes of measuring weights',
       '',

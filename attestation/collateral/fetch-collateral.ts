@@ -20,7 +20,7 @@ const JSON_TYPES: ReadonlySet<string> = new Set(['application/json'])
  * `application/pkix-crl` is what Intel documents; the root's list lies on a file server, which goes by the ending `.der`;
  * a PCCS calls its hex a PEM file.
  */
-const CRL_TYPES: ReadonlySet<string> = new Set([
+export const CRL_TYPES: ReadonlySet<string> = new Set([
   'application/pkix-crl',
   'application/x-x509-ca-cert',
   'application/octet-stream',

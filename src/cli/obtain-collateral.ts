@@ -108,10 +108,18 @@ export async function openClient(
   })
 }
 
+/** What a service did not give. */
+export class FailedFetch extends Refusal {
+  readonly failure: CollateralError
+  constructor(failure: CollateralError) {
+    super(`No collateral: ${failure.code}: ${failure.message}.`, EXIT.internal)
+    this.failure = failure
+  }
+}
+
 /** Turns a failure to fetch into one sentence. */
 export function refuseFetch(error: unknown): never {
-  if (!(error instanceof CollateralError)) throw error
-  throw new Refusal(`No collateral: ${error.code}: ${error.message}.`, EXIT.internal)
+  throw error instanceof CollateralError ? new FailedFetch(error) : error
 }
 
 export async function isFolder(path: string): Promise<boolean> {

@@ -50,17 +50,17 @@ function serviceOf(text: string | undefined, flag: string, fallback: string): st
   return service
 }
 
-/** @param folder of the cache */
+/** @param folder of the cache; null: nothing kept counts, nothing is kept */
 export async function openGpuClient(
   options: GpuServiceOptions,
-  folder: string,
+  folder: string | null,
 ): Promise<GpuCollateralClient> {
   return createGpuCollateralClient({
     services: {
       rim: serviceOf(options.rimUrl, 'rim-url', NVIDIA_SERVICES.rim),
       ocsp: serviceOf(options.ocspUrl, 'ocsp-url', NVIDIA_SERVICES.ocsp),
     },
-    cache: openGpuDiskCache(folder),
+    cache: folder === null ? null : openGpuDiskCache(folder),
     transport: await transportOf(options),
   })
 }
@@ -134,6 +134,6 @@ export async function obtainGpuCollateral(
     return gather(list, await openGpuClient(options, folder ?? defaultCacheFolder()), policy, true)
   }
   if (folder === undefined) return null
-  const kept = createGpuCollateralClient({ cache: openGpuDiskCache(folder), offline: true })
+  const kept = createGpuCollateralClient({ cache: folder === null ? null : openGpuDiskCache(folder), offline: true })
   return gather(list, kept, policy, path !== undefined)
 }

@@ -6,55 +6,11 @@
  * @module
  */
 import type { ServerResponse } from 'node:http'
-import { isJsonObject, parseJson } from '../../attestation/protocol/json.ts'
 import type { ServiceErrorCode } from '../errors.ts'
+import { InvalidModels, MODELS_MS, askBackend, isTimeout, readModels } from './ask-models.ts'
+import type { ModelsAnswer } from './ask-models.ts'
 import { replyError } from './reply.ts'
-import type { Backend, Upstream, Upstreams } from './upstreams.ts'
-
-/** Bytes of one upstream's list. */
-export const MAX_MODELS_BYTES = 1024 * 1024
-/** Models of one upstream's list. */
-export const MAX_MODELS = 1024
-/** Milliseconds for one upstream to answer. */
-export const MODELS_MS = 10_000
-
-interface ModelsAnswer {
-  readonly status: number
-  readonly contentType: string
-  readonly body: Buffer
-}
-
-/** What an upstream sent is no list of models. */
-class InvalidModels extends Error {
-  override readonly name = 'InvalidModels'
-}
-
-async function askBackend(backend: Backend, left: AbortSignal): Promise<ModelsAnswer> {
-  const { statusCode, headers, body } = await backend.modelsPool.request({
-    path: '/v1/models',
-    method: 'GET',
-    headers: { accept: 'application/json' },
-    headersTimeout: MODELS_MS,
-    bodyTimeout: MODELS_MS,
-    signal: left,
-  })
-  const chunks: Buffer[] = []
-  let size = 0
-  for await (const chunk of body) {
-    if (!Buffer.isBuffer(chunk)) continue
-    size += chunk.length
-    if (size > MAX_MODELS_BYTES) throw new InvalidModels('too large')
-    chunks.push(chunk)
-  }
-  // A redirect would move the question to a place that nobody configured.
-  if (statusCode >= 300 && statusCode < 400) throw new InvalidModels('a redirect')
-  const type = headers['content-type']
-  return {
-    status: statusCode,
-    contentType: typeof type === 'string' ? type : 'application/json',
-    body: Buffer.concat(chunks),
-  }
-}
+import type { Upstream, Upstreams } from './upstreams.ts'
 
 /** The first of its addresses that can be reached; those that may be used first. All within one time. */
 async function askUpstream(upstream: Upstream, left: AbortSignal): Promise<ModelsAnswer> {
@@ -72,32 +28,6 @@ async function askUpstream(upstream: Upstream, left: AbortSignal): Promise<Model
     }
   }
   throw last
-}
-
-interface Model {
-  readonly id: string
-  readonly entry: object
-}
-
-/** The models of one list that requests are routed to its upstream for. */
-function readModels(upstream: Upstream, answer: ModelsAnswer): readonly Model[] {
-  const parsed = parseJson(answer.body)
-  if (answer.status !== 200 || !parsed.ok || !isJsonObject(parsed.value)) {
-    throw new InvalidModels('no answer that can be read')
-  }
-  const { data } = parsed.value
-  if (!Array.isArray(data) || data.length > MAX_MODELS) throw new InvalidModels('no list')
-  const models: Model[] = []
-  for (const entry of data as readonly unknown[]) {
-    if (typeof entry !== 'object' || entry === null || !('id' in entry)) {
-      throw new InvalidModels('a model without an id')
-    }
-    if (typeof entry.id !== 'string') throw new InvalidModels('a model without an id')
-    models.push({ id: entry.id, entry })
-  }
-  return upstream.models.length === 0
-    ? models
-    : models.filter(({ id }) => upstream.models.includes(id))
 }
 
 async function askAll(upstreams: Upstreams, left: AbortSignal): Promise<ModelsAnswer> {
@@ -118,14 +48,6 @@ async function askAll(upstreams: Upstreams, left: AbortSignal): Promise<ModelsAn
   }
   const body = Buffer.from(JSON.stringify({ object: 'list', data: [...byId.values()] }))
   return { status: 200, contentType: 'application/json', body }
-}
-
-/** Ours, or undici's for headers or body: whichever fires first. */
-function isTimeout(error: unknown): boolean {
-  return (
-    error instanceof Error &&
-    ['TimeoutError', 'HeadersTimeoutError', 'BodyTimeoutError'].includes(error.name)
-  )
 }
 
 function codeOf(error: unknown): ServiceErrorCode {

@@ -1,0 +1,201 @@
+/**
+ * `countersign doctor`: what keeps this node from serving, or soon will, one row for each cause with the next action.
+ *
+ * Exit codes: 0, no row is `fail` or `unknown`; 10, a row is `fail`; 20, none is, and something was not looked at.
+ *
+ * @module
+ */
+import { findGuestAgent } from '../../attestation/attester/dstack/find-guest-agent.ts'
+import { openNvml } from '../../attestation/attester/nvml/open-nvml.ts'
+import type { NvmlSource } from '../../attestation/attester/nvml/open-nvml.ts'
+import { collateralUrls } from '../../attestation/collateral/collateral-service.ts'
+import { CRL_TYPES } from '../../attestation/collateral/fetch-collateral.ts'
+import { httpRequest } from '../../attestation/collateral/http-request.ts'
+import type { Transport } from '../../attestation/collateral/http-request.ts'
+import { MAX_CRL_BYTES } from '../../attestation/protocol/dcap-collateral.ts'
+import { unknownVariables } from '../config/check-environment.ts'
+import { readTokens } from '../config/read-tokens.ts'
+import { runDoctor } from '../doctor/run-doctor.ts'
+import type { ConfigReading, DoctorInput, DoctorReport } from '../doctor/run-doctor.ts'
+import type { ChannelFinding, NetworkSources } from '../doctor/examine-network.ts'
+import type { RowStatus } from '../doctor/doctor-codes.ts'
+import { VERSION } from '../version.ts'
+import { EXIT } from './exit-codes.ts'
+import { judgeTcb } from './judge-tcb.ts'
+import type { JudgeTcbOptions } from './judge-tcb.ts'
+import { FailedFetch, serviceOf, transportOf } from './obtain-collateral.ts'
+import { openGpuClient } from './obtain-gpu-collateral.ts'
+import { printable, printableJson } from './printable.ts'
+import { Refusal } from './refusal.ts'
+import { loadConfig } from './serve.ts'
+import type { ServeOptions } from './serve.ts'
+
+export interface DoctorOptions
+  extends
+    Pick<ServeOptions, 'config' | 'upstream' | 'requireGpu' | 'addressKey' | 'allowRemoteUpstream'>,
+    Omit<JudgeTcbOptions, 'collateral' | 'at'> {
+  readonly fetchCollateral?: boolean
+  readonly rimUrl?: string
+  readonly ocspUrl?: string
+  /** Folder. */
+  readonly volume?: string
+  /** URL at which the broker reaches this sidecar. */
+  readonly targetUrl?: string
+  readonly json?: boolean
+}
+
+/** What tests put in place of this machine. */
+export interface DoctorMachine {
+  readonly environment: NodeJS.ProcessEnv
+  readonly socketPath: string | null
+  readonly nvml: Pick<NvmlSource, 'facts' | 'collect'>
+  readonly places?: NonNullable<DoctorInput['places']>
+}
+
+const STATUSES: readonly RowStatus[] = ['ok', 'warn', 'fail', 'unknown']
+async function readConfiguration(
+  options: DoctorOptions,
+  environment: NodeJS.ProcessEnv,
+): Promise<ConfigReading> {
+  const unknown = unknownVariables(environment)
+  if (unknown.length > 0) {
+    return { ok: false, problem: `the environment sets ${unknown.join(', ')}, which nothing reads` }
+  }
+  try {
+    return { ok: true, config: await loadConfig(options) }
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error
+    return { ok: false, problem: error.message }
+  }
+}
+
+function targetOf(text: string | undefined): string | null {
+  if (text === undefined) return null
+  const url = URL.canParse(text) ? new URL(text) : null
+  if (url === null || !/^https?:$/.test(url.protocol) || url.search !== '' || url.hash !== '') {
+    throw new Refusal(
+      '--target-url takes the http or https URL at which the broker reaches this sidecar.',
+    )
+  }
+  if (url.username !== '' || url.password !== '') {
+    throw new Refusal('--target-url takes no user name and no password.')
+  }
+  const path = url.pathname.replace(/\/+$/, '')
+  return `${url.origin}${path.endsWith('/v1') ? path : `${path}/v1`}`
+}
+
+async function channelsOf(
+  quote: Uint8Array,
+  options: JudgeTcbOptions,
+): Promise<readonly ChannelFinding[]> {
+  try {
+    const { statuses } = await judgeTcb(quote, 'this machine', options)
+    return statuses.map(({ channel, verdict, sentence, tcb }) => ({
+      channel,
+      accepted: verdict === 'accepted' || verdict === 'accepted-as-of',
+      seen: tcb === null ? sentence : `${tcb.status}; ${sentence}`,
+    }))
+  } catch (error) {
+    if (error instanceof FailedFetch) throw error.failure
+    if (!(error instanceof Refusal)) throw error
+    return ['standard', 'early'].map((channel) => ({
+      channel,
+      accepted: false,
+      seen: error.message,
+    }))
+  }
+}
+
+/** `Date` of the answer with the root CA's list, which every service has. */
+async function dateOf(options: DoctorOptions, transport: Transport): Promise<number | null> {
+  const anyPlatform = { fmspc: '000000000000', ca: 'platform', channel: 'standard' } as const
+  const answer = await httpRequest(
+    {
+      url: collateralUrls(serviceOf(options), anyPlatform).rootCrl,
+      what: 'root CRL',
+      // A PCCS writes it in hex.
+      maxBytes: 2 * MAX_CRL_BYTES + 2,
+      contentTypes: CRL_TYPES,
+    },
+    transport,
+  )
+  const date = Date.parse(answer.header('date') ?? '')
+  return Number.isNaN(date) ? null : date
+}
+
+async function networkOf(options: DoctorOptions): Promise<NetworkSources | null> {
+  if (options.fetchCollateral !== true) return null
+  const transport = await transportOf(options)
+  return {
+    judgeTcb: (quote) => channelsOf(quote, options),
+    gpu: { client: await openGpuClient(options, null) },
+    date: () => dateOf(options, transport),
+    nowMs: Date.now,
+  }
+}
+
+/** The row that decides. */
+export function doctorExit({ rows }: DoctorReport): number {
+  if (rows.some(({ status }) => status === 'fail')) return EXIT.rejected
+  return rows.some(({ status }) => status === 'unknown') ? EXIT.unsupported : EXIT.accepted
+}
+
+function countsOf({ rows }: DoctorReport): string {
+  return STATUSES.map(
+    (name) => `${rows.filter(({ status }) => status === name).length} ${name}`,
+  ).join(', ')
+}
+
+function render(report: DoctorReport): string {
+  const width = Math.max(...report.rows.map(({ check }) => check.length))
+  const lines = report.rows.flatMap(({ check, status, code, seen, action }) => [
+    `${status.padEnd(8)}${check.padEnd(width)}  ${printable(seen)}`,
+    ...(status === 'ok'
+      ? []
+      : [`${' '.repeat(8)}${' '.repeat(width)}  ${code}: ${printable(action)}`]),
+  ])
+  const broker = report.broker
+    .trimEnd()
+    .split('\n')
+    .map((line) => `  ${printable(line)}`)
+  return [
+    ...lines,
+    '',
+    `${countsOf(report)}.`,
+    '',
+    "For 0G's broker, in its config.yaml (its assay: section belongs to another product, leave it out):",
+    '',
+    ...broker,
+    '',
+  ].join('\n')
+}
+
+/** @returns the exit code */
+export async function doctor(options: DoctorOptions, machine?: DoctorMachine): Promise<number> {
+  const targetUrl = targetOf(options.targetUrl)
+  const environment = machine?.environment ?? process.env
+  const configuration = await readConfiguration(options, environment)
+  const required = configuration.ok ? (configuration.config.gpu?.required ?? 0) : 0
+  const network = await networkOf(options)
+  const own = machine === undefined ? openNvml({ required }) : null
+  try {
+    const report = await runDoctor({
+      configuration,
+      tokens: readTokens(environment['COUNTERSIGN_TOKENS'] ?? ''),
+      socketPath: machine === undefined ? findGuestAgent() : machine.socketPath,
+      nvml: own ?? machine?.nvml ?? openNvml({ required }),
+      network,
+      volume: options.volume ?? null,
+      targetUrl,
+      ...(machine?.places === undefined ? {} : { places: machine.places }),
+    })
+    process.stdout.write(
+      options.json === true
+        ? `${printableJson({ version: VERSION, ...report })}\n`
+        : render(report),
+    )
+    return doctorExit(report)
+  } finally {
+    await own?.close()
+  }
+}

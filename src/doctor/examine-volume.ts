@@ -1,0 +1,110 @@
+/**
+ * The folder that sealed files are kept in: whether it takes a file, how long a flushed write takes, how much room is left.
+ *
+ * @module
+ */
+import { randomBytes } from 'node:crypto'
+import { open, stat, statfs, unlink } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
+import { join } from 'node:path'
+import { finding, good } from './doctor-row.ts'
+import type { DoctorRow } from './doctor-row.ts'
+
+/** Bytes of each write, and how many writes are timed. */
+export const WRITE_BYTES = 4096
+export const WRITES = 21
+/** Milliseconds of the median from which on it is slow: a spinning disk flushes in less. */
+export const SLOW_MS = 25
+/** Bytes below which room is short. */
+export const LOW_BYTES = 1024 ** 3
+
+/** For tests, which cannot fill or remount a disk. */
+export interface VolumeFiles {
+  readonly open: (path: string) => Promise<Pick<FileHandle, 'write' | 'datasync' | 'close'>>
+  readonly free: (folder: string) => Promise<number>
+  /** Milliseconds. */
+  readonly now: () => number
+}
+
+const FILES: VolumeFiles = {
+  open: (path) => open(path, 'wx', 0o600),
+  async free(folder) {
+    const { bavail, bsize } = await statfs(folder)
+    return bavail * bsize
+  },
+  now: () => performance.now(),
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string'
+    ? error.code
+    : 'unknown'
+}
+
+function failed(error: unknown, folder: string): DoctorRow {
+  const code = codeOf(error)
+  const seen = `${folder}: ${code}`
+  switch (code) {
+    case 'ENOENT':
+    case 'ENOTDIR':
+      return finding('volume.write', 'volume_absent', seen)
+    case 'EROFS':
+      return finding('volume.write', 'volume_read_only', seen)
+    case 'EACCES':
+    case 'EPERM':
+      return finding('volume.write', 'volume_denied', seen)
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return finding('volume.write', 'volume_full', seen)
+    default:
+      return finding('volume.write', 'volume_failed', seen)
+  }
+}
+
+async function timeWrites(path: string, { open: openFile, now }: VolumeFiles): Promise<number> {
+  const file = await openFile(path)
+  try {
+    const bytes = randomBytes(WRITE_BYTES)
+    const times: number[] = []
+    for (let count = 0; count < WRITES; count++) {
+      const start = now()
+      await file.write(bytes, 0, bytes.length, count * bytes.length)
+      await file.datasync()
+      times.push(now() - start)
+    }
+    return times.toSorted((a, b) => a - b)[Math.floor(WRITES / 2)] ?? 0
+  } finally {
+    await file.close()
+  }
+}
+
+/** @param folder null where none is named */
+export async function examineVolume(
+  folder: string | null,
+  files: VolumeFiles = FILES,
+): Promise<readonly DoctorRow[]> {
+  if (folder === null) return [finding('volume.write', 'volume_not_named', 'no --volume')]
+  const path = join(folder, `.countersign-doctor-${randomBytes(8).toString('hex')}`)
+  let medianMs: number
+  let free: number
+  try {
+    if (!(await stat(folder)).isDirectory()) {
+      return [finding('volume.write', 'volume_absent', `${folder} is no folder`)]
+    }
+    medianMs = await timeWrites(path, files)
+    free = await files.free(folder)
+  } catch (error) {
+    return [failed(error, folder)]
+  } finally {
+    await unlink(path).catch(() => {})
+  }
+  const speed = `fdatasync of ${WRITE_BYTES} bytes, median of ${WRITES}: ${medianMs.toFixed(2)} ms`
+  const room = `${Math.floor(free / 1024 ** 2)} MiB free`
+  return [
+    good('volume.write', folder),
+    medianMs > SLOW_MS
+      ? finding('volume.fsync', 'volume_slow', speed)
+      : good('volume.fsync', speed),
+    free < LOW_BYTES ? finding('volume.space', 'volume_low', room) : good('volume.space', room),
+  ]
+}

@@ -1,0 +1,143 @@
+/**
+ * Looks at everything that a node needs, one row for each cause, and says what to do next. Nothing is changed but a temporary
+ * file in the volume, and nobody outside of the machine is asked unless told to.
+ *
+ * @module
+ */
+import { randomBytes } from 'node:crypto'
+import type { GuestAgent } from '../../attestation/attester/dstack/guest-agent.ts'
+import { GuestAgentError } from '../../attestation/attester/dstack/guest-agent-error.ts'
+import { openNvattest } from '../../attestation/attester/nvattest/open-nvattest.ts'
+import type { NvmlSource } from '../../attestation/attester/nvml/open-nvml.ts'
+import { nodeCrypto } from '../../attestation/crypto/node.ts'
+import type { Config } from '../config/config.ts'
+import type { TokensResult } from '../config/read-tokens.ts'
+import { brokerSnippet } from './broker-snippet.ts'
+import { agentFailure, finding, good } from './doctor-row.ts'
+import type { DoctorRow } from './doctor-row.ts'
+import { AGENT_MS, examineAgent } from './examine-agent.ts'
+import { examineGpus } from './examine-gpus.ts'
+import type { GpuPlaces } from './examine-gpus.ts'
+import { examineMounts } from './examine-mounts.ts'
+import { examineNetwork } from './examine-network.ts'
+import type { NetworkSources } from './examine-network.ts'
+import { examineUpstreams } from './examine-upstreams.ts'
+import { examineVolume } from './examine-volume.ts'
+import type { VolumeFiles } from './examine-volume.ts'
+import type { MayUse } from './may-use.ts'
+
+/** In front of the random bytes that a quote of the doctor is over: none of its quotes can pass for an attestation. */
+export const DOCTOR_PURPOSE = 'countersign.doctor.v1'
+
+export type ConfigReading =
+  { readonly ok: true; readonly config: Config } | { readonly ok: false; readonly problem: string }
+
+export interface DoctorInput {
+  readonly configuration: ConfigReading
+  /** Of the environment; only names and their number are shown. */
+  readonly tokens: TokensResult
+  /** Null where there is none. */
+  readonly socketPath: string | null
+  readonly nvml: Pick<NvmlSource, 'facts' | 'collect'>
+  /** Null: nobody may be asked. */
+  readonly network: NetworkSources | null
+  /** Folder; null where none is named. */
+  readonly volume: string | null
+  /** Where the broker reaches this sidecar, ending in `/v1`; null where nobody said it. */
+  readonly targetUrl: string | null
+  /** For tests, which have no such machine. */
+  readonly places?: {
+    readonly gpus?: GpuPlaces
+    readonly mounts?: string
+    readonly volume?: VolumeFiles
+    readonly agentMs?: number
+    readonly mayUse?: MayUse
+    readonly upstreamMs?: number
+  }
+}
+
+export interface DoctorReport {
+  readonly rows: readonly DoctorRow[]
+  /** YAML for the broker. */
+  readonly broker: string
+}
+
+function examineConfiguration(reading: ConfigReading): DoctorRow {
+  return reading.ok
+    ? good('configuration', 'serve would take it')
+    : finding('configuration', 'configuration_wrong', reading.problem)
+}
+
+function examineTokens(tokens: TokensResult): DoctorRow {
+  if (!tokens.ok) return finding('tokens', 'tokens_wrong', tokens.problem)
+  const { principals } = tokens
+  if (principals.length === 0) return finding('tokens', 'tokens_wrong', 'no token is set')
+  const names = [...new Set(principals.map(({ name }) => name))].join(', ')
+  return principals.some(({ relay }) => relay)
+    ? good('tokens', names)
+    : finding('tokens', 'tokens_without_relay', `${names}, none of them relay`)
+}
+
+async function quoteOf(
+  agent: GuestAgent | null,
+  deadlineMs: number,
+): Promise<{ readonly rows: readonly DoctorRow[]; readonly quote: Uint8Array | null }> {
+  const check = 'agent.quote'
+  if (agent === null) {
+    return { rows: [finding(check, 'not_reached', 'there is no agent to ask')], quote: null }
+  }
+  const over = Buffer.concat([Buffer.from(DOCTOR_PURPOSE), Buffer.of(0), randomBytes(32)])
+  try {
+    const { quote } = await agent.getQuote(nodeCrypto.sha512(over), { deadlineMs })
+    return { rows: [good(check, `${quote.length} bytes over fresh report data`)], quote }
+  } catch (error) {
+    if (!(error instanceof GuestAgentError)) throw error
+    return { rows: [agentFailure(check, error)], quote: null }
+  }
+}
+
+export async function runDoctor(input: DoctorInput): Promise<DoctorReport> {
+  const { configuration, places = {}, nvml } = input
+  const config = configuration.ok ? configuration.config : null
+  const agentMs = places.agentMs ?? AGENT_MS
+  const guest = await examineAgent(input.socketPath, config, agentMs, places.mayUse)
+  const quoted = await quoteOf(guest.agent, agentMs)
+  const required = config?.gpu?.required ?? null
+  const nvattest = config?.gpu?.nvattest
+  const gpus = await examineGpus({
+    required,
+    facts: () => nvml.facts(),
+    source:
+      nvattest === undefined
+        ? nvml
+        : openNvattest({ device: 'gpu', required: required ?? 0, path: nvattest }),
+    nonce: Uint8Array.from(randomBytes(32)),
+    info: guest.info,
+    ...(places.gpus === undefined ? {} : { places: places.gpus }),
+    ...(places.mayUse === undefined ? {} : { mayUse: places.mayUse }),
+  })
+  const upstreams =
+    config === null
+      ? { rows: [finding('upstream', 'not_reached', 'no configuration')], models: [] }
+      : await examineUpstreams(config, places.upstreamMs)
+  const network = await examineNetwork({
+    sources: input.network,
+    quote: quoted.quote,
+    evidence: gpus.evidence,
+    info: guest.info,
+  })
+  const rows = [
+    examineConfiguration(configuration),
+    examineTokens(input.tokens),
+    ...guest.rows,
+    ...quoted.rows,
+    ...gpus.rows,
+    ...upstreams.rows,
+    ...network,
+    ...(await examineVolume(input.volume, places.volume)),
+    await examineMounts(places.mounts),
+  ]
+  const { address } = guest
+  const model = upstreams.models[0] ?? null
+  return { rows, broker: brokerSnippet({ targetUrl: input.targetUrl, address, model }) }
+}

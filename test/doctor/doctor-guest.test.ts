@@ -1,0 +1,202 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { readTokens } from '../../src/config/read-tokens.ts'
+import { deriveAddressKey } from '../../src/service/derive-address-key.ts'
+import { connectGuestAgent } from '../../attestation/attester/dstack/guest-agent.ts'
+import { GPUS, TOKEN, composeOf, rowOf, startNode } from './doctor.helpers.ts'
+import type { DoctorNode } from './doctor.helpers.ts'
+import { NO_STUB } from '../harness/nvml-stub.ts'
+
+describe.skipIf(NO_STUB !== null)('doctor: configuration, tokens and the guest agent', () => {
+  let node: DoctorNode
+  beforeAll(async () => {
+    node = await startNode()
+  })
+  afterAll(() => node.close())
+  afterEach(() => {
+    delete node.faults.delayMs
+    delete node.faults.failNext
+    delete node.faults.garbage
+    delete node.faults.closeMidAnswer
+    delete node.faults.reportData
+  })
+
+  test('a node in order has no row that fails', async () => {
+    const rows = await node.run()
+    expect(rows.filter(({ status }) => status === 'fail' || status === 'warn')).toEqual([])
+    // Nobody outside was asked, and that is said.
+    expect(rows.filter(({ status }) => status === 'unknown').map(({ code }) => code)).toEqual(
+      Array.from({ length: 6 }, () => 'not_asked'),
+    )
+  })
+
+  test('every row that is not ok says what to do, and every ok row nothing', async () => {
+    for (const row of await node.run({ socketPath: null })) {
+      expect(row.seen, row.check).toMatch(/\S/)
+      if (row.status === 'ok') expect(row).toMatchObject({ code: 'ok', action: '' })
+      else expect(row.action, row.check).toMatch(/^\S.{10,}\.$/)
+    }
+  })
+
+  test('configuration: a problem stands in the row, and what needs it is unknown', async () => {
+    const rows = await node.run({ configuration: { ok: false, problem: 'upstreams: too many' } })
+    expect(rowOf(rows, 'configuration')).toMatchObject({
+      status: 'fail',
+      code: 'configuration_wrong',
+      seen: 'upstreams: too many',
+    })
+    expect(rowOf(rows, 'upstream')).toMatchObject({ status: 'unknown', code: 'not_reached' })
+    expect(rowOf(rows, 'gpu.evidence')).toMatchObject({ status: 'unknown', code: 'not_reached' })
+  })
+
+  test('tokens: none, malformed ones, and none for a broker', async () => {
+    const read = async (text: string) =>
+      rowOf(await node.run({ tokens: readTokens(text), socketPath: null }), 'tokens')
+    expect(await read('')).toMatchObject({ status: 'fail', code: 'tokens_wrong' })
+    const short = await read('broker:tooshort:relay')
+    expect(short).toMatchObject({ status: 'fail', code: 'tokens_wrong' })
+    expect(JSON.stringify(short)).not.toContain('tooshort')
+    expect(await read(`alice:${TOKEN}`)).toMatchObject({
+      status: 'warn',
+      code: 'tokens_without_relay',
+    })
+  })
+
+  test('agent.socket: absent, and all that stands on it unknown', async () => {
+    for (const socketPath of [null, `${node.folder}/no.sock`]) {
+      const rows = await node.run({ socketPath })
+      expect(rowOf(rows, 'agent.socket')).toMatchObject({
+        status: 'fail',
+        code: 'agent_socket_absent',
+      })
+      for (const check of ['agent.version', 'agent.app', 'key.provider', 'key.address']) {
+        expect(rowOf(rows, check)).toMatchObject({ status: 'unknown', code: 'not_reached' })
+      }
+      expect(rowOf(rows, 'agent.quote').code).toBe('not_reached')
+    }
+  })
+
+  test('agent.socket: not for this user; its mode is shown', async () => {
+    const places = { mayUse: (path: string) => path !== node.socketPath }
+    expect(rowOf(await node.run({ places }), 'agent.socket')).toMatchObject({
+      status: 'fail',
+      code: 'agent_socket_denied',
+      seen: `${node.socketPath}, mode 0600`,
+    })
+  })
+
+  test('agent.version: an agent without the call, and one that nobody tried', async () => {
+    node.faults.failNext = 2
+    expect(rowOf(await node.run(), 'agent.version')).toMatchObject({
+      status: 'warn',
+      code: 'agent_version_unstated',
+    })
+    const socketPath = await node.altered({ Version: (said) => ({ ...said, version: '1.2.0' }) })
+    expect(rowOf(await node.run({ socketPath }), 'agent.version')).toMatchObject({
+      status: 'warn',
+      code: 'agent_version_untried',
+      seen: '1.2.0',
+    })
+  })
+
+  test('agent: garbage, a broken connection, and no answer in time', async () => {
+    node.faults.garbage = true
+    expect(rowOf(await node.run(), 'agent.app')).toMatchObject({
+      status: 'fail',
+      code: 'agent_malformed',
+    })
+    delete node.faults.garbage
+    node.faults.closeMidAnswer = true
+    expect(rowOf(await node.run(), 'agent.app')).toMatchObject({
+      status: 'fail',
+      code: 'agent_unreachable',
+    })
+    delete node.faults.closeMidAnswer
+    node.faults.delayMs = 400
+    const rows = await node.run({ places: { agentMs: 100 } })
+    expect(rowOf(rows, 'agent.version')).toMatchObject({ status: 'fail', code: 'agent_timeout' })
+    expect(rowOf(rows, 'agent.app')).toMatchObject({ status: 'fail', code: 'agent_timeout' })
+  })
+
+  test('agent.app: a compose hash that is not the one of the text', async () => {
+    const hash = '00'.repeat(32)
+    const socketPath = await node.altered({ Info: (said) => ({ ...said, compose_hash: hash }) })
+    const row = rowOf(await node.run({ socketPath }), 'agent.app')
+    expect(row).toMatchObject({ status: 'fail', code: 'compose_hash_mismatch' })
+    expect(row.seen).toContain(`named ${hash}`)
+  })
+
+  test('agent.quote: over something else than was asked', async () => {
+    node.faults.reportData = new Uint8Array(64)
+    expect(rowOf(await node.run(), 'agent.quote')).toMatchObject({
+      status: 'fail',
+      code: 'agent_wrong_report_data',
+    })
+  })
+
+  test('key.provider and key.address: what survives what, by provider and source', async () => {
+    const derived = await deriveAddressKey(connectGuestAgent(node.socketPath))
+    const rows = await node.run()
+    expect(rowOf(rows, 'key.provider')).toMatchObject({ status: 'ok' })
+    expect(rowOf(rows, 'key.address')).toMatchObject({
+      status: 'ok',
+      seen: `${derived.address}, derived`,
+    })
+    const at = async (keyProvider: 'tpm' | 'none', addressKey?: string) => {
+      const found = await node.run({
+        socketPath: await node.guestAt({ keyProvider }),
+        configuration: {
+          ok: true,
+          config: node.config(addressKey === undefined ? {} : { address_key: addressKey }),
+        },
+      })
+      return [rowOf(found, 'key.provider').code, rowOf(found, 'key.address').code]
+    }
+    expect(await at('tpm')).toEqual(['key_provider_machine', 'address_unnamed'])
+    expect(await at('tpm', 'derived')).toEqual(['key_provider_machine', 'ok'])
+    expect(await at('none', 'derived')).toEqual(['key_provider_none', 'address_impossible'])
+    expect(await at('none', 'ephemeral')).toEqual(['key_provider_none', 'address_ephemeral'])
+  })
+
+  test('key.address: the agent gives no key', async () => {
+    const socketPath = await node.altered({ GetKey: () => ({ error: 'no key today' }) })
+    expect(rowOf(await node.run({ socketPath }), 'key.address')).toMatchObject({
+      status: 'fail',
+      code: 'agent_refused',
+    })
+  })
+
+  test('gpu.compose and gpu.vm_config: what the measured text and the machine say', async () => {
+    const at = async (command: string, gpus = GPUS) => {
+      const socketPath = await node.guestAt({ composeText: composeOf(command), gpus })
+      const found = await node.run({ socketPath })
+      return [rowOf(found, 'gpu.compose').code, rowOf(found, 'gpu.vm_config').code]
+    }
+    for (const good of [
+      '--require-gpu=8',
+      '--require-gpu 8',
+      '--require-gpu\n      - "8"',
+      "'--require-gpu', '8'",
+    ]) {
+      expect(await at(good), good).toEqual(['ok', 'ok'])
+    }
+    expect(await at('--require-gpu=1')).toEqual(['gpu_compose_mismatch', 'ok'])
+    expect(await at('--require-gpu=80')).toEqual(['gpu_compose_mismatch', 'ok'])
+    expect(await at('--listen=0.0.0.0:8080\n      # --require-gpu=8')).toEqual([
+      'gpu_compose_unstated',
+      'ok',
+    ])
+    expect(await at('--require-gpu=8', 4)).toEqual(['ok', 'gpu_vm_config_mismatch'])
+    const socketPath = await node.altered({ Info: (said) => ({ ...said, vm_config: '' }) })
+    expect(rowOf(await node.run({ socketPath }), 'gpu.vm_config').code).toBe(
+      'gpu_vm_config_unstated',
+    )
+  })
+
+  test('clock.source: who sets the clock stands in the measured text', async () => {
+    const socketPath = await node.guestAt({ composeText: composeOf('--require-gpu=8', {}) })
+    expect(rowOf(await node.run({ socketPath }), 'clock.source')).toMatchObject({
+      status: 'warn',
+      code: 'clock_insecure',
+    })
+  })
+})
