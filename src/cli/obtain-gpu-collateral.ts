@@ -134,6 +134,9 @@ export async function obtainGpuCollateral(
     return gather(list, await openGpuClient(options, folder ?? defaultCacheFolder()), policy, true)
   }
   if (folder === undefined) return null
-  const kept = createGpuCollateralClient({ cache: folder === null ? null : openGpuDiskCache(folder), offline: true })
+  const kept = createGpuCollateralClient({
+    cache: folder === null ? null : openGpuDiskCache(folder),
+    offline: true,
+  })
   return gather(list, kept, policy, path !== undefined)
 }

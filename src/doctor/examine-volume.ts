@@ -5,7 +5,6 @@
  */
 import { randomBytes } from 'node:crypto'
 import { open, stat, statfs, unlink } from 'node:fs/promises'
-import type { FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { finding, good } from './doctor-row.ts'
 import type { DoctorRow } from './doctor-row.ts'
@@ -18,16 +17,29 @@ export const SLOW_MS = 25
 /** Bytes below which room is short. */
 export const LOW_BYTES = 1024 ** 3
 
+export interface VolumeFile {
+  write(bytes: Uint8Array, position: number): Promise<unknown>
+  datasync(): Promise<void>
+  close(): Promise<void>
+}
+
 /** For tests, which cannot fill or remount a disk. */
 export interface VolumeFiles {
-  readonly open: (path: string) => Promise<Pick<FileHandle, 'write' | 'datasync' | 'close'>>
+  readonly open: (path: string) => Promise<VolumeFile>
   readonly free: (folder: string) => Promise<number>
   /** Milliseconds. */
   readonly now: () => number
 }
 
 const FILES: VolumeFiles = {
-  open: (path) => open(path, 'wx', 0o600),
+  async open(path) {
+    const file = await open(path, 'wx', 0o600)
+    return {
+      write: (bytes, position) => file.write(bytes, 0, bytes.length, position),
+      datasync: () => file.datasync(),
+      close: () => file.close(),
+    }
+  },
   async free(folder) {
     const { bavail, bsize } = await statfs(folder)
     return bavail * bsize
@@ -68,7 +80,7 @@ async function timeWrites(path: string, { open: openFile, now }: VolumeFiles): P
     const times: number[] = []
     for (let count = 0; count < WRITES; count++) {
       const start = now()
-      await file.write(bytes, 0, bytes.length, count * bytes.length)
+      await file.write(bytes, count * bytes.length)
       await file.datasync()
       times.push(now() - start)
     }

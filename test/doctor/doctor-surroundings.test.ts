@@ -99,7 +99,7 @@ describe('doctor: volume', () => {
   const files = (changes: Partial<VolumeFiles> = {}): VolumeFiles => ({
     open: () =>
       Promise.resolve({
-        write: () => Promise.resolve({ bytesWritten: 0, buffer: Buffer.alloc(0) }),
+        write: () => Promise.resolve(),
         datasync: () => Promise.resolve(),
         close: () => Promise.resolve(),
       }),
@@ -138,7 +138,7 @@ describe('doctor: volume', () => {
     let closed = false
     const open = () =>
       Promise.resolve({
-        write: () => Promise.resolve({ bytesWritten: 0, buffer: Buffer.alloc(0) }),
+        write: () => Promise.resolve(),
         datasync: () => Promise.reject(failure('ENOSPC')),
         close: () => {
           closed = true
