@@ -135,7 +135,7 @@ export async function obtainGpuCollateral(
   }
   if (folder === undefined) return null
   const kept = createGpuCollateralClient({
-    cache: folder === null ? null : openGpuDiskCache(folder),
+    cache: openGpuDiskCache(folder),
     offline: true,
   })
   return gather(list, kept, policy, path !== undefined)
