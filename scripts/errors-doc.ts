@@ -17,6 +17,7 @@ import { COMPOSE_WARNINGS } from '../src/compose/hash-compose.ts'
 import { COMPOSE_PROBLEMS } from '../src/compose/read-compose.ts'
 import { STAPLE_WARNINGS } from '../attestation/collateral/staple/staple-warning.ts'
 import { DOCTOR_CODES } from '../src/doctor/doctor-codes.ts'
+import { SMOKE_CODES } from '../src/smoke/smoke-codes.ts'
 import { SERVICE_ERRORS } from '../src/errors.ts'
 import { GATE_CAUSES } from '../src/service/gate.ts'
 import type { ServiceErrorSpec } from '../src/errors.ts'
@@ -138,6 +139,16 @@ export function renderErrorsDoc(
       row(['---', '---', '---']),
       ...Object.entries(DOCTOR_CODES).map(([code, { status, action }]) =>
         row([`\`${code}\``, status, action]),
+      ),
+      '',
+      '## Codes of `countersign smoke`',
+      '',
+      'Exit 0: every row is `pass` or `warn`; 10: one is `fail`; 20: none is, and something was not tried.',
+      '',
+      row(['code', 'status', 'meaning']),
+      row(['---', '---', '---']),
+      ...Object.entries(SMOKE_CODES).map(([code, { status, meaning }]) =>
+        row([`\`${code}\``, status, meaning]),
       ),
       '',
       '## Codes of measuring weights',

@@ -16,9 +16,9 @@ import type { CollateralGpuOptions } from './collateral-gpu.ts'
 import { composeCheck } from './compose-check.ts'
 import type { ComposeCheckOptions } from './compose-check.ts'
 import { composeHash } from './compose-hash.ts'
-import { doctor } from './doctor.ts'
-import type { DoctorOptions } from './doctor.ts'
 import { EXIT } from './exit-codes.ts'
+import { addNodeCommands } from './node-commands.ts'
+import { collect } from './collect.ts'
 import { exitWith } from './refusal.ts'
 import { keysRotate, keysShow } from './keys.ts'
 import type { KeysOptions } from './keys.ts'
@@ -28,8 +28,6 @@ import { tcbStatus } from './tcb-status.ts'
 import type { TcbStatusOptions } from './tcb-status.ts'
 import { verify } from './verify.ts'
 import type { VerifyOptions } from './verify.ts'
-
-const collect = (value: string, all: readonly string[] = []): readonly string[] => [...all, value]
 
 const program = new Command('countersign')
   .description(
@@ -227,34 +225,7 @@ program
     process.exit(await tcbStatus(file, options))
   })
 
-program
-  .command('doctor')
-  .description(
-    'what keeps this node from serving, or soon will: one row for each cause, with the next action; asks nobody outside the machine without --fetch-collateral',
-  )
-  .option('--config <file>', 'configuration file (JSON), as for serve')
-  .option('--upstream <[name=]url>', 'model server, as for serve', collect)
-  .option('--require-gpu <n>', 'GPUs the machine must have and attest')
-  .option('--address-key <source>', 'as for serve')
-  .option('--allow-remote-upstream', 'as for serve')
-  .option(
-    '--volume <dir>',
-    'folder that the service keeps its files in; a temporary file is written',
-  )
-  .option('--target-url <url>', 'where the broker reaches this sidecar, for its configuration')
-  .option('--fetch-collateral', 'ask Intel and NVIDIA, who learn what this machine is')
-  .option('--pccs <url>', 'caching service to ask in place of Intel')
-  .option('--rim-url <url>', 'RIM service to ask in place of NVIDIA')
-  .option('--ocsp-url <url>', 'OCSP responder to ask in place of NVIDIA')
-  .option('--proxy <url|none>', 'default HTTPS_PROXY and NO_PROXY')
-  .option('--tls-ca <file>', 'CAs of the services (PEM)')
-  .option('--policy <file>', 'appraisal policy (JSON) for the state of the platform')
-  .option('--roots <file>', 'roots of a simulation')
-  .option('--allow-simulated', 'accept simulated evidence')
-  .option('--json', 'print the rows as one JSON document')
-  .action(async (options: DoctorOptions) => {
-    process.exit(await doctor(options))
-  })
+addNodeCommands(program)
 
 program
   .command('appraise-tdx')

@@ -73,7 +73,8 @@ export function documentUrl(base: string, nonce: Hex32): string {
   return url.href
 }
 
-async function fetchDocument(base: string, nonce: Hex32): Promise<Uint8Array> {
+/** @throws Refusal where the answer is not 200, or too large */
+export async function fetchDocument(base: string, nonce: Hex32): Promise<Uint8Array> {
   const { statusCode, body } = await request(documentUrl(base, nonce), {
     headersTimeout: FETCH_MS,
     bodyTimeout: FETCH_MS,
@@ -207,7 +208,7 @@ function printReport(report: Report, options: VerifyOptions, receiptUnjudged = f
 }
 
 /** Null also where there is no quote to get any for: the appraisal says what is wrong. */
-async function collateralFor(
+export async function collateralFor(
   bytes: Uint8Array,
   layout: FileLayout,
   options: CollateralOptions,

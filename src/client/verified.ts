@@ -259,8 +259,15 @@ async function complete(client: Client, call: CompletionCall): Promise<Response>
  * @throws TypeError for a policy with an unknown or malformed member
  */
 export function verified(options: VerifiedOptions = {}): typeof fetch {
-  const client = createClient(options)
-  const passes = options.otherRequests === 'pass'
+  return fetchVerifying(createClient(options), options.otherRequests === 'pass')
+}
+
+/**
+ * The same for a client that was put together elsewhere, e.g. with a keyset that was judged already.
+ *
+ * @param passes whether requests whose answers nobody vouches for are sent
+ */
+export function fetchVerifying(client: Client, passes = false): typeof fetch {
   return async (input: FetchInput, init: FetchInit = {}) => {
     const call = await readCall(input, init)
     if (call !== null) return complete(client, call)
