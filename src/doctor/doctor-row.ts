@@ -3,7 +3,10 @@
  *
  * @module
  */
-import { GuestAgentError } from '../../attestation/attester/dstack/guest-agent-error.ts'
+import {
+  GUEST_AGENT_ERRORS,
+  GuestAgentError,
+} from '../../attestation/attester/dstack/guest-agent-error.ts'
 import {
   NVATTEST_ERRORS,
   NvattestError,
@@ -39,15 +42,12 @@ export function unreached(checks: readonly string[], why: string): readonly Doct
   return checks.map((check) => finding(check, 'not_reached', why))
 }
 
-const AGENT_ACTION =
-  'Does the guest agent run, and is it of a dstack release from 0.3 to 0.6? Its log in the guest says more.'
-
 /** Of the agent, with its code. @throws anything that is no failure of the agent */
 export function agentFailure(check: string, error: unknown): DoctorRow {
   if (!(error instanceof GuestAgentError)) throw error
   // The message holds no value of the agent but its own error text without long hex.
   const { code, message } = error
-  return { check, status: 'fail', code, seen: message, action: AGENT_ACTION }
+  return { check, status: 'fail', code, seen: message, action: GUEST_AGENT_ERRORS[code] }
 }
 
 export function nvmlFailure(check: string, { code, detail }: NvmlFailure): DoctorRow {

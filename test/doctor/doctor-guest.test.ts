@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { readTokens } from '../../src/config/read-tokens.ts'
-import { deriveAddressKey } from '../../src/service/derive-address-key.ts'
+import { deriveAddressKey } from '../../src/service/open-address-key.ts'
 import { connectGuestAgent } from '../../attestation/attester/dstack/guest-agent.ts'
 import { GPUS, TOKEN, composeOf, rowOf, startNode } from './doctor.helpers.ts'
 import type { DoctorNode } from './doctor.helpers.ts'
