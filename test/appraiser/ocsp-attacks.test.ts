@@ -444,6 +444,23 @@ describe('what forged responses cost', () => {
     expect(judge([...responses, about()], options)?.status).toBe('good')
   })
 
+  test('the id of a certificate is computed once, however many answers bear its serial', () => {
+    let digests = 0
+    const crypto: typeof nodeCrypto = {
+      ...nodeCrypto,
+      sha1: (data) => {
+        digests++
+        return nodeCrypto.sha1(data)
+      },
+    }
+    const other = issue('Test issuer', null, CA).certificate
+    const id = certId(device.certificate, other, 'sha1')
+    const answers = Array.from({ length: 64 }, () => answer({ id }))
+    const responses = [0, 1, 2].map((age) => about({}, { answers, producedAt: AT - age }))
+    expect(judge(responses, { crypto })?.status).toBe('absent')
+    expect(digests).toBe(2)
+  })
+
   test('three certificates of one name are refused before any is tried', () => {
     const outcome = judge([forged(MAX_NAMED_RESPONDERS + 1)])
     expect(code(outcome)).toBe('ocsp_responder_untrusted')

@@ -75,15 +75,21 @@ export function certIdOf(
   }
 }
 
-/** Whether `id` names `certificate` as issued by `issuer`; the hashes are computed anew, never taken from anywhere. */
+/**
+ * Whether `id` names `certificate` as issued by `issuer`.
+ *
+ * @param known what was computed before of these two: thousands of answers may bear the serial of one certificate
+ */
 export function namesCertificate(
   id: CertId,
   certificate: Certificate,
   issuer: Certificate,
   crypto: CryptoPort,
+  known = new Map<CertIdHash, CertId>(),
 ): boolean {
   // The serial first: it tells nearly all others apart, and costs no hash.
   if (id.hash === null || !crypto.equal(id.serial, certificate.serial)) return false
-  const expected = certIdOf(certificate, issuer, id.hash, crypto)
+  const expected = known.get(id.hash) ?? certIdOf(certificate, issuer, id.hash, crypto)
+  known.set(id.hash, expected)
   return crypto.equal(id.nameHash, expected.nameHash) && crypto.equal(id.keyHash, expected.keyHash)
 }

@@ -11,6 +11,7 @@ import type { CryptoPort } from '../../../crypto/port.ts'
 import { MAX_OCSP_RESPONSES } from '../../../protocol/gpu-collateral.ts'
 import type { Certificate } from '../../x509/parse-certificate.ts'
 import { namesCertificate } from './cert-id.ts'
+import type { CertId, CertIdHash } from './cert-id.ts'
 import type { OcspCode } from './codes.ts'
 import { createOcspMemo, parseWithMemo } from './ocsp-memo.ts'
 import type { OcspMemo } from './ocsp-memo.ts'
@@ -174,17 +175,23 @@ function responderFault(
   }
 }
 
+/** A certificate, with its ids as far as a response made us compute them. */
+interface Asked {
+  readonly certificate: Certificate
+  readonly issuer: Certificate
+  readonly ids: Map<CertIdHash, CertId>
+}
+
 function judgeAnswer(
   response: OcspResponse,
-  certificate: Certificate,
-  issuer: Certificate,
+  { certificate, issuer, ids }: Asked,
   responses: Responses,
   options: RevocationOptions & { readonly memo: OcspMemo },
   askAboutResponder: boolean,
 ): RevocationOutcome {
   const { crypto } = options
   const [answer, ...others] = response.answers.filter(({ certId }) =>
-    namesCertificate(certId, certificate, issuer, crypto),
+    namesCertificate(certId, certificate, issuer, crypto, ids),
   )
   if (answer === undefined) return { status: 'absent' }
   // Whether they agree or not: readers of one and of the other would see two responses.
@@ -207,8 +214,9 @@ function judgeCertificate(
   options: RevocationOptions & { readonly memo: OcspMemo },
   askAboutResponder: boolean,
 ): RevocationOutcome {
+  const asked: Asked = { certificate, issuer, ids: new Map() }
   const outcomes = responses.readable.map((response) =>
-    judgeAnswer(response, certificate, issuer, responses, options, askAboutResponder),
+    judgeAnswer(response, asked, responses, options, askAboutResponder),
   )
   for (const is of ORDER) {
     const found = outcomes.find(is)
