@@ -111,11 +111,8 @@ export async function openMachine(
   const guest = await openGuest(agent)
   const { source } = chooseSource(guest, config.address_key)
   const { ca } = config.collateral
-  // The vendors of a machine that is simulated elsewhere cannot be asked.
-  const stapler =
-    place.kind === 'real'
-      ? openStapler(config, ca === null ? {} : await transportOf({ tlsCa: ca }))
-      : null
+  const transport = ca === null ? {} : await transportOf({ tlsCa: ca })
+  // Last of what can fail: it holds the folder of a sealed key.
   const { address, close } = await openAddressKey(agent, source, config.address_key_dir)
   const required = config.gpu?.required ?? 1
   const gpus =
@@ -130,7 +127,8 @@ export async function openMachine(
       address,
       simulated: place.kind !== 'real',
       gate: createGate(place.kind === 'real' ? null : 'any'),
-      stapler,
+      // The vendors of a machine that is simulated elsewhere cannot be asked.
+      stapler: place.kind === 'real' ? openStapler(config, transport) : null,
     },
     roots: null,
     async close() {
@@ -249,7 +247,8 @@ export async function awaitMachine(
   void stopped.then(() => stop.abort())
   for (let pause = MACHINE_RETRY_MS; ; pause = Math.min(pause * 2, MAX_MACHINE_RETRY_MS)) {
     try {
-      return await open()
+      // An agent that hangs must not keep a stopped service waiting for its deadline.
+      return await Promise.race([open(), stopped.then(() => null)])
     } catch (error) {
       if (!mayPass(error)) throw asRefusal(error)
       const cause = `${error.name}:${error.code}`

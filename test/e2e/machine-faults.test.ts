@@ -137,6 +137,25 @@ describe('a guest agent that at start is', () => {
     60_000,
   )
 
+  test('hanging: SIGTERM ends the service before the deadline of the call', async () => {
+    await startAgent()
+    let asked = false
+    Object.defineProperty(faults, 'delayMs', {
+      configurable: true,
+      enumerable: true,
+      get: () => {
+        asked = true
+        return 25_000
+      },
+    })
+    const sidecar = await startSidecar()
+    await expect.poll(() => asked, { timeout: 30_000 }).toBe(true)
+    const began = performance.now()
+    await sidecar.end('SIGTERM')
+    expect(performance.now() - began).toBeLessThan(15_000)
+    expect(sidecar.log()).not.toContain('listening')
+  }, 60_000)
+
   test('gone for good: SIGTERM ends the waiting', async () => {
     const sidecar = await startSidecar()
     await sidecar.logged('"cause":"GuestAgentError:agent_unreachable"')
