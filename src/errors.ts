@@ -180,6 +180,12 @@ export const SERVICE_ERRORS = {
     type: invalid,
     message: 'A second request came on the connection before the first was answered.',
   },
+  attestation_rate_limited: {
+    status: 429,
+    type: 'rate_limit_error',
+    message: 'This client asks for attestation too often.',
+    retryAfter: 1,
+  },
   attestation_busy: {
     status: 429,
     type: 'rate_limit_error',

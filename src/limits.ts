@@ -52,6 +52,14 @@ export interface Limits {
   readonly clientKeepAliveMs: number
   /** Milliseconds for a client to send its request headers. */
   readonly clientHeadersMs: number
+  /** Canonical attestation documents that one client may have at once: as many as share a round. */
+  readonly attestationBurst: number
+  /** The same for each minute after that. */
+  readonly attestationPerMinute: number
+  /** Reports that one client may have at once at a door where each costs a quote of its own. */
+  readonly quoteBurst: number
+  /** The same for each minute after that. */
+  readonly quotePerMinute: number
   /** Milliseconds between two judgements of the service's own evidence. */
   readonly gateMs: number
   /** Milliseconds after SIGTERM for which requests are still taken while readiness says that the service leaves. */
@@ -84,6 +92,10 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
   upstreamHealthTimeoutMs: 5_000,
   clientKeepAliveMs: 95_000,
   clientHeadersMs: 60_000,
+  attestationBurst: 4096,
+  attestationPerMinute: 4096,
+  quoteBurst: 64,
+  quotePerMinute: 120,
   gateMs: 150_000,
   drainNoticeMs: 5_000,
   drainMs: 30_000,

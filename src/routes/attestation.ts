@@ -16,6 +16,7 @@ import { isAmbiguousNonce, vllmProxyReport } from '../../enclave/attestation/vll
 import { zgQuote } from '../../enclave/attestation/zg-quote.ts'
 import type { BootKeys } from '../../enclave/keys/boot-keys.ts'
 import type { ServiceErrorCode } from '../errors.ts'
+import type { DoorLimits, LimitedDoor } from './door-limits.ts'
 import { readable, respond, sendError, sendText, spellings, wrapDocument } from './reply.ts'
 
 export const DOORS = ['aci', 'vllm-proxy', '0g-quote', 'legacy-signature'] as const
@@ -27,6 +28,7 @@ export interface AttestationRoutesOptions {
   readonly facts: GuestFacts
   /** Those that are open; the canonical document always is. */
   readonly doors: readonly Door[]
+  readonly doorLimits: DoorLimits
 }
 
 /** RFC 8949 §4.2 sizes, plain maps: any CBOR reader gets the JSON document's data. */
@@ -50,21 +52,30 @@ function queryNonce(req: Request): Query<Hex32 | null> {
 }
 
 export function attestationRoutes(options: AttestationRoutesOptions): Router {
-  const { attestor, keys, facts, doors } = options
+  const { attestor, keys, facts, doors, doorLimits } = options
   const router = Router({ caseSensitive: true, strict: true })
 
-  const withNonce =
-    (handler: (nonce: Hex32 | null, req: Request, res: Response) => Promise<void>) =>
+  const limited =
+    (door: LimitedDoor, handler: (req: Request, res: Response) => void | Promise<void>) =>
     (req: Request, res: Response): void | Promise<void> => {
+      const waitS = doorLimits(door, req)
+      return waitS === null ? handler(req, res) : sendError(res, 'attestation_rate_limited', waitS)
+    }
+
+  const withNonce = (
+    door: LimitedDoor,
+    handler: (nonce: Hex32 | null, req: Request, res: Response) => Promise<void>,
+  ) =>
+    limited(door, (req, res) => {
       const nonce = queryNonce(req)
       if (nonce.ok) return respond(res, () => handler(nonce.value, req, res))
       return sendError(res, nonce.code)
-    }
+    })
 
   readable(
     router,
     spellings('/attestation'),
-    withNonce(async (nonce, req, res) => {
+    withNonce('canonical', async (nonce, req, res) => {
       const text = await attestor.document(nonce, { abandoned: hasLeft(req) })
       if (req.accepts(['application/json', 'application/cbor']) !== 'application/cbor') {
         sendText(res, 200, text)
@@ -83,7 +94,7 @@ export function attestationRoutes(options: AttestationRoutesOptions): Router {
   readable(
     router,
     spellings('/attestation/document'),
-    withNonce(async (nonce, req, res) => {
+    withNonce('canonical', async (nonce, req, res) => {
       const text = await attestor.document(nonce, { abandoned: hasLeft(req) })
       sendText(res, 200, wrapDocument(text))
     }),
@@ -112,14 +123,14 @@ export function attestationRoutes(options: AttestationRoutesOptions): Router {
     readable(
       router,
       spellings('/aci/attestation'),
-      withNonce(async (nonce, req, res) => {
+      withNonce('aci', async (nonce, req, res) => {
         sendText(res, 200, await aciReport(attestor, keys, nonce, hasLeft(req)))
       }),
     )
     readable(
       router,
       spellings('/attestation/aci'),
-      withNonce(async (nonce, req, res) => {
+      withNonce('aci', async (nonce, req, res) => {
         sendText(res, 200, wrapDocument(await aciReport(attestor, keys, nonce, hasLeft(req))))
       }),
     )
@@ -129,7 +140,7 @@ export function attestationRoutes(options: AttestationRoutesOptions): Router {
     readable(
       router,
       spellings('/attestation/report'),
-      withNonce(async (given, req, res) => {
+      withNonce('vllm-proxy', async (given, req, res) => {
         const algo = req.query['signing_algo'] ?? 'ecdsa'
         if (algo !== 'ecdsa' && algo !== 'ed25519') {
           sendError(res, 'invalid_signing_algo')
@@ -162,8 +173,12 @@ export function attestationRoutes(options: AttestationRoutesOptions): Router {
   }
 
   if (doors.includes('0g-quote')) {
-    readable(router, spellings('/quote'), (_req, res) =>
-      respond(res, async () => sendText(res, 200, await zgQuote(attestor, keys, facts))),
+    readable(
+      router,
+      spellings('/quote'),
+      limited('0g-quote', (_req, res) =>
+        respond(res, async () => sendText(res, 200, await zgQuote(attestor, keys, facts))),
+      ),
     )
   }
   return router

@@ -26,8 +26,10 @@ export function readable(
   })
 }
 
-export function sendError(res: Response, code: ServiceErrorCode): void {
-  const { status, retryAfter } = errorSpec(code)
+/** @param waitS in place of the code's own Retry-After, where more is known */
+export function sendError(res: Response, code: ServiceErrorCode, waitS?: number): void {
+  const { status, retryAfter: usual } = errorSpec(code)
+  const retryAfter = waitS ?? usual
   if (retryAfter !== undefined) res.setHeader('Retry-After', String(retryAfter))
   if (code === 'unauthorized') res.setHeader('WWW-Authenticate', 'Bearer')
   sendText(res, status, errorBody(code))

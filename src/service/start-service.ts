@@ -38,6 +38,7 @@ import { countUpstreams, readUpstreams } from '../operations/read-upstreams.ts'
 import { watchStore } from '../operations/watch-store.ts'
 import { openUpstreams } from '../relay/upstreams.ts'
 import { MODELS_PATHS, RELAY_ROUTES } from '../relay/relay-routes.ts'
+import { createDoorLimits } from '../routes/door-limits.ts'
 import { createControlPlane } from '../routes/control-plane.ts'
 import { renderOpenApi } from '../routes/openapi/render-openapi.ts'
 import { VERSION } from '../version.ts'
@@ -173,6 +174,7 @@ export async function startService(parts: ServiceParts): Promise<Service> {
     keys,
     facts: cpu.facts,
     doors: config.doors,
+    doorLimits: createDoorLimits(limits, authenticate),
     store,
     issuer,
     authenticate,

@@ -18,7 +18,14 @@ import { createEphemeralAddressKey } from '../../enclave/keys/address-key.ts'
 import { createBootKeys } from '../../enclave/keys/boot-keys.ts'
 
 /** An attestor over a machine whose every answer waits for `step()`. */
-function setup(options: { readonly gpu?: boolean } = {}) {
+function setup(
+  options: {
+    readonly gpu?: boolean
+    readonly stapled?: () => readonly object[]
+    readonly maxWaitMs?: number
+    readonly maxCollectMs?: number
+  } = {},
+) {
   let now = 1_790_000_000_000
   const keys = createBootKeys({
     now: now / 1000,
@@ -66,6 +73,9 @@ function setup(options: { readonly gpu?: boolean } = {}) {
             },
           }
         : null,
+    ...(options.stapled === undefined ? {} : { collateral: options.stapled }),
+    ...(options.maxWaitMs === undefined ? {} : { maxWaitMs: options.maxWaitMs }),
+    ...(options.maxCollectMs === undefined ? {} : { maxCollectMs: options.maxCollectMs }),
     nowMs: () => now,
   })
   return {
@@ -293,5 +303,173 @@ describe('rounds', () => {
     const again = parts.attestor.cachedEvidenceFor(slot)
     ;(await parts.quoteNumber(3)).answer()
     await again
+  })
+
+  test('the gate goes first, then the round, then one call of a door, ACI before older ones', async () => {
+    const parts = setup()
+    const slot = (byte: number) => new Uint8Array(64).fill(byte)
+    const running = parts.attestor.evidenceFor(slot(1), null, () => false, 'legacy')
+    const first = await parts.quoteNumber(1)
+    const waiting = [
+      parts.attestor.evidenceFor(slot(2), null, () => false, 'legacy'),
+      parts.attestor.evidenceFor(slot(3), null, () => false, 'aci'),
+      parts.attestor.evidenceFor(slot(4), null, () => false, 'aci'),
+    ]
+    const early = nonce()
+    const client = parts.attestor.document(early)
+    const own = nonce()
+    const gate = parts.attestor.document(own, { lane: 'gate' })
+    first.answer()
+    // One round for the gate and for the client that waited already.
+    ;(await parts.quoteNumber(2)).answer()
+    const [gated, early1] = await Promise.all([gate, client])
+    expect(object(gated)['nonce']).toMatchObject({ value: own, index: 0, tree_size: 2 })
+    expect(object(early1)['round']).toBe(object(gated)['round'])
+    const order: number[] = []
+    for (let i = 3; i <= 5; i++) {
+      const quote = await parts.quoteNumber(i)
+      order.push(quote.data[0] ?? -1)
+      quote.answer()
+    }
+    expect(order).toEqual([3, 4, 2])
+    await Promise.all([running, ...waiting])
+  })
+
+  test('between two rounds there is one call of a door, and never two', async () => {
+    const parts = setup()
+    const running = parts.attestor.document(nonce())
+    const first = await parts.quoteNumber(1)
+    const slot = (byte: number) => new Uint8Array(64).fill(byte)
+    const calls = [7, 7, 7].map((byte) =>
+      parts.attestor.evidenceFor(slot(byte), null, () => false, 'legacy'),
+    )
+    const rounds: Promise<string>[] = [parts.attestor.document(nonce())]
+    first.answer()
+    const kinds: string[] = []
+    for (let i = 2; i <= 6; i++) {
+      const quote = await parts.quoteNumber(i)
+      const isCall = quote.data.every((byte) => byte === 7)
+      kinds.push(isCall ? 'call' : 'round')
+      if (rounds.length < 3 && isCall) rounds.push(parts.attestor.document(nonce()))
+      quote.answer()
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    expect(kinds).toEqual(['call', 'round', 'call', 'round', 'call'])
+    await Promise.all([running, ...calls, ...rounds])
+  })
+
+  test('who leaves before the round costs none, and disturbs nobody who stays', async () => {
+    const parts = setup()
+    const running = parts.attestor.document(nonce())
+    const one = await parts.quoteNumber(1)
+    let gone = false
+    const left = Array.from({ length: 50 }, () =>
+      parts.attestor.document(nonce(), { abandoned: () => gone }),
+    )
+    const settled = Promise.allSettled(left)
+    const own = nonce()
+    const stays = parts.attestor.document(own)
+    gone = true
+    one.answer()
+    ;(await parts.quoteNumber(2)).answer()
+    expect(object(await stays)['nonce']).toMatchObject({ value: own, tree_size: 1 })
+    for (const result of await settled) expect(result.status).toBe('rejected')
+    await running
+    // With nobody left there is no round at all.
+    const alone = parts.attestor.document(nonce(), { abandoned: () => true })
+    await expect(alone).rejects.toMatchObject({ code: 'attestation_busy' })
+    expect(parts.quotes).toHaveLength(2)
+  })
+
+  test('who left makes room for who comes when all places are taken', async () => {
+    const parts = setup()
+    const running = parts.attestor.document(nonce())
+    const one = await parts.quoteNumber(1)
+    let gone = false
+    const left = Promise.allSettled(
+      Array.from({ length: MAX_NONCES_PER_ROUND }, () =>
+        parts.attestor.document(nonce(), { abandoned: () => gone }),
+      ),
+    )
+    gone = true
+    const own = nonce()
+    const stays = parts.attestor.document(own)
+    one.answer()
+    ;(await parts.quoteNumber(2)).answer()
+    expect(object(await stays)['nonce']).toMatchObject({ value: own, tree_size: 1 })
+    await Promise.all([running, left])
+  })
+
+  test('the gate has a place where every other is taken', async () => {
+    const parts = setup()
+    const running = parts.attestor.document(nonce())
+    const one = await parts.quoteNumber(1)
+    const crowd = Array.from({ length: MAX_NONCES_PER_ROUND }, () =>
+      parts.attestor.document(nonce()),
+    )
+    const own = nonce()
+    const gate = parts.attestor.document(own, { lane: 'gate' })
+    one.answer()
+    ;(await parts.quoteNumber(2)).answer()
+    expect(object(await gate)['nonce']).toMatchObject({ value: own, index: 0, tree_size: 4096 })
+    // The one for whom there was no place any more is answered by the next.
+    ;(await parts.quoteNumber(3)).answer()
+    await Promise.all([running, ...crowd])
+    expect(parts.quotes).toHaveLength(3)
+  })
+
+  test('every wait ends: for a place, for the machine, and a machine that never answers blocks nobody after it', async () => {
+    const waits = setup({ maxWaitMs: 20 })
+    const hanging = waits.attestor.document(nonce())
+    const call = waits.attestor.evidenceFor(new Uint8Array(64), null, () => false)
+    const cached = waits.attestor.document(null)
+    for (const wait of [hanging, call, cached]) {
+      await expect(wait).rejects.toMatchObject({ code: 'attestation_busy' })
+    }
+    const hangs = setup({ maxCollectMs: 20 })
+    await expect(hangs.attestor.document(nonce())).rejects.toMatchObject({
+      code: 'attestation_unavailable',
+    })
+    const next = hangs.attestor.document(nonce())
+    ;(await hangs.quoteNumber(2)).answer()
+    await next
+  })
+
+  test('the cached round is made anew at half of its life, while it is served', async () => {
+    const parts = setup()
+    const first = parts.attestor.document(null)
+    ;(await parts.quoteNumber(1)).answer()
+    const a = await first
+    parts.advance(CACHED_ROUND_MS / 2)
+    expect(await parts.attestor.document(null)).toBe(a)
+    expect(await parts.attestor.document(null)).toBe(a)
+    const quote = await parts.quoteNumber(2)
+    quote.answer()
+    await expect.poll(() => parts.attestor.document(null)).not.toBe(a)
+    expect(parts.quotes).toHaveLength(2)
+    // A failure in the background fails nobody.
+    parts.advance(CACHED_ROUND_MS / 2)
+    const b = await parts.attestor.document(null)
+    ;(await parts.quoteNumber(3)).fail(new Error('down'))
+    expect(await parts.attestor.document(null)).toBe(b)
+  })
+
+  test('a cached round without the collateral that has come since is made anew; a clock set back trusts none', async () => {
+    let stapled: readonly object[] = []
+    const parts = setup({ stapled: () => stapled })
+    const first = parts.attestor.document(null)
+    ;(await parts.quoteNumber(1)).answer()
+    const a = await first
+    expect(object(a)['evidence']).toMatchObject({ collateral: [] })
+    stapled = [{ type: 'dcap', value: {} }]
+    expect(await parts.attestor.document(null)).toBe(a)
+    ;(await parts.quoteNumber(2)).answer()
+    await expect
+      .poll(async () => object(await parts.attestor.document(null))['evidence'])
+      .toMatchObject({ collateral: stapled })
+    parts.advance(-1_000)
+    const after = parts.attestor.document(null)
+    ;(await parts.quoteNumber(3)).answer()
+    expect(object(await after)['issued_at']).toBe(1_790_000_000 - 1)
   })
 })
