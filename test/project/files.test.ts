@@ -100,6 +100,8 @@ const REASONS: Readonly<Record<string, string>> = {
     'one accumulator for streamed and buffered answers; two files could come to differ in what they digest',
   'test/simulator/dstack-guest.test.ts':
     'one running agent serves all of its methods; the sections follow its interface',
+  'test/enclave/attestor.test.ts':
+    'one machine that answers when it is told to, and every order of asking it',
   'test/demo/model-format.test.ts':
     'one table of the wire format, read beside the documentation of the format',
   'test/demo/broker.test.ts':
