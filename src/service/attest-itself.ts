@@ -11,7 +11,7 @@ import { within } from '../../enclave/attestation/within.ts'
 import type { Attestor, DocumentWarning } from '../../enclave/attestation/attestor.ts'
 import type { ServiceLog } from '../operations/open-log.ts'
 import { adviceOf } from './advice-of.ts'
-import { faultName } from './fault-name.ts'
+import { faultCode, faultName } from './fault-name.ts'
 import type { Gate } from './gate.ts'
 import type { ServiceState } from './state.ts'
 
@@ -109,7 +109,7 @@ export function attestItself(options: SelfAttestationOptions): SelfAttestation {
   const miss = (error: unknown): void => {
     missed++
     const serving = state.attestation.refusal !== 'not_attested'
-    if (!serving || missed >= MAX_MISSED) state.notAttested('attestation_unavailable')
+    if (!serving || missed >= MAX_MISSED) state.notAttested(faultCode(error))
     const advice = adviceOf(error)
     const cause = faultName(error)
     log.warn(advice === null ? { cause } : { cause, advice }, 'no evidence yet; will try again')

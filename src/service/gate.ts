@@ -53,8 +53,12 @@ export interface GateFindings {
 export type Gate = (document: string, moment?: GateMoment) => GateFindings
 
 const ACCEPTED: ReadonlySet<string> = new Set(['accepted', 'accepted-as-of'])
-/** Says what another check says already, or that nobody asked. */
-const EMPTY_SKIPS: ReadonlySet<string> = new Set(['depends_on_failed', 'not_provided'])
+/** Says what another check says already, that nobody asked, or what each verifier has to bring itself. */
+const EMPTY_SKIPS: ReadonlySet<string> = new Set([
+  'depends_on_failed',
+  'not_provided',
+  'image_references_not_given',
+])
 
 function within(policy: AppraisalPolicy, roots: GateRoots | 'any' | null): AppraisalPolicy {
   if (roots === null) return policy
