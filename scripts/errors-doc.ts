@@ -7,6 +7,7 @@ import { format } from 'prettier'
 import { NVATTEST_ERRORS } from '../attestation/attester/nvattest/nvattest-error.ts'
 import { GUEST_AGENT_ERRORS } from '../attestation/attester/dstack/guest-agent-error.ts'
 import { NVML_ERRORS } from '../attestation/attester/nvml/nvml-error.ts'
+import { TAPP_ERRORS } from '../attestation/attester/tapp/tapp-error.ts'
 import { CHECK_CODES } from '../attestation/appraiser/codes.ts'
 import type { CodeTable } from '../attestation/appraiser/codes.ts'
 import { COLLATERAL_ERRORS } from '../attestation/collateral/collateral-error.ts'
@@ -130,6 +131,14 @@ export function renderErrorsDoc(
       row(['code', 'what happened and what to do']),
       row(['---', '---']),
       ...Object.entries(SEALED_KEY_ERRORS).map(([code, text]) => row([`\`${code}\``, text])),
+      '',
+      "## Codes of 0G's TAPP",
+      '',
+      'What the client of TAPP ends with; `serve` does not use it yet ([why](decisions/0016-tapp-collects-only.md)).',
+      '',
+      row(['code', 'what happened and what to do']),
+      row(['---', '---']),
+      ...Object.entries(TAPP_ERRORS).map(([code, text]) => row([`\`${code}\``, text])),
       '',
       '## Codes of `countersign doctor`',
       '',

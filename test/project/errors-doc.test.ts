@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { NVATTEST_ERRORS } from '../../attestation/attester/nvattest/nvattest-error.ts'
 import { GUEST_AGENT_ERRORS } from '../../attestation/attester/dstack/guest-agent-error.ts'
 import { NVML_ERRORS } from '../../attestation/attester/nvml/nvml-error.ts'
+import { TAPP_ERRORS } from '../../attestation/attester/tapp/tapp-error.ts'
 import { CHECK_CODES } from '../../attestation/appraiser/codes.ts'
 import { SEALED_KEY_ERRORS } from '../../enclave/keys/sealed/sealed-key-error.ts'
 import { renderErrorsDoc } from '../../scripts/errors-doc.ts'
@@ -43,6 +44,7 @@ describe('codes', () => {
       ...NVATTEST_ERRORS,
       ...GUEST_AGENT_ERRORS,
       ...SEALED_KEY_ERRORS,
+      ...TAPP_ERRORS,
     })) {
       expect(advice, code).toMatch(/^[A-Z].{30,}\.$/)
     }
@@ -59,12 +61,13 @@ describe('codes', () => {
       NVATTEST_ERRORS,
       GUEST_AGENT_ERRORS,
       SEALED_KEY_ERRORS,
+      TAPP_ERRORS,
     ].flatMap(Object.keys)) {
       expect(code).toMatch(/^[a-z][a-z0-9]*(?:_[a-z0-9]+)*$/)
     }
   })
 
-  test('each code of a check, of the GPU driver, of the guest agent or of the sealed key is named by a test or a vector, or listed here with the reason', () => {
+  test('each code of a check, of the GPU driver, of the guest agent, of the sealed key or of TAPP is named by a test or a vector, or listed here with the reason', () => {
     const words = new Set(
       projectFiles('test')
         .filter((path) => !path.startsWith('test/project/'))
@@ -76,6 +79,7 @@ describe('codes', () => {
       NVATTEST_ERRORS,
       GUEST_AGENT_ERRORS,
       SEALED_KEY_ERRORS,
+      TAPP_ERRORS,
     ]
       .flatMap(Object.keys)
       .filter((code) => !words.has(code) && !words.has(code.replace(CHAIN_OF, '')))
