@@ -134,7 +134,7 @@ export function renderErrorsDoc(
       '',
       "## Codes of 0G's TAPP",
       '',
-      'What the client of TAPP ends with; `serve` does not use it yet ([why](decisions/0014-tapp-collects-only.md)).',
+      'What the client of TAPP ends with; `serve` does not use it yet ([why](decisions/0015-tapp-collects-only.md)).',
       '',
       row(['code', 'what happened and what to do']),
       row(['---', '---']),

@@ -3,7 +3,7 @@
  * boot. One call at a time, each with a deadline and a bound; nothing is retried by the library.
  *
  * For a round of attestation the order is the one of all sources: GPU evidence first, then {@link Tapp.evidence} over the
- * SHA-512 of the statement that names its digest. What keeps such evidence from being served yet: docs/decisions/0014.
+ * SHA-512 of the statement that names its digest. What keeps such evidence from being served yet: docs/decisions/0015-tapp-collects-only.md.
  *
  * @module
  */
