@@ -110,6 +110,8 @@ const REASONS: Readonly<Record<string, string>> = {
     'one catalogue of what a driver can do wrong, over one compiled double of its library',
   'test/smoke/smoke-probes.test.ts':
     'one catalogue of what a node can answer wrongly, over one node whose answers are made up',
+  'test/attester/tapp.test.ts':
+    'one misbehaving service, every way in which its answers can be wrong',
   'test/attester/guest-agent.test.ts':
     'one misbehaving agent, every way in which an answer can be wrong',
   'test/enclave/sealed-key.test.ts':
