@@ -12,7 +12,7 @@ export const TAPP_ERRORS = Object.freeze({
     'Nobody answers on the socket of TAPP. Mount /run/tapp/tapp.sock of the machine into this container and into no other.',
   tapp_timeout: 'TAPP did not answer in time. Look at the log of its service on the machine.',
   tapp_refused:
-    'TAPP refused the call. Is the app id the one that the app was started under, and is the app running?',
+    'TAPP refused the call. The app id must be the one that the app was started under, and the app must run.',
   tapp_too_large: 'The answer of TAPP is longer than the limit of its kind.',
   tapp_malformed:
     'The answer of TAPP is not of the form of its versions 0.4 to 0.9. Take one of those.',
