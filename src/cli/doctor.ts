@@ -176,6 +176,10 @@ export async function doctor(options: DoctorOptions, machine?: DoctorMachine): P
   const environment = machine?.environment ?? process.env
   const configuration = await readConfiguration(options, environment)
   const required = configuration.ok ? (configuration.config.gpu?.required ?? 0) : 0
+  const sealedFolder =
+    configuration.ok && configuration.config.address_key === 'sealed'
+      ? configuration.config.address_key_dir
+      : null
   const network = await networkOf(options)
   const own = machine === undefined ? openNvml({ required }) : null
   try {
@@ -185,7 +189,7 @@ export async function doctor(options: DoctorOptions, machine?: DoctorMachine): P
       socketPath: machine === undefined ? findGuestAgent() : machine.socketPath,
       nvml: own ?? machine?.nvml ?? openNvml({ required }),
       network,
-      volume: options.volume ?? null,
+      volume: options.volume ?? sealedFolder,
       targetUrl,
       ...(machine?.places === undefined ? {} : { places: machine.places }),
     })

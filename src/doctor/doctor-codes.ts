@@ -80,7 +80,7 @@ export const DOCTOR_CODES = Object.freeze({
   },
   address_unread: {
     status: 'unknown',
-    action: 'The address is not derived; take it from the log of serve.',
+    action: 'The doctor opens no sealed key. `countersign keys show` prints the address.',
   },
   gpu_none_required: {
     status: 'warn',

@@ -11,6 +11,8 @@ import { nodeCrypto } from '../../attestation/crypto/node.ts'
 import { toHex } from '../../attestation/protocol/hex.ts'
 import { addressOf, checksumAddress } from '../../attestation/protocol/legacy-text.ts'
 import { ADDRESS_KEY_PATH } from '../../enclave/keys/address-key.ts'
+import { ADDRESS_SURVIVAL, keyProviderOf } from '../../enclave/keys/key-providers.ts'
+import type { KeyProviderName, Survival } from '../../enclave/keys/key-providers.ts'
 import { createSecp256k1Signer } from '../../enclave/keys/secp256k1-signer.ts'
 import type { Config } from '../config/config.ts'
 import { agentFailure, finding, good, unreached } from './doctor-row.ts'
@@ -66,8 +68,15 @@ function examineApp({ appId, composeHash, appCompose }: AgentInfo): DoctorRow {
     : finding('agent.app', 'compose_hash_mismatch', `${seen}, named ${composeHash}`)
 }
 
-function providerOf(info: AgentInfo): string {
-  return info.keyProvider?.name ?? 'none'
+/** As the agent says; `serve` goes by what the guest measured. A name that nobody knows promises nothing. */
+function providerOf(info: AgentInfo): KeyProviderName {
+  return keyProviderOf(info.keyProvider?.name ?? null)
+}
+
+function describeSurvival({ restart, upgrade, recreation }: Survival): string {
+  const kept = [restart ? 'restart' : '', upgrade ? 'upgrade' : '', recreation ? 're-creation' : '']
+  const named = kept.filter((one) => one !== '')
+  return `survives ${named.length === 0 ? 'no restart' : named.join(', ')}`
 }
 
 function examineProvider(info: AgentInfo): DoctorRow {
@@ -108,12 +117,15 @@ async function examineAddress(
   const found = (row: DoctorRow, address: string | null = null) => ({ row, address })
   if (source === undefined) return found(finding(check, 'address_unnamed', `provider ${provider}`))
   if (source === 'ephemeral') return found(finding(check, 'address_ephemeral', source))
-  if (provider === 'none')
+  const survival = ADDRESS_SURVIVAL[provider][source]
+  if (survival === null) {
     return found(finding(check, 'address_impossible', `${source} without a provider`))
-  if (source !== 'derived') return found(finding(check, 'address_unread', source))
+  }
+  const kept = describeSurvival(survival)
+  if (source !== 'derived') return found(finding(check, 'address_unread', `${source}: ${kept}`))
   try {
     const address = await deriveAddress(agent, deadlineMs)
-    return found(good(check, `${address}, derived`), address)
+    return found(good(check, `${address}, derived: ${kept}`), address)
   } catch (error) {
     return found(agentFailure(check, error))
   }

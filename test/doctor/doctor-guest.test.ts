@@ -139,7 +139,7 @@ describe.skipIf(NO_STUB !== null)('doctor: configuration, tokens and the guest a
     expect(rowOf(rows, 'key.provider')).toMatchObject({ status: 'ok' })
     expect(rowOf(rows, 'key.address')).toMatchObject({
       status: 'ok',
-      seen: `${derived.address}, derived`,
+      seen: `${derived.address}, derived: survives restart, upgrade, re-creation`,
     })
     const at = async (keyProvider: 'tpm' | 'none', addressKey?: string) => {
       const found = await node.run({
@@ -153,6 +153,8 @@ describe.skipIf(NO_STUB !== null)('doctor: configuration, tokens and the guest a
     }
     expect(await at('tpm')).toEqual(['key_provider_machine', 'address_unnamed'])
     expect(await at('tpm', 'derived')).toEqual(['key_provider_machine', 'ok'])
+    expect(await at('tpm', 'sealed')).toEqual(['key_provider_machine', 'address_unread'])
+    expect(await at('none', 'sealed')).toEqual(['key_provider_none', 'address_impossible'])
     expect(await at('none', 'derived')).toEqual(['key_provider_none', 'address_impossible'])
     expect(await at('none', 'ephemeral')).toEqual(['key_provider_none', 'address_ephemeral'])
   })
