@@ -79,6 +79,11 @@ export function fullReceipt(
 }
 
 /** The view without body hashes. */
-export function receiptView(record: ReceiptRecord, hash: Sha256Digest, keyId: string): ReceiptText {
-  return receiptText(record, keyId, recordEvent(recordRuns(record), hash))
+export function receiptView(
+  record: ReceiptRecord,
+  hash: Sha256Digest,
+  keyId: string,
+  runs: RecordRuns = recordRuns(record),
+): ReceiptText {
+  return receiptText(record, keyId, recordEvent(runs, hash))
 }

@@ -25,6 +25,7 @@ export const OUTCOMES = [
   'downstream_closed',
   'timeout',
   'refused',
+  'interrupted',
 ] as const
 export type Outcome = (typeof OUTCOMES)[number]
 
@@ -68,6 +69,11 @@ export interface ReceiptRecord {
   readonly content_uncovered: readonly string[]
   readonly endpoint: string
   readonly finish_reasons: readonly (string | null)[]
+  /**
+   * The boot that admitted the request and ended before it recorded an outcome; there exactly where the outcome is
+   * `interrupted`, which a later boot states of it.
+   */
+  readonly interrupted_boot?: Hex32
   readonly keyset_digest: Sha256Digest
   /** Null where the request body was not a JSON object. */
   readonly members: readonly RequestMember[] | null
@@ -114,6 +120,7 @@ export interface RecordRuns {
   readonly origin: string
   /** config_digest to content_uncovered */
   readonly content: string
+  /** finish_reasons, interrupted_boot where there is one */
   readonly finishReasons: string
   readonly members: string
   /** model_served, outcome */
@@ -153,7 +160,11 @@ export function recordRuns(record: ReceiptRecord): RecordRuns {
       `"config_digest":${plain(record.config_digest)},"content_digest":${plain(record.content_digest)},` +
       `"content_kind":${plain(record.content_kind)},"content_status":${plain(record.content_status)},` +
       `"content_uncovered":${json(record.content_uncovered)}`,
-    finishReasons: `"finish_reasons":${json(record.finish_reasons)}`,
+    finishReasons:
+      `"finish_reasons":${json(record.finish_reasons)}` +
+      (record.interrupted_boot === undefined
+        ? ''
+        : `,"interrupted_boot":${plain(record.interrupted_boot)}`),
     members: `"members":${membersText(record.members)}`,
     served: `"model_served":${json(record.model_served)},"outcome":${plain(record.outcome)}`,
     counts:

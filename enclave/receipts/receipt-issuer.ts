@@ -30,7 +30,13 @@ import type { RequestMember } from '../../attestation/protocol/request-members.t
 import { SIMULATION_ID_PREFIX } from '../../attestation/protocol/simulation.ts'
 import type { BootKeys } from '../keys/boot-keys.ts'
 import type { AttestedContent } from './attest-content.ts'
-import type { Ownership, ReceiptStore, StoredReceipt } from './receipt-store.ts'
+import type {
+  InterruptedAdmission,
+  Ownership,
+  ReceiptStore,
+  StoredReceipt,
+} from './receipt-store.ts'
+import { interruptedRecord } from './interrupted-record.ts'
 import { encodeReceipt } from './stored-receipt.ts'
 
 /** Random bits of a receipt id, in bytes: the id is a capability for users behind a relay. */
@@ -90,6 +96,11 @@ export interface ReceiptIssuer {
   admit(request: AdmissionRequest): Admission
   /** Records the outcome. Returns a promise only where the store needs one. */
   settle(admission: Admission, exchange: Exchange): Promise<void> | null
+  /**
+   * States of a request that an earlier boot admitted that its end was not recorded. All that is known of it is what was
+   * noted at its admission, so no body is spoken of: the receipt is a view.
+   */
+  interrupt(interrupted: InterruptedAdmission): Promise<void> | null
   /** The full receipt's exact text. */
   document(receipt: StoredReceipt): string
   /** The view without body hashes, signed when asked for. */
@@ -128,6 +139,8 @@ export function createReceiptIssuer(options: IssuerOptions): ReceiptIssuer {
   const saltOf = (receiptId: string): Buffer =>
     createHmac('sha256', keys.storeKey).update(receiptId).digest()
 
+  const isOwn = (record: ReceiptRecord) => record.boot_id === keys.bootId
+
   const sign = (text: ReceiptText): string =>
     Buffer.from(keys.receipt.sign(Buffer.from(text.signed))).toString('hex')
 
@@ -135,7 +148,9 @@ export function createReceiptIssuer(options: IssuerOptions): ReceiptIssuer {
     admit(request) {
       const receiptId = nextId()
       const salt = saltOf(receiptId)
-      return { ...request, receiptId, salt, opening: salt.toString('hex') }
+      const opening = salt.toString('hex')
+      store.durable?.admitted({ ...request, receiptId, opening })
+      return { ...request, receiptId, salt, opening }
     },
 
     settle(admission, exchange) {
@@ -179,10 +194,15 @@ export function createReceiptIssuer(options: IssuerOptions): ReceiptIssuer {
       const hash = recordTextHash(text, nodeCrypto)
       const { whole } = exchange
       const signed = fullReceipt(record, hash, bodies, { whole }, keys.receiptKeyId, runs)
+      const { ownership } = admission
+      // After this boot nobody can sign one.
+      const viewed = store.durable !== undefined && (ownership.relay || ownership.ownerHash !== null)
       const stored = store.put({
         receiptId: admission.receiptId,
         chatId: exchange.chatId,
-        ownership: admission.ownership,
+        ownership,
+        opening: admission.opening,
+        viewSignature: viewed ? sign(receiptView(record, hash, keys.receiptKeyId, runs)) : null,
         text: encodeReceipt(text, {
           recordHash: hash,
           bodies,
@@ -197,30 +217,59 @@ export function createReceiptIssuer(options: IssuerOptions): ReceiptIssuer {
       return stored instanceof Promise ? stored : null
     },
 
-    document: (receipt) =>
-      fullReceipt(
-        receipt.record,
-        receipt.recordHash,
-        receipt.bodies,
-        { whole: receipt.whole },
-        keys.receiptKeyId,
-      ).withSignature(receipt.signature),
-
-    view(receipt) {
-      const text = receiptView(receipt.record, receipt.recordHash, keys.receiptKeyId)
-      return text.withSignature(sign(text))
+    interrupt({ admission, bootId }) {
+      const { record, bodies } = interruptedRecord(admission, bootId, {
+        boot_id: keys.bootId,
+        config_digest: configDigest,
+        keyset_digest: keys.keysetDigest,
+        sequence: ++sequence,
+        served_at: now(),
+      })
+      const runs = recordRuns(record)
+      const text = recordText(record, runs)
+      const hash = recordTextHash(text, nodeCrypto)
+      const signature = sign(receiptView(record, hash, keys.receiptKeyId, runs))
+      const receipt = { recordHash: hash, bodies, whole: false, signature, eip191: null }
+      const stored = store.put({
+        receiptId: admission.receiptId,
+        chatId: null,
+        ownership: admission.ownership,
+        opening: admission.opening,
+        viewSignature: signature,
+        text: encodeReceipt(text, receipt),
+      })
+      return stored instanceof Promise ? stored : null
     },
 
-    opening: (receipt) => saltOf(receipt.record.receipt_id).toString('hex'),
+    document(receipt) {
+      const { record, recordHash, bodies, whole, signature } = receipt
+      const keyId = receipt.kept?.receiptKeyId ?? keys.receiptKeyId
+      const text =
+        record.outcome === 'interrupted'
+          ? receiptView(record, recordHash, keyId)
+          : fullReceipt(record, recordHash, bodies, { whole }, keyId)
+      return text.withSignature(signature)
+    },
+
+    view({ record, recordHash, kept }) {
+      const text = receiptView(record, recordHash, kept?.receiptKeyId ?? keys.receiptKeyId)
+      const signature = kept?.viewSignature ?? (isOwn(record) ? sign(text) : null)
+      if (signature === null) throw new TypeError('a view that nobody may ask for')
+      return text.withSignature(signature)
+    },
+
+    opening: ({ record, kept }) => kept?.opening ?? saltOf(record.receipt_id).toString('hex'),
 
     legacy(receipt, algo) {
-      const { legacyText: text, eip191 } = receipt
+      const { legacyText: text, eip191, record, kept } = receipt
       if (text === null || eip191 === null) return null
+      // Made on request, while the boot lives.
+      if (algo === 'ed25519' && !isOwn(record)) return null
       if (algo === 'ecdsa') {
         return {
           text,
           signature: eip191,
-          signingAddress: keys.address.address,
+          signingAddress: kept?.address ?? keys.address.address,
           signingAlgo: algo,
         }
       }

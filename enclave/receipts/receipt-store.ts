@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Sha256Digest } from '../../attestation/protocol/hex.ts'
+import type { Hex32, Sha256Digest } from '../../attestation/protocol/hex.ts'
 import type { BodyHashes, ReceiptRecord } from '../../attestation/protocol/record.ts'
 
 /** Who may see a receipt. */
@@ -14,6 +14,18 @@ export interface Ownership {
   readonly relay: boolean
   /** SHA-256 (hex) of the user's own secret, from `X-Countersign-Owner`. */
   readonly ownerHash: string | null
+}
+
+/** What only the boot that made a receipt can add to it. */
+export interface KeptWithReceipt {
+  /** Id of the key that signed it. */
+  readonly receiptKeyId: string
+  /** Address that signed the legacy text, EIP-55. */
+  readonly address: string
+  /** Hex. */
+  readonly opening: string
+  /** Of the view, hex; null where nobody may ask for one. */
+  readonly viewSignature: string | null
 }
 
 export interface StoredReceipt {
@@ -28,6 +40,8 @@ export interface StoredReceipt {
   readonly legacyText: string | null
   readonly eip191: string | null
   readonly ownership: Ownership
+  /** Null in a store that ends with the boot. */
+  readonly kept: KeptWithReceipt | null
 }
 
 /** A settled receipt as it is handed to a store: what it is found by, and all else as one text. */
@@ -37,6 +51,27 @@ export interface ReceiptEntry {
   readonly ownership: Ownership
   /** From `encodeReceipt`. */
   readonly text: string
+  /** Hex. */
+  readonly opening: string
+  /** Made where the store outlives the boot and a view may be asked for. */
+  readonly viewSignature: string | null
+}
+
+/** A request that was admitted and has no receipt yet. */
+export interface OpenAdmission {
+  readonly receiptId: string
+  readonly ownership: Ownership
+  readonly challenge: string | null
+  readonly endpoint: string
+  readonly method: string
+  /** Hex. */
+  readonly opening: string
+}
+
+export interface InterruptedAdmission {
+  readonly admission: OpenAdmission
+  /** The boot that admitted it and ended without a receipt for it. */
+  readonly bootId: Hex32
 }
 
 export interface ReceiptStore {
@@ -46,10 +81,28 @@ export interface ReceiptStore {
   /** The first receipt of that principal with that completion id: a later one cannot shadow it. */
   findByChatId(principal: string, chatId: string): StoredReceipt | null
   usage(): StoreUsage
+  /** What a store can do that outlives the boot. */
+  readonly durable?: DurableStore
+}
+
+export interface DurableStore {
+  /** Notes that a request was admitted. Its receipt strikes the note out. */
+  admitted(admission: OpenAdmission): void
+  /** Admitted by earlier boots, and found without a receipt when the store was opened. */
+  readonly interrupted: readonly InterruptedAdmission[]
+  /** Keeps the attestation document of this boot's keyset, once. */
+  archive(document: string): Promise<void>
+  /** The document that an earlier boot kept; null where there is none. */
+  document(keysetDigest: string): string | null
+  /** Writes something, to see whether it can. */
+  probe(): Promise<void>
+  /** Entries that were there and could not be opened: changed, moved, or of another key. */
+  refused(): number
+  close(): Promise<void>
 }
 
 export interface StoreUsage {
   readonly receipts: number
-  /** Length of the receipts' texts together. */
+  /** Length of the receipts' texts together, or of the pages that hold them. */
   readonly bytes: number
 }

@@ -54,5 +54,6 @@ export function decodeReceipt(text: string, ownership: Ownership): StoredReceipt
     legacyText: signed === null ? null : legacyText(bodies.received, bodies.returned),
     eip191: signed,
     ownership,
+    kept: null,
   }
 }

@@ -74,10 +74,16 @@ const metrics = createMetrics({
   upstreams: () => [],
   store: () => ({ receipts: 0, bytes: 0 }),
   storeFailures: () => 0,
+  storeRefused: () => 0,
   readiness: () => ({}),
   logLinesDropped: () => 0,
 })
-const state = createServiceState({ maxOpen: 100_000, keysetNotAfter: Infinity, now })
+const state = createServiceState({
+  maxOpen: 100_000,
+  keysetNotAfter: Infinity,
+  now,
+  storeRefuses: () => false,
+})
 state.attested()
 const server = createServer({
   authenticate: createAuthenticator([

@@ -57,6 +57,7 @@ program
   .option('--allow-remote-upstream', 'permit upstreams outside this machine (attested)')
   .option('--metrics <host:port>', 'where health and metrics are served (default 127.0.0.1:9464)')
   .option('--no-metrics', 'do not serve them')
+  .option('--store <folder>', 'keep receipts on disk, sealed; in memory without it')
   .option(
     '--print-config',
     'print the configuration as it would be attested, with its digest, and exit',

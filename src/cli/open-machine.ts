@@ -19,6 +19,8 @@ import type { Config } from '../config/config.ts'
 import type { ServiceLog } from '../operations/open-log.ts'
 import { adviceOf } from '../service/advice-of.ts'
 import { readAgentOverride } from '../service/agent-override.ts'
+import { ephemeralStoreKey, storeKeyOf } from '../service/derive-store-key.ts'
+import type { StoreKey } from '../service/derive-store-key.ts'
 import { createGate } from '../service/gate.ts'
 import { deriveSealingKey, openAddressKey } from '../service/open-address-key.ts'
 import { openGpus } from '../service/open-gpus.ts'
@@ -41,6 +43,8 @@ export interface Machine {
     ServiceParts,
     'cpu' | 'gpu' | 'gpuRequired' | 'address' | 'simulated' | 'gate' | 'stapler'
   >
+  /** Asked for where there is a store. @throws GuestAgentError */
+  readonly storeKey: () => Promise<StoreKey>
   /** Of a simulation in this process; its own guest agent knows them, one outside does not tell. */
   readonly roots: SimulatedRoots | null
   close(): Promise<void>
@@ -109,6 +113,7 @@ export async function openMachine(
   if (place.kind === 'own') return ownMachine(config, options)
   const agent = connectGuestAgent(place.socketPath)
   const guest = await openGuest(agent)
+  const { system, release } = guest
   const { source } = chooseSource(guest, config.address_key)
   const { ca } = config.collateral
   const transport = ca === null ? {} : await transportOf({ tlsCa: ca })
@@ -130,6 +135,8 @@ export async function openMachine(
       // The vendors of a machine that is simulated elsewhere cannot be asked.
       stapler: place.kind === 'real' ? openStapler(config, transport) : null,
     },
+    storeKey: () =>
+      storeKeyOf(release.keys === 'none' ? null : (system.keyProvider?.name ?? null), agent),
     roots: null,
     async close() {
       close()
@@ -214,6 +221,7 @@ async function ownMachine(config: Config, options: MachineOptions): Promise<Mach
       gate: createGate(simulation.roots),
       stapler: openSimulatedStapler(simulation, config),
     },
+    storeKey: () => Promise.resolve(ephemeralStoreKey()),
     roots: simulation.roots,
     close: () => simulation.close(),
   }

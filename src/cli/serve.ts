@@ -10,11 +10,13 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { findGuestAgent } from '../../attestation/attester/dstack/find-guest-agent.ts'
 import { isJsonObject } from '../../attestation/protocol/json.ts'
 import { DEFAULT_SECP256K1_BACKEND } from '../../enclave/keys/secp256k1-signer.ts'
+import { StoreError } from '../../enclave/store/store-error.ts'
 import { limitsOf, parseConfig } from '../config/config.ts'
 import type { Config } from '../config/config.ts'
 import { openLog } from '../operations/open-log.ts'
 import { startService } from '../service/start-service.ts'
 import type { Service } from '../service/start-service.ts'
+import { storeOpener } from '../service/store-opener.ts'
 import { VERSION } from '../version.ts'
 import type { Weights } from '../weights/measure-weights.ts'
 import { awaitStop } from './await-stop.ts'
@@ -31,6 +33,7 @@ import { printConfig, statedFacts } from './print-config.ts'
 import { readConfigFile } from './read-config-file.ts'
 import { checkEnvironment, loadTokens } from './read-environment.ts'
 import { Refusal } from './refusal.ts'
+import { STORE_FAULTS } from './store-faults.ts'
 
 export interface ServeOptions {
   readonly config?: string
@@ -43,6 +46,7 @@ export interface ServeOptions {
   readonly allowRemoteUpstream?: boolean
   /** False for `--no-metrics`. */
   readonly metrics?: string | false
+  readonly store?: string
   readonly printConfig?: boolean
   readonly simulate?: boolean
   readonly compose?: string
@@ -74,6 +78,14 @@ export async function loadConfig(options: ServeOptions): Promise<Config> {
       ? {}
       : {
           metrics: options.metrics === false ? null : parseListen(options.metrics, '--metrics'),
+        }),
+    ...(options.store === undefined
+      ? {}
+      : {
+          store: {
+            ...(isJsonObject(file['store']) ? file['store'] : {}),
+            path: resolve(options.store),
+          },
         }),
     ...(options.allowRemoteUpstream === true ? { allow_remote_upstream: true } : {}),
   })
@@ -140,12 +152,14 @@ export async function serve(options: ServeOptions): Promise<void> {
       config,
       principals,
       ...machine.parts,
+      ...(await storeOpener(config.store, machine.storeKey)),
       weights,
       log,
       logLinesDropped: dropped,
     })
   } catch (error) {
     await machine.close()
+    if (error instanceof StoreError) throw new Refusal(STORE_FAULTS[error.code])
     const code = error instanceof Error && 'code' in error ? error.code : undefined
     if (code === 'EADDRINUSE')
       throw new Refusal(`An address to listen on is in use (--listen, --metrics)${placeOf(error)}.`)

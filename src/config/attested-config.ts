@@ -71,6 +71,7 @@ export function attestedConfig(config: Config, facts: AttestedFacts): JsonObject
     stateful_requests: config.stateful_requests,
     logging: { content: false, requests: config.logging.requests },
     metrics: config.metrics === null ? null : { ...config.metrics },
+    store: config.store === null ? null : { ...config.store },
     limits: { ...limitsOf(config) },
   }
 }

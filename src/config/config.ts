@@ -5,6 +5,7 @@
  */
 import { z } from 'zod'
 import { ADDRESS_KEY_SOURCES } from '../../enclave/keys/key-providers.ts'
+import { DURABILITIES } from '../../enclave/store/group-commit.ts'
 import { DEFAULT_LIMITS } from '../limits.ts'
 import type { Limits } from '../limits.ts'
 import type { UpstreamConfig } from '../relay/upstreams.ts'
@@ -27,6 +28,11 @@ export const ADDRESS_KEY_DIR = /^\/[\x21-\x7e]{0,79}$/
 /** Milliseconds of silence after which a stream may be given a comment: from one that costs little to one that is of use. */
 const MIN_KEEP_ALIVE_MS = 1_000
 const MAX_KEEP_ALIVE_MS = 600_000
+/** Days and bytes that receipts are kept for, unless the configuration says otherwise. */
+export const DEFAULT_RETENTION = { days: 30, bytes: 8 * 1024 ** 3 } as const
+const MAX_RETENTION_DAYS = 3_650
+/** Below it the store would give up receipts as fast as they come. */
+const MIN_RETENTION_BYTES = 16 * 1024 ** 2
 /** A limit may be set to anything a timer and a buffer can hold. */
 const MAX_LIMIT = 2 ** 31 - 1
 
@@ -123,6 +129,21 @@ const schema = z.strictObject({
     ])
     .prefault({}),
   logging: z.strictObject({ requests: z.enum(REQUEST_LOGGING).default('errors') }).prefault({}),
+  store: z
+    .union([
+      z.null(),
+      z.strictObject({
+        path: z.string().regex(/^\/[\x21-\x7e]{0,79}$/, 'an absolute path of at most 80 characters'),
+        durability: z.enum(DURABILITIES).default('group'),
+        retention: z
+          .strictObject({
+            days: z.number().int().min(1).max(MAX_RETENTION_DAYS).default(DEFAULT_RETENTION.days),
+            bytes: z.number().int().min(MIN_RETENTION_BYTES).default(DEFAULT_RETENTION.bytes),
+          })
+          .prefault({}),
+      }),
+    ])
+    .default(null),
   reject_members: z
     .array(z.string().min(1).max(256))
     .max(256)

@@ -43,6 +43,7 @@ export interface MetricSources {
   readonly upstreams: () => readonly UpstreamGauges[]
   readonly store: () => StoreUsage
   readonly storeFailures: () => number
+  readonly storeRefused: () => number
   readonly readiness: () => Readiness
   /** What the attestation document warns about; codes of closed lists. */
   readonly warnings: () => readonly { readonly code: string }[]
@@ -189,6 +190,11 @@ export function createMetrics(sources: MetricSources): Metrics {
     'countersign_store_failures_total',
     'Receipts that the store did not take; their answers were cut.',
     sources.storeFailures,
+  )
+  count(
+    'countersign_store_refused_total',
+    'Entries of the store that were changed, moved or lost, and are not served.',
+    sources.storeRefused,
   )
   count(
     'countersign_log_lines_dropped_total',

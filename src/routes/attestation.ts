@@ -8,7 +8,7 @@ import { Encoder } from 'cbor-x'
 import { Router } from 'express'
 import type { Request, Response } from 'express'
 import type { GuestFacts } from '../../attestation/attester/evidence-source.ts'
-import { isHex32, toHex32 } from '../../attestation/protocol/hex.ts'
+import { isHex32, isSha256Digest, toHex32 } from '../../attestation/protocol/hex.ts'
 import type { Hex32 } from '../../attestation/protocol/hex.ts'
 import { aciReport } from '../../enclave/attestation/aci-report.ts'
 import type { Attestor } from '../../enclave/attestation/attestor.ts'
@@ -26,6 +26,8 @@ export interface AttestationRoutesOptions {
   readonly attestor: Attestor
   readonly keys: BootKeys
   readonly facts: GuestFacts
+  /** Of an earlier boot; null where none is kept. */
+  readonly archived: (keysetDigest: string) => string | null
   /** Those that are open; the canonical document always is. */
   readonly doors: readonly Door[]
   readonly doorLimits: DoorLimits
@@ -52,7 +54,7 @@ function queryNonce(req: Request): Query<Hex32 | null> {
 }
 
 export function attestationRoutes(options: AttestationRoutesOptions): Router {
-  const { attestor, keys, facts, doors, doorLimits } = options
+  const { attestor, keys, facts, doors, doorLimits, archived } = options
   const router = Router({ caseSensitive: true, strict: true })
 
   const limited =
@@ -100,23 +102,26 @@ export function attestationRoutes(options: AttestationRoutesOptions): Router {
     }),
   )
 
-  readable(router, ['/attestation/keysets/:digest'], (req, res) => {
-    if (req.params['digest'] === keys.keysetDigest) {
-      return respond(res, async () => sendText(res, 200, await attestor.document(null)))
+  const keyset =
+    (shape: (document: string) => string) =>
+    (req: Request, res: Response): void | Promise<void> => {
+      const { digest } = req.params
+      if (digest === keys.keysetDigest) {
+        return respond(res, async () => sendText(res, 200, shape(await attestor.document(null))))
+      }
+      const document = isSha256Digest(digest) ? archived(digest) : null
+      if (document === null) return sendError(res, 'not_found')
+      return sendText(res, 200, shape(document))
     }
-    return sendError(res, 'not_found')
-  })
+  readable(
+    router,
+    ['/attestation/keysets/:digest'],
+    keyset((document) => document),
+  )
   readable(
     router,
     ['/v1/attestation/keysets/:digest', '/v1/proxy/attestation/keysets/:digest'],
-    (req, res) => {
-      if (req.params['digest'] === keys.keysetDigest) {
-        return respond(res, async () =>
-          sendText(res, 200, wrapDocument(await attestor.document(null))),
-        )
-      }
-      return sendError(res, 'not_found')
-    },
+    keyset((document) => wrapDocument(document)),
   )
 
   if (doors.includes('aci')) {

@@ -34,6 +34,8 @@ export interface SelfAttestationOptions {
   readonly gate: Gate
   readonly state: ServiceState
   readonly stapler: Stapler | null
+  /** Keeps the document that passed, for the receipts made under it; at once where there is no store on disk. */
+  readonly archive: (document: string) => Promise<void>
   readonly log: ServiceLog
   readonly keysetDigest: string
   /** Milliseconds between two judgements. */
@@ -74,6 +76,7 @@ export function attestItself(options: SelfAttestationOptions): SelfAttestation {
   const { attestor, gate, state, stapler, log, intervalMs, closing } = options
   let warnings: readonly DocumentWarning[] = []
   let missed = 0
+  let archived = false
   const { sleep, wake } = createSleep(closing)
   // New collateral may say what the last judgement could not know.
   stapler?.onChange(wake)
@@ -95,6 +98,7 @@ export function attestItself(options: SelfAttestationOptions): SelfAttestation {
     missed = 0
     warnings = findings.warnings
     if (findings.cause === null) {
+      if (!(await kept(document))) return
       if (state.attestation.refusal === 'not_attested') {
         log.info({ keyset: options.keysetDigest }, 'attested to itself; serving')
       }
@@ -103,6 +107,19 @@ export function attestItself(options: SelfAttestationOptions): SelfAttestation {
     }
     state.notAttested(findings.cause)
     log.error({ cause: findings.cause }, 'refuses to serve: its own evidence does not pass')
+  }
+
+  /** A receipt whose keyset nobody can look up after a restart could not be verified then, so none is made before. */
+  const kept = async (document: string): Promise<boolean> => {
+    if (archived) return true
+    try {
+      await options.archive(document)
+      archived = true
+    } catch (error) {
+      state.notAttested('store_unavailable')
+      log.warn({ cause: faultName(error) }, 'the store did not take the document; will try again')
+    }
+    return archived
   }
 
   /** Evidence that cannot be had once may be had in two seconds; requests are not refused for that. */

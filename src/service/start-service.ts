@@ -17,7 +17,6 @@ import { createAttestor } from '../../enclave/attestation/attestor.ts'
 import type { AddressKey } from '../../enclave/keys/address-key.ts'
 import { createBootKeys } from '../../enclave/keys/boot-keys.ts'
 import type { BootKeys } from '../../enclave/keys/boot-keys.ts'
-import { createReceiptIssuer } from '../../enclave/receipts/receipt-issuer.ts'
 import { createMemoryStore } from '../../enclave/receipts/memory-store.ts'
 import type { ReceiptStore } from '../../enclave/receipts/receipt-store.ts'
 import { attestedConfig } from '../config/attested-config.ts'
@@ -35,7 +34,6 @@ import type { ServiceLog } from '../operations/open-log.ts'
 import { readReadiness } from '../operations/readiness.ts'
 import { createRequestLog } from '../operations/request-log.ts'
 import { countUpstreams, readUpstreams } from '../operations/read-upstreams.ts'
-import { watchStore } from '../operations/watch-store.ts'
 import { openUpstreams } from '../relay/upstreams.ts'
 import { MODELS_PATHS, RELAY_ROUTES } from '../relay/relay-routes.ts'
 import { createDoorLimits } from '../routes/door-limits.ts'
@@ -51,6 +49,8 @@ import type { SelfAttestation } from './attest-itself.ts'
 import type { Gate } from './gate.ts'
 import { listen } from './listen.ts'
 import type { Bound } from './listen.ts'
+import { openReceipts } from './open-receipts.ts'
+import type { StoreBoot } from './open-receipts.ts'
 import { createServiceState } from './state.ts'
 
 /** Milliseconds for the requests that a shutdown cut to be settled. */
@@ -73,8 +73,8 @@ export interface ServiceParts {
   readonly gate: Gate
   /** Gets the collateral that is served with the evidence, and is closed with the service; without it none is promised. */
   readonly stapler?: Stapler | null
-  /** Where receipts are kept; in memory by default. */
-  readonly store?: ReceiptStore
+  /** Where receipts are kept, or what opens it for this boot; in memory by default. */
+  readonly store?: ReceiptStore | ((boot: StoreBoot) => Promise<ReceiptStore>)
   /** Unix milliseconds. */
   readonly nowMs?: () => number
   /** Script of the threads that read large bodies; default: the one that was built with this module. */
@@ -136,12 +136,20 @@ export async function startService(parts: ServiceParts): Promise<Service> {
     onEvidence: ({ cpu: { quote }, gpu }) => stapler?.observe({ quote, gpu }),
     nowMs,
   })
-  const { store, ...stored } = watchStore(parts.store ?? createMemoryStore(limits.receipts), nowMs)
-  const issuer = createReceiptIssuer({ keys, configDigest, store, now })
+  const receipts = await openReceipts({
+    store: parts.store ?? createMemoryStore(limits.receipts),
+    keys,
+    configDigest,
+    log,
+    nowMs,
+  })
+  const { issuer } = receipts
+  const { store, ...stored } = receipts.watched
   const state = createServiceState({
     maxOpen: limits.openRequests,
     keysetNotAfter: keys.keyset.not_after,
     now,
+    storeRefuses: stored.refusing,
   })
   const upstreams = openUpstreams(config.upstreams, limits)
   const authenticate = createAuthenticator(principals)
@@ -162,6 +170,7 @@ export async function startService(parts: ServiceParts): Promise<Service> {
     upstreams: () => readUpstreams(upstreams),
     store: () => store.usage(),
     storeFailures: stored.failures,
+    storeRefused: () => store.durable?.refused() ?? 0,
     readiness,
     warnings,
     logLinesDropped: parts.logLinesDropped ?? (() => 0),
@@ -175,6 +184,7 @@ export async function startService(parts: ServiceParts): Promise<Service> {
     facts: cpu.facts,
     doors: config.doors,
     doorLimits: createDoorLimits(limits, authenticate),
+    archived: (digest) => store.durable?.document(digest) ?? null,
     store,
     issuer,
     authenticate,
@@ -246,6 +256,7 @@ export async function startService(parts: ServiceParts): Promise<Service> {
   } catch (error) {
     operationsServer?.close()
     await upstreams.close()
+    await receipts.close()
     throw error
   }
 
@@ -256,6 +267,7 @@ export async function startService(parts: ServiceParts): Promise<Service> {
     gate: parts.gate,
     state,
     stapler,
+    archive: async (text) => store.durable?.archive(text),
     log,
     keysetDigest: keys.keysetDigest,
     intervalMs: limits.gateMs,
@@ -284,6 +296,7 @@ export async function startService(parts: ServiceParts): Promise<Service> {
         endChecks()
         await bodies.close()
         await upstreams.close()
+        await receipts.close()
         if (operationsServer === null) return
         const gone = new Promise<void>((resolve) => operationsServer.close(() => resolve()))
         operationsServer.closeAllConnections()

@@ -32,6 +32,8 @@ export interface StateOptions {
   /** Unix seconds after which the keyset is refused by verifiers. */
   readonly keysetNotAfter: number
   readonly now: () => number
+  /** The store takes no receipts. */
+  readonly storeRefuses: () => boolean
 }
 
 export function createServiceState(options: StateOptions): ServiceState {
@@ -49,7 +51,11 @@ export function createServiceState(options: StateOptions): ServiceState {
   return {
     get refusal() {
       if (draining) return 'draining'
-      return attestation() ?? (open >= options.maxOpen ? 'overloaded' : null)
+      const why = attestation()
+      if (why !== null) return why
+      // The answer could not be given without its receipt: better not to ask the model at all.
+      if (options.storeRefuses()) return 'store_unavailable'
+      return open >= options.maxOpen ? 'overloaded' : null
     },
     get attestation() {
       return { refusal: attestation(), cause: attested ? null : cause }

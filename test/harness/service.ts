@@ -34,6 +34,7 @@ import type { LogEntry } from './logged-fields.ts'
 import type { Gate, GateMoment } from '../../src/service/gate.ts'
 import { openSimulation } from '../../src/service/open-simulation.ts'
 import type { Simulation } from '../../src/service/open-simulation.ts'
+import type { StoreBoot } from '../../src/service/open-receipts.ts'
 import { startService } from '../../src/service/start-service.ts'
 import type { Service } from '../../src/service/start-service.ts'
 import type { Weights } from '../../src/weights/measure-weights.ts'
@@ -84,6 +85,8 @@ export interface TestServiceOptions {
   readonly quote?: () => Promise<CpuEvidence>
   /** In place of the memory store's `put`; call `keep` to store. */
   readonly put?: (receipt: StoredReceipt, keep: () => void) => void | Promise<void>
+  /** In place of the memory store. */
+  readonly openStore?: (boot: StoreBoot) => Promise<ReceiptStore>
   /** In place of the memory store's `get`. */
   readonly find?: ReceiptStore['get']
   readonly principals?: readonly PrincipalConfig[]
@@ -176,20 +179,27 @@ export async function startTestService(options: TestServiceOptions = {}): Promis
   const log: LogEntry[] = []
   const waiting = new Set<() => void>()
   const memory = createMemoryStore(options.limits?.receipts)
-  const store: ReceiptStore = {
-    ...memory,
+  const telling = (inner: ReceiptStore): ReceiptStore => ({
+    ...inner,
     ...(options.find === undefined ? {} : { get: options.find }),
     put(entry) {
       const receipt = decodeReceipt(entry.text, entry.ownership)
-      const keep = () => {
-        void memory.put(entry)
+      const kept = () => {
         receipts.push(receipt)
         for (const look of waiting) look()
       }
-      if (options.put !== undefined) return options.put(receipt, keep)
-      keep()
+      const keep = () => {
+        const stored = inner.put(entry)
+        return stored instanceof Promise ? stored.then(kept) : kept()
+      }
+      return options.put === undefined ? keep() : options.put(receipt, () => void keep())
     },
-  }
+  })
+  const { openStore } = options
+  const store =
+    openStore === undefined
+      ? telling(memory)
+      : async (boot: StoreBoot) => telling(await openStore(boot))
   const logAt =
     (level: LogEntry['level']): ServiceLog['info'] =>
     (fields, message) => {

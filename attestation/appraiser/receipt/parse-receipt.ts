@@ -9,7 +9,7 @@ import { ACI_VERSION } from '../../protocol/aci-statement.ts'
 import { CONTENT_KINDS, MAX_UNCOVERED, MAX_UNCOVERED_NAME } from '../../protocol/content.ts'
 import type { ContentStatus } from '../../protocol/content.ts'
 import { fromHex, isHex32, isSha256Digest } from '../../protocol/hex.ts'
-import type { Sha256Digest } from '../../protocol/hex.ts'
+import type { Hex32, Sha256Digest } from '../../protocol/hex.ts'
 import { canonicalize } from '../../protocol/jcs.ts'
 import { isJsonObject, parseJsonText } from '../../protocol/json.ts'
 import type { JsonObject, JsonValue } from '../../protocol/json.ts'
@@ -159,6 +159,15 @@ function readRewrites(value: JsonValue | undefined): { rewrites?: readonly Rewri
   return { rewrites: known }
 }
 
+/** An outcome that a later boot states names the boot it speaks of, and no other outcome does. */
+function readInterrupted(event: JsonObject): { interrupted_boot?: Hex32 } {
+  const boot = event['interrupted_boot']
+  if ((event['outcome'] === 'interrupted') !== (boot !== undefined)) {
+    throw new Unreadable('interrupted_boot does not go with the outcome')
+  }
+  return boot === undefined ? {} : { interrupted_boot: member(event, 'interrupted_boot', isHex32) }
+}
+
 interface Events {
   readonly record: JsonObject
   readonly bodies: BodyHashes | null
@@ -173,7 +182,7 @@ function readEvents(value: JsonValue | undefined): Events {
     throw new Unreadable('event_log is malformed')
   }
   const events = value as readonly JsonValue[]
-  const record = objectOf(events.at(-1), 'the record', RECORD_MEMBERS, ['rewrites'])
+  const record = objectOf(events.at(-1), 'the record', RECORD_MEMBERS, ['interrupted_boot', 'rewrites'])
   if (record['type'] !== RECORD_EVENT) throw new Unreadable('the last event is not the record')
   if (events.length === 1) return { record, bodies: null, whole: null, bytes: null }
 
@@ -229,6 +238,7 @@ function readReceipt(value: JsonValue): ParsedReceipt {
     content_uncovered: member(event, 'content_uncovered', listOf(isUncovered, MAX_UNCOVERED)),
     endpoint: member(top, 'endpoint', isText),
     finish_reasons: member(event, 'finish_reasons', listOf(orNull(isText), MAX_TEXT_CHOICES)),
+    ...readInterrupted(event),
     keyset_digest: member(top, 'workload_keyset_digest', isSha256Digest),
     members: readMembers(event['members']),
     method: member(top, 'method', isText),
@@ -243,6 +253,9 @@ function readReceipt(value: JsonValue): ParsedReceipt {
     served_at: member(top, 'served_at', isCount),
     status: member(event, 'status', isCount),
     usage: readUsage(event['usage']),
+  }
+  if (record.outcome === 'interrupted' && bodies !== null) {
+    throw new Unreadable('bodies of a request that nobody saw the end of')
   }
   if (bytes !== null && bytes !== record.response_bytes) {
     throw new Unreadable('two lengths of one body')

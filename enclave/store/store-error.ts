@@ -1,0 +1,26 @@
+/**
+ * Why a store cannot be opened.
+ *
+ * @module
+ */
+
+export type StoreFault =
+  /** The package that reads and writes it is not installed. */
+  | 'store_binding_missing'
+  /** Another process has it open. */
+  | 'store_in_use'
+  /** It was made under another key. */
+  | 'store_key_mismatch'
+  /** Shorter than it says, or of another format. */
+  | 'store_damaged'
+  /** The folder cannot be made, read or written, or its path is too long. */
+  | 'store_unusable'
+
+export class StoreError extends Error {
+  override readonly name = 'StoreError'
+  readonly code: StoreFault
+  constructor(code: StoreFault, cause?: unknown) {
+    super(code, { cause })
+    this.code = code
+  }
+}

@@ -1,0 +1,15 @@
+/**
+ * What an operator is told of a store that cannot be opened.
+ *
+ * @module
+ */
+import type { StoreFault } from '../../enclave/store/store-error.ts'
+
+export const STORE_FAULTS: Readonly<Record<StoreFault, string>> = {
+  store_binding_missing: 'A store needs the optional package lmdb, which is not installed.',
+  store_in_use: 'Another process has the store open: one service per store.',
+  store_key_mismatch:
+    'The store was made under another key: its machine, app or key provider is not this one. Name another path, or remove it.',
+  store_damaged: 'The store is damaged or of another format: restore it, or name another path.',
+  store_unusable: 'The store cannot be opened: its folder must be one that this user can write to.',
+}

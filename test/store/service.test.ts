@@ -1,0 +1,123 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { describe, expect, test } from 'vitest'
+import { openLmdbStore } from '../../enclave/store/lmdb-store.ts'
+import type { LmdbStoreOptions } from '../../enclave/store/lmdb-store.ts'
+import type { StoreBoot } from '../../src/service/open-receipts.ts'
+import { startTestService } from '../harness/service.ts'
+import type { TestService, TestServiceOptions } from '../harness/service.ts'
+import { chat, chatBody, errorCode, get, header, jsonObject } from '../harness/chat.ts'
+import { newFolder, rootKey } from './store.helpers.ts'
+
+function stored(
+  path: string,
+  key: Uint8Array,
+  more: Partial<LmdbStoreOptions> = {},
+): Pick<TestServiceOptions, 'openStore'> {
+  return {
+    openStore: (boot: StoreBoot) =>
+      openLmdbStore({
+        path,
+        durability: 'group',
+        retention: { days: 30, bytes: 1024 ** 3 },
+        rootKey: key,
+        ephemeral: false,
+        ...boot,
+        ...more,
+      }),
+  }
+}
+
+async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
+  for (let i = 0; i < 400; i++) {
+    if (await holds()) return
+    await sleep(20)
+  }
+  throw new Error('it never came')
+}
+
+const ready = async (at: TestService) => (await get(at, '/health/ready')).status === 200
+
+test('no last byte leaves before its receipt is flushed, streamed or buffered', async () => {
+  let release: (() => void) | null = null
+  const at = await startTestService(
+    stored(newFolder(), rootKey(), {
+      disk: async (commit) => {
+        if (release !== null) await new Promise<void>((resolve) => (release = resolve))
+        await commit()
+      },
+    }),
+  )
+  for (const stream of [true, false]) {
+    release = () => undefined
+    let over = false
+    const answer = chat(at, chatBody('x', { stream })).finally(() => (over = true))
+    await until(() => at.model.requests.length > 0)
+    await sleep(150)
+    expect(over).toBe(false)
+    release()
+    release = null
+    expect((await answer).status).toBe(200)
+  }
+  await at.close()
+})
+
+describe('a full disk', () => {
+  test('lets no answer out without a receipt, refuses new work before the model is asked, and is noticed to recover', async () => {
+    let full = false
+    const at = await startTestService({
+      ...stored(newFolder(), rootKey(), {
+        disk: (commit) => (full ? Promise.reject(new Error('ENOSPC')) : commit()),
+      }),
+      operations: true,
+    })
+    const before = await chat(at, chatBody('x'))
+    full = true
+    for (const stream of [false, true]) {
+      const ended = await chat(at, chatBody('x', { stream })).then(
+        (reply) => (stream ? reply.body.includes('[DONE]') : true),
+        () => 'broken off',
+      )
+      expect(ended).not.toBe(true)
+      if (stream) break
+      // The second request must reach the store too.
+      full = false
+      await until(() => ready(at))
+      full = true
+    }
+    expect(await ready(at)).toBe(false)
+    const asked = at.model.requests.length
+    const refused = await chat(at, chatBody('x'))
+    expect([refused.status, errorCode(refused)]).toEqual([503, 'store_unavailable'])
+    expect(Number(header(refused, 'retry-after'))).toBeGreaterThan(0)
+    expect(at.model.requests).toHaveLength(asked)
+    // What was acknowledged stays readable.
+    const id = header(before, 'x-receipt-id')
+    const found = await get(at, `/v1/aci/receipts/${id}`, { who: 'alice' })
+    expect(found.status).toBe(200)
+    full = false
+    await until(() => ready(at))
+    expect((await chat(at, chatBody('x'))).status).toBe(200)
+    await at.close()
+  })
+})
+
+test('after a restart the receipt and the document that vouches for it are served', async () => {
+  const [path, key] = [newFolder(), rootKey()]
+  const first = await startTestService(stored(path, key))
+  const id = header(await chat(first, chatBody('x')), 'x-receipt-id')
+  const receipt = await get(first, `/v1/aci/receipts/${id}`, { who: 'alice' })
+  const digest = first.service.keys.keysetDigest
+  const document = await get(first, `/attestation/keysets/${digest}`)
+  await first.close()
+
+  const second = await startTestService(stored(path, key))
+  expect(second.service.keys.keysetDigest).not.toBe(digest)
+  expect((await get(second, `/v1/aci/receipts/${id}`, { who: 'alice' })).body.toString()).toBe(receipt.body.toString())
+  expect((await get(second, `/v1/aci/receipts/${id}`, { who: 'bob' })).status).toBe(404)
+  expect((await get(second, `/attestation/keysets/${digest}`)).body.toString()).toBe(document.body.toString())
+  const wrapped = await get(second, `/v1/attestation/keysets/${digest}`)
+  expect(jsonObject(wrapped.body)).toEqual({ document: document.body.toString() })
+  expect((await get(second, `/attestation/keysets/sha256:${'00'.repeat(32)}`)).status).toBe(404)
+  expect((await get(second, '/attestation/keysets/nonsense')).status).toBe(404)
+  await second.close()
+})
