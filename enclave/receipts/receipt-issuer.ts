@@ -196,7 +196,8 @@ export function createReceiptIssuer(options: IssuerOptions): ReceiptIssuer {
       const signed = fullReceipt(record, hash, bodies, { whole }, keys.receiptKeyId, runs)
       const { ownership } = admission
       // After this boot nobody can sign one.
-      const viewed = store.durable !== undefined && (ownership.relay || ownership.ownerHash !== null)
+      const viewed =
+        store.durable !== undefined && (ownership.relay || ownership.ownerHash !== null)
       const stored = store.put({
         receiptId: admission.receiptId,
         chatId: exchange.chatId,

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { MAX_DOCUMENT_BYTES } from '../../attestation/appraiser/document/parse-document.ts'
 import { toHex32 } from '../../attestation/protocol/hex.ts'
 import type { Hex32 } from '../../attestation/protocol/hex.ts'
 import type { Change, Tables } from './open-tables.ts'
@@ -16,8 +17,8 @@ const POSITION_BYTES = 8
 const BOOT_ID_BYTES = 32
 /** Boots that a store knows: one in three minutes for a month. Older ones without receipts go first, and then with theirs. */
 export const MAX_BOOTS = 16_384
-/** Bytes of a document that is archived, well above one with eight GPUs. */
-export const MAX_ARCHIVED_BYTES = 4 * 1024 * 1024
+/** Bytes of a document that is archived: as many as verifiers read. */
+export const MAX_ARCHIVED_BYTES = MAX_DOCUMENT_BYTES
 
 export interface KnownBoot {
   readonly bootId: Hex32
@@ -29,7 +30,7 @@ export interface Boots {
   key(position: bigint): Buffer
   /** The boot that an entry's key belongs to; null where none is known. */
   of(key: Uint8Array): KnownBoot | null
-  /** Null where this boot's document is archived already. */
+  /** Null for one that no verifier would read. */
   archive(document: string): Change | null
   document(keysetDigest: string): string | null
   /** Drops what is known of boots before this one. */
@@ -82,7 +83,6 @@ export async function openBoots(
       sealer.seal('boots', ownKey, NO_HEADER, encodeBoot(identity)),
     ]),
   )
-  let archived = false
 
   return {
     key(position) {
@@ -96,8 +96,7 @@ export async function openBoots(
 
     archive(document) {
       const plain = Buffer.from(document)
-      if (archived || plain.length > MAX_ARCHIVED_BYTES) return null
-      archived = true
+      if (plain.length > MAX_ARCHIVED_BYTES) return null
       const value = sealer.seal('documents', ownKey, NO_HEADER, plain)
       return { table: tables.documents, key: ownKey, value }
     },

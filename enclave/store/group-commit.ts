@@ -89,8 +89,7 @@ export function createGroupCommit<T>(options: GroupCommitOptions<T>): GroupCommi
       early++
       return undefined
     },
-    idle: () =>
-      running ? new Promise((resolve) => void waiting.add(resolve)) : Promise.resolve(),
+    idle: () => (running ? new Promise((resolve) => void waiting.add(resolve)) : Promise.resolve()),
   }
 }
 

@@ -109,6 +109,7 @@ async function openOwned(
   })
 
   let position = 0n
+  let archived = false
   const read = (key: Buffer | undefined): StoredReceipt | null => {
     if (key === undefined) return null
     const value = tables.records.get(key)
@@ -194,16 +195,17 @@ async function openOwned(
       find(
         tables.chats,
         sealer.indexKey('chat', chatName(principal, chatId)),
-        ({ record, ownership }) =>
-          record.chat_id === chatId && ownership.principal === principal,
+        ({ record, ownership }) => record.chat_id === chatId && ownership.principal === principal,
       ),
     usage: () => ({ receipts: treeOf(tables.records).entryCount, bytes: tables.bytes() }),
     durable: {
       admitted: (admission: OpenAdmission) => journal.admitted(admission),
       interrupted: journal.interrupted satisfies readonly InterruptedAdmission[],
       archive: async (document) => {
-        const change = boots.archive(document)
-        if (change !== null) await commit.flushed([change])
+        const change = archived ? null : boots.archive(document)
+        if (change === null) return
+        await commit.flushed([change])
+        archived = true
       },
       document: (digest) => boots.document(digest),
       probe: () => commit.flushed([{ table: tables.meta, key: PROBE, value: probeValue(now()) }]),

@@ -69,7 +69,9 @@ export function createSealer(rootKey: Uint8Array, bootId: Hex32): Sealer {
   }
 
   return {
-    check: createHmac('sha256', derive(rootKey, none, 'check')).update(PURPOSE).digest('hex'),
+    check: createHmac('sha256', derive(rootKey, none, 'check'))
+      .update(PURPOSE)
+      .digest('hex'),
 
     seal(table, id, header, plain) {
       const nonce = Buffer.alloc(NONCE_BYTES)

@@ -25,7 +25,8 @@ const HEAD_LINES = 5
 
 function line(value: string | null): string {
   // A line feed would move what follows into another line's meaning.
-  if (value !== null && /[\n\r]/.test(value)) throw new TypeError('a line of an entry has no end of its own')
+  if (value !== null && /[\n\r]/.test(value))
+    throw new TypeError('a line of an entry has no end of its own')
   return value ?? '-'
 }
 

@@ -1,11 +1,12 @@
 // One relay in a process of its own, for the benchmark: signed as it ships, or with a recorder that reads and signs
 // nothing. The second exists here alone; nothing in the package can be configured into it.
 import { monitorEventLoopDelay } from 'node:perf_hooks'
-import { createHash } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { nodeCrypto } from '../../dist/attestation/crypto/node.js'
 import { createEphemeralAddressKey } from '../../dist/enclave/keys/address-key.js'
 import { createBootKeys } from '../../dist/enclave/keys/boot-keys.js'
 import { createReceiptIssuer } from '../../dist/enclave/receipts/receipt-issuer.js'
+import { openLmdbStore } from '../../dist/enclave/store/lmdb-store.js'
 import { createMemoryStore } from '../../dist/enclave/receipts/memory-store.js'
 import { DEFAULT_LIMITS } from '../../dist/src/limits.js'
 import { createMetrics } from '../../dist/src/operations/metrics.js'
@@ -19,13 +20,14 @@ import { openUpstreams } from '../../dist/src/relay/upstreams.js'
 import { createServer } from '../../dist/src/service/create-server.js'
 import { createServiceState } from '../../dist/src/service/state.js'
 
-const [kind, upstreamUrl, token] = process.argv.slice(2)
+const [kind, upstreamUrl, token, folder] = process.argv.slice(2)
 const now = () => Math.floor(Date.now() / 1000)
 
 const address = createEphemeralAddressKey(nodeCrypto)
 let keys = null
 
-function signedRecorder() {
+/** @param store of the boot whose keys are made here */
+async function signedRecorder(open) {
   keys = createBootKeys({
     now: now(),
     subject: null,
@@ -33,7 +35,7 @@ function signedRecorder() {
     address,
     crypto: nodeCrypto,
   })
-  const store = createMemoryStore(20_000)
+  const store = await open(keys)
   const configDigest = `sha256:${'00'.repeat(32)}`
   const issuer = createReceiptIssuer({ keys, configDigest, store, now })
   const rules = {
@@ -42,6 +44,31 @@ function signedRecorder() {
   }
   const bodies = createBodyReader()
   return createChatRecorder({ issuer, rules, bodies, sseLineBytes: DEFAULT_LIMITS.sseLineBytes })
+}
+
+const inMemory = () => createMemoryStore(20_000)
+
+/** In the folder that comes last on the command line. */
+const onDisk =
+  (durability) =>
+  ({ bootId, keysetDigest, receiptKeyId }) =>
+    openLmdbStore({
+      path: folder,
+      durability,
+      retention: { days: 30, bytes: 8 * 1024 ** 3 },
+      rootKey: randomBytes(32),
+      ephemeral: false,
+      bootId,
+      boot: { keysetDigest, receiptKeyId, address: address.address },
+      now,
+      onFailure: () => process.exit(1),
+    })
+
+const RECORDERS = {
+  unsigned: () => unsignedRecorder,
+  signed: () => signedRecorder(inMemory),
+  'stored-group': () => signedRecorder(onDisk('group')),
+  'stored-async': () => signedRecorder(onDisk('async')),
 }
 
 const bytesOf = (body) => (body.large ? Buffer.concat(body.pieces) : body.bytes)
@@ -93,7 +120,7 @@ const server = createServer({
     [{ name: 'bench', urls: [upstreamUrl], models: [], health: null }],
     DEFAULT_LIMITS,
   ),
-  recorder: kind === 'signed' ? signedRecorder() : unsignedRecorder,
+  recorder: await RECORDERS[kind](),
   limits: DEFAULT_LIMITS,
   budget: createByteBudget(DEFAULT_LIMITS.requestBytesInFlight),
   state,

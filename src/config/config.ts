@@ -133,7 +133,9 @@ const schema = z.strictObject({
     .union([
       z.null(),
       z.strictObject({
-        path: z.string().regex(/^\/[\x21-\x7e]{0,79}$/, 'an absolute path of at most 80 characters'),
+        path: z
+          .string()
+          .regex(/^\/[\x21-\x7e]{0,79}$/, 'an absolute path of at most 80 characters'),
         durability: z.enum(DURABILITIES).default('group'),
         retention: z
           .strictObject({

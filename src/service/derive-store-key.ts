@@ -17,8 +17,13 @@ export interface StoreKey {
   readonly ephemeral: boolean
 }
 
+/** @param provider name of the machine's key provider; with `none` nothing that it derives would outlive the process */
+export function storeKeyOf(provider: string, agent: GuestAgent): Promise<StoreKey> {
+  return provider === 'none' ? Promise.resolve(ephemeralStoreKey()) : deriveStoreKey(agent)
+}
+
 /** The algorithm only says which call of the agent's is meant: what it answers are 32 bytes, used for HKDF alone. */
-export async function deriveStoreKey(agent: GuestAgent): Promise<StoreKey> {
+async function deriveStoreKey(agent: GuestAgent): Promise<StoreKey> {
   const { key } = await agent.getKey({
     path: STORE_KEY_PATH,
     purpose: STORE_KEY_PATH,
@@ -27,7 +32,7 @@ export async function deriveStoreKey(agent: GuestAgent): Promise<StoreKey> {
   return { rootKey: key, ephemeral: false }
 }
 
-/** For a simulation, or a machine without a key provider. */
+/** For a simulation, whose seals are worth nothing to the next run, or a machine without a key provider. */
 export function ephemeralStoreKey(): StoreKey {
   return { rootKey: randomBytes(STORE_KEY_BYTES), ephemeral: true }
 }

@@ -17,8 +17,6 @@ import { createAttestor } from '../../enclave/attestation/attestor.ts'
 import type { AddressKey } from '../../enclave/keys/address-key.ts'
 import { createBootKeys } from '../../enclave/keys/boot-keys.ts'
 import type { BootKeys } from '../../enclave/keys/boot-keys.ts'
-import { createMemoryStore } from '../../enclave/receipts/memory-store.ts'
-import type { ReceiptStore } from '../../enclave/receipts/receipt-store.ts'
 import { attestedConfig } from '../config/attested-config.ts'
 import { limitsOf } from '../config/config.ts'
 import type { Config } from '../config/config.ts'
@@ -50,7 +48,7 @@ import type { Gate } from './gate.ts'
 import { listen } from './listen.ts'
 import type { Bound } from './listen.ts'
 import { openReceipts } from './open-receipts.ts'
-import type { StoreBoot } from './open-receipts.ts'
+import type { StoreSource } from './open-receipts.ts'
 import { createServiceState } from './state.ts'
 
 /** Milliseconds for the requests that a shutdown cut to be settled. */
@@ -74,7 +72,7 @@ export interface ServiceParts {
   /** Gets the collateral that is served with the evidence, and is closed with the service; without it none is promised. */
   readonly stapler?: Stapler | null
   /** Where receipts are kept, or what opens it for this boot; in memory by default. */
-  readonly store?: ReceiptStore | ((boot: StoreBoot) => Promise<ReceiptStore>)
+  readonly store?: StoreSource
   /** Unix milliseconds. */
   readonly nowMs?: () => number
   /** Script of the threads that read large bodies; default: the one that was built with this module. */
@@ -136,13 +134,8 @@ export async function startService(parts: ServiceParts): Promise<Service> {
     onEvidence: ({ cpu: { quote }, gpu }) => stapler?.observe({ quote, gpu }),
     nowMs,
   })
-  const receipts = await openReceipts({
-    store: parts.store ?? createMemoryStore(limits.receipts),
-    keys,
-    configDigest,
-    log,
-    nowMs,
-  })
+  const source = parts.store ?? limits.receipts
+  const receipts = await openReceipts({ source, keys, configDigest, log, nowMs })
   const { issuer } = receipts
   const { store, ...stored } = receipts.watched
   const state = createServiceState({

@@ -160,7 +160,7 @@ test('a request costs the metrics a few microseconds at most', () => {
     upstreams: () => [],
     store: () => ({ receipts: 0, bytes: 0 }),
     storeFailures: () => 0,
-      storeRefused: () => 0,
+    storeRefused: () => 0,
     readiness: () => {
       throw new Error('nobody asked')
     },

@@ -1,5 +1,4 @@
-import { readFileSync } from 'node:fs'
-import { cpSync } from 'node:fs'
+import { cpSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { MAX_ARCHIVED_BYTES } from '../../enclave/store/boots.ts'
@@ -180,7 +179,11 @@ describe('retention', () => {
     let size = 0
     for (let i = 0; i < 40; i++) {
       const chatId = (n: number) => `chat-${String(i)}-${String(n)}`
-      ids.push(...(await Promise.all(Array.from({ length: 32 }, (_, n) => at.serve({ chatId: chatId(n) })))))
+      ids.push(
+        ...(await Promise.all(
+          Array.from({ length: 32 }, (_, n) => at.serve({ chatId: chatId(n) })),
+        )),
+      )
       if (i === 19) size = readFileSync(join(path, 'receipts.mdb')).length
     }
     expect(at.store.usage().bytes).toBeLessThan(bytes * 1.3)

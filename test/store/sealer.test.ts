@@ -20,12 +20,32 @@ describe('an entry opens in its own place and in no other', () => {
   test.each([
     ['as it was sealed', true, () => sealer.open('records', ID, HEADER, BOOT, value)],
     ['in another table', false, () => sealer.open('documents', ID, HEADER, BOOT, value)],
-    ['under another id', false, () => sealer.open('records', Buffer.from('ie'), HEADER, BOOT, value)],
-    ['with another time', false, () => sealer.open('records', ID, Buffer.from('hexd'), BOOT, value)],
+    [
+      'under another id',
+      false,
+      () => sealer.open('records', Buffer.from('ie'), HEADER, BOOT, value),
+    ],
+    [
+      'with another time',
+      false,
+      () => sealer.open('records', ID, Buffer.from('hexd'), BOOT, value),
+    ],
     ['for another boot', false, () => sealer.open('records', ID, HEADER, other, value)],
-    ['id and header parted elsewhere', false, () => sealer.open('records', Buffer.from('idh'), Buffer.from('ead'), BOOT, value)],
-    ['under another root key', false, () => createSealer(randomBytes(32), BOOT).open('records', ID, HEADER, BOOT, value)],
-    ['by a later boot of that root key', true, () => createSealer(key, other).open('records', ID, HEADER, BOOT, value)],
+    [
+      'id and header parted elsewhere',
+      false,
+      () => sealer.open('records', Buffer.from('idh'), Buffer.from('ead'), BOOT, value),
+    ],
+    [
+      'under another root key',
+      false,
+      () => createSealer(randomBytes(32), BOOT).open('records', ID, HEADER, BOOT, value),
+    ],
+    [
+      'by a later boot of that root key',
+      true,
+      () => createSealer(key, other).open('records', ID, HEADER, BOOT, value),
+    ],
   ] as const)('%s: %s', (_what, opens, open) => {
     expect(open()?.toString() ?? null).toBe(opens ? 'a receipt' : null)
   })

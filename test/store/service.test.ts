@@ -112,9 +112,13 @@ test('after a restart the receipt and the document that vouches for it are serve
 
   const second = await startTestService(stored(path, key))
   expect(second.service.keys.keysetDigest).not.toBe(digest)
-  expect((await get(second, `/v1/aci/receipts/${id}`, { who: 'alice' })).body.toString()).toBe(receipt.body.toString())
+  expect((await get(second, `/v1/aci/receipts/${id}`, { who: 'alice' })).body.toString()).toBe(
+    receipt.body.toString(),
+  )
   expect((await get(second, `/v1/aci/receipts/${id}`, { who: 'bob' })).status).toBe(404)
-  expect((await get(second, `/attestation/keysets/${digest}`)).body.toString()).toBe(document.body.toString())
+  expect((await get(second, `/attestation/keysets/${digest}`)).body.toString()).toBe(
+    document.body.toString(),
+  )
   const wrapped = await get(second, `/v1/attestation/keysets/${digest}`)
   expect(jsonObject(wrapped.body)).toEqual({ document: document.body.toString() })
   expect((await get(second, `/attestation/keysets/sha256:${'00'.repeat(32)}`)).status).toBe(404)

@@ -103,7 +103,12 @@ export async function boot(
     store: kept,
     issuer,
     async serve(changes = {}, ownership = OWN) {
-      const request = { ownership, challenge: null, endpoint: '/v1/chat/completions', method: 'POST' }
+      const request = {
+        ownership,
+        challenge: null,
+        endpoint: '/v1/chat/completions',
+        method: 'POST',
+      }
       const admission = issuer.admit(request)
       await issuer.settle(admission, exchange(changes))
       return admission.receiptId

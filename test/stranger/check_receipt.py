@@ -120,6 +120,7 @@ def record_boot(record, document, config):
 
 def record_outcome(record, events):
     need(record["outcome"] in ADMITTED_OUTCOMES, f"outcome {record['outcome']!r}")
+    same("interrupted_boot" in record, record["outcome"] == "interrupted", "interrupted_boot")
     partial = events.get("countersign.response.partial")
     if partial is not None:
         same(partial["bytes"], record["response_bytes"], "bytes of the partial body")

@@ -11,6 +11,7 @@ from jcs import Malformed, jcs, jcs_bytes, read_json, utf16
 MAX_NONCES = 4096
 ADMITTED_OUTCOMES = (
     "complete", "upstream_error", "upstream_reset", "downstream_closed", "timeout", "refused",
+    "interrupted",
 )
 # Members of the record that stand in the receipt's `countersign.record` event (protocol 7) …
 EVENT_MEMBERS = (
@@ -19,7 +20,7 @@ EVENT_MEMBERS = (
     "response_bytes", "sequence", "status", "usage",
 )
 # … that stand there only where they say something …
-OPTIONAL_EVENT_MEMBERS = ("rewrites",)
+OPTIONAL_EVENT_MEMBERS = ("interrupted_boot", "rewrites")
 REWRITES = ("aci_constraints", "include_usage", "keep_alive", "strip_empty_tool_calls")
 # … and those that stand at the receipt's top level: record member -> receipt member.
 TOP_MEMBERS = {

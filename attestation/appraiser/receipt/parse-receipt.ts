@@ -182,7 +182,10 @@ function readEvents(value: JsonValue | undefined): Events {
     throw new Unreadable('event_log is malformed')
   }
   const events = value as readonly JsonValue[]
-  const record = objectOf(events.at(-1), 'the record', RECORD_MEMBERS, ['interrupted_boot', 'rewrites'])
+  const record = objectOf(events.at(-1), 'the record', RECORD_MEMBERS, [
+    'interrupted_boot',
+    'rewrites',
+  ])
   if (record['type'] !== RECORD_EVENT) throw new Unreadable('the last event is not the record')
   if (events.length === 1) return { record, bodies: null, whole: null, bytes: null }
 

@@ -1,0 +1,11 @@
+// What the children and rounds of kill-store.mjs need of the built project.
+export { appraiseDocument } from '../../dist/attestation/appraiser/appraise-document.js'
+export { POLICIES } from '../../dist/attestation/appraiser/policies.js'
+export { verifyReceipt } from '../../dist/attestation/appraiser/receipt/verify-receipt.js'
+export { nodeCrypto } from '../../dist/attestation/crypto/node.js'
+export { openLmdbStore } from '../../dist/enclave/store/lmdb-store.js'
+export { parseConfig } from '../../dist/src/config/config.js'
+export { startDemoModel } from '../../dist/src/demo/model/start-demo-model.js'
+export { createGate } from '../../dist/src/service/gate.js'
+export { openSimulation } from '../../dist/src/service/open-simulation.js'
+export { startService } from '../../dist/src/service/start-service.js'

@@ -1,0 +1,11 @@
+/** The same for the suite, which has no built project: see scripts/kill-store/parts.mjs. */
+export { appraiseDocument } from '../../attestation/appraiser/appraise-document.ts'
+export { POLICIES } from '../../attestation/appraiser/policies.ts'
+export { verifyReceipt } from '../../attestation/appraiser/receipt/verify-receipt.ts'
+export { nodeCrypto } from '../../attestation/crypto/node.ts'
+export { openLmdbStore } from '../../enclave/store/lmdb-store.ts'
+export { parseConfig } from '../../src/config/config.ts'
+export { startDemoModel } from '../../src/demo/model/start-demo-model.ts'
+export { createGate } from '../../src/service/gate.ts'
+export { openSimulation } from '../../src/service/open-simulation.ts'
+export { startService } from '../../src/service/start-service.ts'
