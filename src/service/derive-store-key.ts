@@ -17,9 +17,11 @@ export interface StoreKey {
   readonly ephemeral: boolean
 }
 
-/** @param provider name of the machine's key provider; with `none` nothing that it derives would outlive the process */
-export function storeKeyOf(provider: string, agent: GuestAgent): Promise<StoreKey> {
-  return provider === 'none' ? Promise.resolve(ephemeralStoreKey()) : deriveStoreKey(agent)
+/** @param provider name of the machine's key provider; with `none`, or null, nothing that it derives would outlive the process */
+export function storeKeyOf(provider: string | null, agent: GuestAgent): Promise<StoreKey> {
+  return (provider ?? 'none') === 'none'
+    ? Promise.resolve(ephemeralStoreKey())
+    : deriveStoreKey(agent)
 }
 
 /** The algorithm only says which call of the agent's is meant: what it answers are 32 bytes, used for HKDF alone. */
