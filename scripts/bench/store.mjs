@@ -1,8 +1,17 @@
 // npm run bench:store: the store on this machine's disk. Append rate and wait with and without a disk that takes long to flush,
 // under both durabilities; memory and look-ups with many receipts; and the relay's rate with the store against without,
-// in rounds of random order compared inside a round. BENCH_RECEIPTS (default 1,000,000), BENCH_ROUNDS (default 7).
+// in rounds of random order compared inside a round. BENCH_RECEIPTS (default 1,000,000), BENCH_ROUNDS (default 7),
+// BENCH_CONNECTIONS of the relay's clients (default 32). TMPDIR says on which disk.
 import { randomBytes } from 'node:crypto'
-import { mkdtempSync, rmSync, statSync } from 'node:fs'
+import {
+  closeSync,
+  fdatasyncSync,
+  mkdtempSync,
+  openSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs'
 import { cpus, loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Pool } from 'undici'
@@ -18,7 +27,8 @@ const WRITERS = 32
 const DELAYED_MS = 3_000
 const FSYNC_MS = [0, 2, 10, 30]
 const LOOKUPS = 20_000
-const CONCURRENCY = 32
+const FLUSHES = 300
+const CONCURRENCY = Number(process.env.BENCH_CONNECTIONS ?? 32)
 const LOAD_MS = 2_000
 const TOKEN = 'bench-token-0123456789'
 
@@ -48,6 +58,21 @@ function open(path, durability, fsyncMs) {
     },
     ...(fsyncMs === 0 ? {} : { disk: (commit) => commit().then(() => sleep(fsyncMs)) }),
   })
+}
+
+// How long this disk takes to flush 4 KiB, here and now: most of what `group` costs.
+function flushMs() {
+  const file = join(newFolder(), 'flushed')
+  const descriptor = openSync(file, 'w')
+  const page = Buffer.alloc(4096, 1)
+  const times = Array.from({ length: FLUSHES }, (_, i) => {
+    writeSync(descriptor, page, 0, page.length, i * page.length)
+    const before = performance.now()
+    fdatasyncSync(descriptor)
+    return performance.now() - before
+  })
+  closeSync(descriptor)
+  return times
 }
 
 // What one answer's last byte waits for: its own put.
@@ -154,7 +179,8 @@ async function relay() {
   for (let round = 0; round < ROUNDS; round++) {
     for (const kind of shuffled(kinds)) rates[kind].push(await load(pools[kind]))
   }
-  for (const kind of kinds) print(`relay, ${kind}: requests/s`, Math.round(median(rates[kind])))
+  for (const kind of kinds)
+    print(`relay, ${kind}, ${CONCURRENCY} connections: requests/s`, Math.round(median(rates[kind])))
   for (const kind of kinds.slice(1)) {
     const ratios = rates[kind].map((rate, i) => rate / rates.signed[i])
     print(`  ${kind} keeps of the rate in memory`, `${Math.round(median(ratios) * 100)} %`)
@@ -170,6 +196,12 @@ try {
   print(
     `${cpus().length} x ${cpus()[0]?.model}, Node ${process.version}, load`,
     loadavg()[0].toFixed(1),
+  )
+  const flushes = flushMs()
+  print(
+    'fdatasync of 4 KiB on this disk, p50 / p99 ms',
+    quantile(flushes, 0.5).toFixed(2),
+    quantile(flushes, 0.99).toFixed(2),
   )
   await relay()
   await delayed(entryOf)
