@@ -42,6 +42,7 @@ export function attestedConfig(config: Config, facts: AttestedFacts): JsonObject
     address_key: { source: facts.addressKeySource, generation: facts.addressKeyGeneration },
     gpu: {
       required: facts.gpuRequired,
+      nvswitches: config.gpu?.nvswitches ?? 0,
       ...(config.gpu?.nvattest === undefined ? {} : { nvattest: config.gpu.nvattest }),
     },
     // The label is part of it: a folder was measured here, and what a model server loaded was not.

@@ -17,6 +17,8 @@ import { upstreamProblems } from './upstream-problems.ts'
 
 /** GPUs that one machine can be required to have. */
 export const MAX_GPUS = 16
+/** NVSwitches of a machine with eight GPUs in protected-PCIe mode. */
+export const MAX_NVSWITCHES = 4
 /** Addresses of one upstream. */
 export const MAX_URLS = 64
 /** Where vLLM and SGLang say how they are. */
@@ -93,10 +95,14 @@ const schema = z.strictObject({
   gpu: z
     .strictObject({
       required: z.number('a number of GPUs, 0 for none').int().min(0).max(MAX_GPUS),
+      nvswitches: z.number().int().min(0).max(MAX_NVSWITCHES).default(0),
       nvattest: z
         .string()
         .regex(/^\/[\x21-\x7e]{1,255}$/, 'an absolute path')
         .optional(),
+    })
+    .refine(({ nvswitches, nvattest }) => nvswitches === 0 || nvattest !== undefined, {
+      message: 'NVSwitches attest through nvattest: give its path',
     })
     .optional(),
   weights: z

@@ -15,12 +15,25 @@ export interface Gpus {
   close(): Promise<void>
 }
 
+/** One list of both, GPUs first: switches of a machine in protected-PCIe mode are judged together with its GPUs. */
+function joined(gpus: GpuEvidenceSource, switches: GpuEvidenceSource): GpuEvidenceSource {
+  return {
+    async collect(nonce) {
+      const first = await gpus.collect(nonce)
+      return [...first, ...(await switches.collect(nonce))]
+    },
+  }
+}
+
 /** Starts nothing: a driver that is still starting must not keep the service from starting. */
-export function openGpus({ required, nvattest }: NonNullable<Config['gpu']>): Gpus {
+export function openGpus({ required, nvattest, nvswitches }: NonNullable<Config['gpu']>): Gpus {
   const none = () => Promise.resolve()
   if (required === 0) return { source: null, close: none }
   if (nvattest !== undefined) {
-    return { source: openNvattest({ device: 'gpu', required, path: nvattest }), close: none }
+    const gpus = openNvattest({ device: 'gpu', required, path: nvattest })
+    if (nvswitches === 0) return { source: gpus, close: none }
+    const switches = openNvattest({ device: 'nvswitch', required: nvswitches, path: nvattest })
+    return { source: joined(gpus, switches), close: none }
   }
   const source = openNvml({ required })
   return { source, close: () => source.close() }
