@@ -103,6 +103,7 @@ const metrics = createMetrics({
   storeFailures: () => 0,
   storeRefused: () => 0,
   readiness: () => ({}),
+  warnings: () => [],
   logLinesDropped: () => 0,
 })
 const state = createServiceState({
