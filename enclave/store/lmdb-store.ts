@@ -19,7 +19,7 @@ import { createAdmissionJournal } from './admission-journal.ts'
 import { openBoots } from './boots.ts'
 import { createGroupCommit } from './group-commit.ts'
 import type { Durability } from './group-commit.ts'
-import { TIME_BYTES, openTables, treeOf } from './open-tables.ts'
+import { TIME_BYTES, hearCommitError, openTables, treeOf } from './open-tables.ts'
 import type { Change, Table, Tables } from './open-tables.ts'
 import { expiredRecords } from './retention.ts'
 import type { Retention } from './retention.ts'
@@ -60,6 +60,7 @@ export async function openLmdbStore(options: LmdbStoreOptions): Promise<OpenStor
     leave = await takeStore(options.path, ownerRow(tables))
     return await openOwned(options, tables, leave)
   } catch (error) {
+    hearCommitError(error)
     await leave()
     await tables.close()
     throw error instanceof StoreError ? error : new StoreError('store_damaged', error)
@@ -88,13 +89,16 @@ async function openOwned(
     const changes = batches.flat()
     const expired = expiredRecords(tables, sealer, boots, options.retention, now(), batches.length)
     const all = [...changes, ...expired]
-    // In one turn of the event loop, which LMDB takes for one transaction.
+    // In one turn of the event loop, and so in one transaction.
     try {
       await Promise.all(
         all.map(({ table, key, value }) =>
           value === null ? table.remove(key) : table.put(key, value),
         ),
       )
+    } catch (error) {
+      hearCommitError(error)
+      throw error
     } finally {
       for (const { table, key } of changes) {
         if (table === tables.chats) pendingChats.delete(key.toString('latin1'))

@@ -13,6 +13,8 @@ export const PAGE_BYTES = 4096
 /** LMDB's own bound on readers of one environment; ours are one. */
 const MAX_READERS = 16
 const MAX_TABLES = 16
+/** Writes after which LMDB's thread begins within a turn of the event loop: more than there ever are. */
+const NO_THRESHOLD = 2 ** 30
 
 /** Bytes of the time in front of a sealed receipt: unix seconds, big-endian. */
 export const TIME_BYTES = 4
@@ -44,6 +46,15 @@ export interface Tables {
   /** Pages of records and documents, in bytes. */
   bytes(): number
   close(): Promise<void>
+}
+
+/**
+ * Rejections of lmdb carry a second promise with the reason, rejected later; nobody waits for it, and unheard it would end the
+ * process.
+ */
+export function hearCommitError(error: unknown): void {
+  if (!(error instanceof Error) || !('commitError' in error)) return
+  if (error.commitError instanceof Promise) error.commitError.catch(() => undefined)
 }
 
 interface TreeStats {
@@ -96,6 +107,10 @@ export async function openTables(folder: string): Promise<Tables> {
       maxReaders: MAX_READERS,
       // An awaited write is then on the disk, and not only in the kernel's hands.
       overlappingSync: false,
+      // With it lmdb 3.5.6 makes a promise of its own for each batch, whose rejection by a full disk would end the process. Without
+      // it what one turn writes is one transaction too: writing begins after the turn, however much there is.
+      eventTurnBatching: false,
+      ...{ txnStartThreshold: NO_THRESHOLD },
       commitDelay: 0,
     })
   } catch (error) {
