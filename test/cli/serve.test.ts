@@ -54,6 +54,7 @@ describe('countersign serve', () => {
     const good = await file('/usr/bin/nvattest')
     expect((await loadConfig({ config: good, requireGpu: '2' })).gpu).toEqual({
       required: 2,
+      nvswitches: 0,
       nvattest: '/usr/bin/nvattest',
     })
     for (const wrong of ['nvattest', '/usr/bin/nv attest', '']) {
@@ -171,7 +172,7 @@ describe('countersign serve', () => {
     )
     const loaded = await loadConfig({ config, listen: '0.0.0.0:9000', requireGpu: '8' })
     expect(loaded.listen).toEqual({ host: '0.0.0.0', port: 9000 })
-    expect(loaded.gpu).toEqual({ required: 8 })
+    expect(loaded.gpu).toEqual({ required: 8, nvswitches: 0 })
   })
 
   test.each([
