@@ -40,7 +40,7 @@ describe('every limit', () => {
 
   test('is set by a test, which does not find it at its default', () => {
     const tests = projectFiles()
-      .filter((path) => /^test\/.*\.test\.ts$/.test(path))
+      .filter((path) => /^test\/.*\.(?:test|helpers)\.ts$/.test(path))
       .map(readText)
       .join('\n')
     expect(names.filter((name) => !new RegExp(`\\b${name}: [\\d_]+`).test(tests))).toEqual([])
