@@ -4,8 +4,12 @@
  * @module
  */
 import { mkdir, open, stat } from 'node:fs/promises'
+import { createRequire } from 'node:module'
 import { join } from 'node:path'
-import type { Database, RootDatabase } from 'lmdb'
+// Its declarations for `import` end in `export =`, which no compiler takes there; those for `require` are the same and right.
+import type { Database, Key, RootDatabase, RootDatabaseOptionsWithPath } from 'lmdb' with {
+  'resolution-mode': 'require',
+}
 import { StoreError } from './store-error.ts'
 
 /** Bytes of a page: fixed, so that a volume moves between machines. */
@@ -18,6 +22,11 @@ const NO_THRESHOLD = 2 ** 30
 
 /** Bytes of the time in front of a sealed receipt: unix seconds, big-endian. */
 export const TIME_BYTES = 4
+
+/** What is used of the package. */
+interface Lmdb {
+  open<V, K extends Key>(options: RootDatabaseOptionsWithPath): RootDatabase<V, K>
+}
 
 export type Table = Database<Buffer, Buffer>
 
@@ -86,9 +95,9 @@ function pageBytes(table: Table): number {
 
 /** @throws StoreError store_binding_missing, store_damaged, store_unusable */
 export async function openTables(folder: string): Promise<Tables> {
-  let lmdb: typeof import('lmdb')
+  let lmdb: Lmdb
   try {
-    lmdb = await import('lmdb')
+    lmdb = createRequire(import.meta.url)('lmdb') as Lmdb
   } catch (error) {
     throw new StoreError('store_binding_missing', error)
   }
