@@ -41,29 +41,14 @@ export function refuseGpuFileOptions(options: GpuFileOptions): void {
   }
 }
 
-/** What of a command line only other files have a use for. */
-export interface OtherFileOptions {
+/** A folder in `collateral` may hold NVIDIA's too, or come to hold it; a file is Intel's. */
+export async function refuseIntelCollateral(options: {
   readonly collateral?: string
-  readonly compose?: string
   readonly fetchCollateral?: boolean
-  readonly gpuCollateral?: string
-  readonly reportData?: string
-}
-
-/** The same for files of GPUs alone. A folder in `collateral` may hold NVIDIA's too, or come to hold it. */
-export async function refuseOtherOptions(
-  options: OtherFileOptions,
-  layout: 'gpu' | 'nras',
-): Promise<void> {
-  if (options.compose !== undefined || options.reportData !== undefined) {
-    throw new Refusal('--compose and --report-data are for reports with a quote.')
-  }
+}): Promise<void> {
   const { collateral, fetchCollateral = false } = options
   if (collateral !== undefined && !fetchCollateral && !(await isFolder(collateral))) {
     throw new Refusal('--collateral names a file of Intel’s; NVIDIA’s is --gpu-collateral.')
-  }
-  if (layout === 'nras' && options.gpuCollateral !== undefined) {
-    throw new Refusal('--gpu-collateral is for GPU evidence, not for an answer about it.')
   }
 }
 

@@ -27,7 +27,7 @@ import {
   isBareReport,
   judgeGpuFile,
   refuseGpuFileOptions,
-  refuseOtherOptions,
+  refuseIntelCollateral,
 } from './appraise-gpu-file.ts'
 import type { GpuFileOptions } from './appraise-gpu-file.ts'
 import { appraiseReportFile, layoutOf } from './appraise-report-file.ts'
@@ -266,7 +266,7 @@ export async function verify(target: string, options: VerifyOptions): Promise<nu
     policy,
     ...(options.at === undefined ? {} : { asOf: true }),
   }
-  if (layout === 'gpu' || layout === 'nras') await refuseOtherOptions(options, layout)
+  if (layout === 'gpu' || layout === 'nras') await refuseIntelCollateral(options)
   const gpuCollateral = await obtainGpuCollateral(bytes, layout, options, policy)
   if (layout === 'gpu' || layout === 'nras') {
     const given = { ...moment, collateral: gpuCollateral }

@@ -22,10 +22,21 @@ export interface SigningKey {
   readonly jwk: Claims
 }
 
+/** Not by an export as JWK: see `publicPoint` of the simulator. */
+const COORDINATE_BYTES: Readonly<Record<string, number>> = {
+  'P-256': 32,
+  'P-384': 48,
+  'P-521': 66,
+  secp256k1: 32,
+}
+
 export function signingKey(kid = KID, namedCurve = 'P-384'): SigningKey {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve })
-  const { kty, crv, x, y } = publicKey.export({ format: 'jwk' })
-  return { kid, publicKey, privateKey, jwk: { kty, crv, x, y, kid } }
+  const spki = publicKey.export({ format: 'der', type: 'spki' })
+  const point = spki.subarray(-2 * (COORDINATE_BYTES[namedCurve] ?? 0))
+  const [x, y] = [point.subarray(0, point.length / 2), point.subarray(point.length / 2)]
+  const jwk = { kty: 'EC', crv: namedCurve, x: x.toString('base64url'), y: y.toString('base64url') }
+  return { kid, publicKey, privateKey, jwk: { ...jwk, kid } }
 }
 
 export const KEY = signingKey()

@@ -76,8 +76,8 @@ function rawSignature(bytes: Uint8Array, key: KeyObject): Uint8Array {
 }
 
 function point(key: KeyObject): Uint8Array {
-  const { x = '', y = '' } = createPublicKey(key).export({ format: 'jwk' })
-  return Buffer.concat([Buffer.from(x, 'base64url'), Buffer.from(y, 'base64url')])
+  const spki = createPublicKey(key).export({ format: 'der', type: 'spki' })
+  return spki.subarray(-64)
 }
 
 /** Builds a signed quote from the layout in Intel's documents, independently of the simulator. */

@@ -29,9 +29,13 @@ describe('countersign verify gpu.json, wrongly used', () => {
 
   test.each<[string, VerifyOptions, RegExp]>([
     ['a file of Intel’s collateral', { collateral: 'intel.json' }, /--gpu-collateral/],
-    ['a compose text', { compose: 'app-compose.json' }, /with a quote/],
-    ['quoted bytes', { reportData: 'ab' }, /with a quote/],
-    ['GPU collateral for an answer', { layout: 'nras', gpuCollateral: 'x' }, /about it/],
+    ['a compose text', { compose: 'app-compose.json' }, /--compose .*ignored/],
+    ['quoted bytes', { reportData: 'ab' }, /--report-data .*ignored/],
+    [
+      'GPU collateral for an answer',
+      { layout: 'nras', gpuCollateral: 'x' },
+      /--gpu-collateral .*ignored/,
+    ],
   ])('refuses %s, which nothing would read', async (_, option, says) => {
     const path = await save('list.json', JSON.stringify(list))
     await expect(verify(path, { ...simulated, ...option })).rejects.toThrow(says)

@@ -1,4 +1,11 @@
-import { createECDH, createHash, createSign, generateKeyPairSync, sign } from 'node:crypto'
+import {
+  createECDH,
+  createHash,
+  createPublicKey,
+  createSign,
+  generateKeyPairSync,
+  sign,
+} from 'node:crypto'
 import { ed25519 } from '@noble/curves/ed25519.js'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
@@ -50,11 +57,8 @@ describe('the two cryptography ports', () => {
         ['P-384', 'secp384r1', 'sha384'],
       ] as const) {
         const { privateKey } = generateKeyPairSync('ec', { namedCurve: openssl })
-        const jwk = privateKey.export({ format: 'jwk' })
-        const point = Buffer.concat([
-          Buffer.from(jwk.x ?? '', 'base64url'),
-          Buffer.from(jwk.y ?? '', 'base64url'),
-        ])
+        const spki = createPublicKey(privateKey).export({ format: 'der', type: 'spki' })
+        const point = spki.subarray(curve === 'P-256' ? -64 : -96)
         const message = Buffer.from('message')
         const signature = createSign(hash)
           .update(message)

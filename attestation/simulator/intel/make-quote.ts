@@ -12,8 +12,9 @@
  *
  * @module
  */
-import { createHash, createPublicKey, sign } from 'node:crypto'
+import { createHash, sign } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
+import { publicPoint } from '../x509/sign-der.ts'
 import type { IntelPki } from './create-intel-pki.ts'
 import {
   QE_PRODUCT_ID,
@@ -128,9 +129,7 @@ function makeQeReport(pki: IntelPki, attestationKey: Uint8Array): Buffer {
 
 /** x ‖ y, 64 bytes. */
 function point(privateKey: KeyObject): Uint8Array {
-  const { x, y } = createPublicKey(privateKey).export({ format: 'jwk' })
-  if (x === undefined || y === undefined) throw new TypeError('not an EC key')
-  return Buffer.concat([Buffer.from(x, 'base64url'), Buffer.from(y, 'base64url')])
+  return publicPoint(privateKey).subarray(1)
 }
 
 /** r ‖ s, 64 bytes. */

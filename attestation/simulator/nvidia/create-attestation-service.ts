@@ -4,13 +4,13 @@
  *
  * @module
  */
-import { createHash, createPublicKey } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import { systemEntropy } from '../entropy.ts'
 import type { Entropy } from '../entropy.ts'
 import { issueCertificate } from '../x509/issue-certificate.ts'
 import type { IssuedCertificate } from '../x509/issue-certificate.ts'
-import { signRandomized } from '../x509/sign-der.ts'
+import { publicPoint, signRandomized } from '../x509/sign-der.ts'
 import type { SignEcdsa } from '../x509/sign-der.ts'
 import { simulationExtension } from '../x509/simulation-extension.ts'
 
@@ -82,13 +82,17 @@ export function createAttestationService(options: AttestationServiceOptions): At
   const signer = issue('signer', 'SIMULATED Attestation Service GPU GH100', intermediate)
   const kid = `sim-eat-kid-${Buffer.from(entropy.bytes('kid', 16)).toString('hex')}`
   const base64 = ({ der }: IssuedCertificate): string => Buffer.from(der).toString('base64')
-  const { kty, crv, x, y } = createPublicKey(signer.key).export({ format: 'jwk' })
+  const point = Buffer.from(publicPoint(signer.key))
+  const x = point.toString('base64url', 1, 49)
+  const y = point.toString('base64url', 49)
   return {
     issuer,
     kid,
     key: signer.key,
     chain: [signer, intermediate, root],
-    jwks: { keys: [{ kid, kty, crv, x, y, x5c: [signer, intermediate].map(base64) }] },
+    jwks: {
+      keys: [{ kid, kty: 'EC', crv: 'P-384', x, y, x5c: [signer, intermediate].map(base64) }],
+    },
     sign: entropy.sign,
   }
 }

@@ -28,22 +28,16 @@ export type SignEcdsa = (
 
 const KEY_IDENTIFIER_BYTES = 20
 
+/** By the length of an uncompressed point: P-256 with SHA-256, P-384 with SHA-384. */
 const SIGNATURE_ALGORITHMS = {
-  prime256v1: { oid: '1.2.840.10045.4.3.2', hash: 'sha256' },
-  secp384r1: { oid: '1.2.840.10045.4.3.3', hash: 'sha384' },
+  65: { oid: '1.2.840.10045.4.3.2', hash: 'sha256' },
+  97: { oid: '1.2.840.10045.4.3.3', hash: 'sha384' },
 } as const
 
 function algorithmOf(
   key: KeyObject,
 ): (typeof SIGNATURE_ALGORITHMS)[keyof typeof SIGNATURE_ALGORITHMS] {
-  switch (key.asymmetricKeyDetails?.namedCurve) {
-    case 'prime256v1':
-      return SIGNATURE_ALGORITHMS.prime256v1
-    case 'secp384r1':
-      return SIGNATURE_ALGORITHMS.secp384r1
-    default:
-      throw new TypeError('a simulated issuer signs with an EC key on P-256 or P-384')
-  }
+  return SIGNATURE_ALGORITHMS[publicPoint(key).length === 65 ? 65 : 97]
 }
 
 /** As every machine signs: with a fresh nonce. A published corpus needs the same bytes in every run and brings its own. */
@@ -89,10 +83,22 @@ export function keyIdentifier(key: KeyObject): Uint8Array {
   return createHash('sha256').update(publicPoint(key)).digest().subarray(0, KEY_IDENTIFIER_BYTES)
 }
 
-/** The content of subjectPublicKey: the uncompressed point 0x04 ‖ x ‖ y. */
+/** Length of a SubjectPublicKeyInfo in DER, and of the point that ends it: P-256 and P-384 (RFC 5480 §2). */
+const POINT_BYTES: ReadonlyMap<number, number> = new Map([
+  [91, 65],
+  [120, 97],
+])
+
+/**
+ * The content of subjectPublicKey: the uncompressed point 0x04 ‖ x ‖ y.
+ *
+ * Read from DER and not from a JWK: Node 20 makes the members of a JWK while it holds the key's lock, and where that collects the
+ * garbage of the job that made the key, the job waits for the same lock and the process stands still (seen with 20.20.2).
+ */
 export function publicPoint(key: KeyObject): Uint8Array {
   const publicKey = key.type === 'private' ? createPublicKey(key) : key
-  const { x, y } = publicKey.export({ format: 'jwk' })
-  if (x === undefined || y === undefined) throw new TypeError('not an EC key')
-  return Buffer.concat([Uint8Array.of(4), Buffer.from(x, 'base64url'), Buffer.from(y, 'base64url')])
+  const spki = publicKey.export({ format: 'der', type: 'spki' })
+  const length = POINT_BYTES.get(spki.length)
+  if (length === undefined) throw new TypeError('not an EC key on P-256 or P-384')
+  return Uint8Array.from(spki.subarray(-length))
 }
