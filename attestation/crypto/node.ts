@@ -23,9 +23,20 @@ function ed25519Key(publicKey: Uint8Array): KeyObject {
   })
 }
 
+/** SubjectPublicKeyInfo of a P-384 key up to and with the 0x04 of its point (RFC 5480 §2). */
+const P384_SPKI_PREFIX = Buffer.from('3076301006072a8648ce3d020106052b8104002203620004', 'hex')
+
+/**
+ * Both ways check that the point is on the curve; with a cofactor of 1 it then has the order of the curve. A JWK is also
+ * multiplied by that order, which costs little on P-256 and on P-384 as much as verifying: 650 µs against 234 as DER, where
+ * P-256 takes 96 against 161 (Node 20.20.2).
+ */
 function importNistKey(curve: NistCurve, point: Uint8Array): KeyObject {
+  if (curve === 'P-384') {
+    const key = Buffer.concat([P384_SPKI_PREFIX, point])
+    return createPublicKey({ key, format: 'der', type: 'spki' })
+  }
   const half = point.length / 2
-  // Importing as JWK is about twice as fast as SPKI in Node 20, and checks that the point is on the curve.
   return createPublicKey({
     key: {
       kty: 'EC',
