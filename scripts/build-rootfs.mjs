@@ -38,6 +38,12 @@ const ADDONS = {
   'cbor-extract': "require('cbor-extract')",
   '@cbor-extract/cbor-extract-linux-x64': "require('cbor-extract').extractStrings.name",
   '@koromix/koffi-linux-x64': "require('koffi').version",
+  '@lmdb/lmdb-linux-x64': `(() => {
+    const store = require('lmdb').open({ path: '/tmp/addon-check-' + process.pid, noSubdir: true })
+    store.putSync('key', 'value')
+    return store.get('key')
+  })()`,
+  '@msgpackr-extract/msgpackr-extract-linux-x64': "require('msgpackr-extract').extractStrings.name",
 }
 
 function copyInto(root, path) {

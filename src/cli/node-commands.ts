@@ -51,7 +51,10 @@ export function addNodeCommands(program: Command): void {
     .option('--policy <file|name>', 'appraisal policy (JSON), or relying-party (default) or node')
     .option('--roots <file>', 'roots of a simulation')
     .option('--allow-simulated', 'accept simulated evidence')
-    .option('--accept-unchecked', 'do without the checks that this version does not make yet')
+    .option(
+      '--accept-unchecked',
+      'do without the checks that cannot be made for want of collateral or reference values',
+    )
     .option('--collateral <file|dir>', "Intel's collateral")
     .option('--gpu-collateral <file|dir>', "NVIDIA's: RIMs and OCSP responses")
     .option('--fetch-collateral', 'ask Intel and NVIDIA')
