@@ -12,11 +12,11 @@ import { NvmlError } from '../../attestation/attester/nvml/nvml-error.ts'
 import type { NvmlErrorCode, NvmlFailure } from '../../attestation/attester/nvml/nvml-error.ts'
 import type { GpuFacts } from '../../attestation/attester/nvml/read-gpu-facts.ts'
 import { isJsonObject, parseJsonText } from '../../attestation/protocol/json.ts'
+import { measuredGpus } from '../compose/measured-gpus.ts'
 import { finding, good, gpuFailure, nvmlFailure, unreached } from './doctor-row.ts'
 import type { DoctorRow } from './doctor-row.ts'
 import { mayUse } from './may-use.ts'
 import type { MayUse } from './may-use.ts'
-import { measuredGpus } from './measured-gpus.ts'
 
 /** GPUs from which on they are joined by NVSwitches, which the fabric manager sets up. */
 export const FABRIC_GPUS = 8

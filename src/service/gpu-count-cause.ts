@@ -9,21 +9,11 @@
 import { parseDocument } from '../../attestation/appraiser/document/parse-document.ts'
 import { readConfig } from '../../attestation/appraiser/document/read-config.ts'
 import { isJsonObject, parseJsonText } from '../../attestation/protocol/json.ts'
+import { measuredGpus } from '../compose/measured-gpus.ts'
 
-const REQUIRE_GPU = /--require-gpu(?:=|[\s"',\]]+)(\d{1,2})(?!\d)/g
-
-function membersOf(text: string): Readonly<Record<string, unknown>> {
-  const parsed = parseJsonText(text)
-  return parsed.ok && isJsonObject(parsed.value) ? parsed.value : {}
-}
-
-/** @returns the one number that `--require-gpu` is given in the compose text; null where there is none, or more than one */
-export function statedGpuCount(appCompose: string): number | null {
-  const file = membersOf(appCompose)['docker_compose_file']
-  if (typeof file !== 'string') return null
-  const counts = new Set([...file.matchAll(REQUIRE_GPU)].map(([, count]) => Number(count)))
-  const [only] = counts
-  return counts.size === 1 && only !== undefined ? only : null
+function configuredGpus(vmConfig: string): unknown {
+  const parsed = parseJsonText(vmConfig)
+  return parsed.ok && isJsonObject(parsed.value) ? parsed.value['num_gpus'] : undefined
 }
 
 /** @param bytes of a document that was accepted */
@@ -34,9 +24,10 @@ export function gpuCountCause(
   const config = parsed.ok ? readConfig(parsed.document.config) : 'document'
   if (!parsed.ok || typeof config === 'string') return null
   const { gpuRequired: required } = config
-  const stated = statedGpuCount(parsed.document.appCompose)
-  if (stated !== null && stated !== required) return 'gpu_count_compose'
-  const configured = membersOf(parsed.document.vmConfig)['num_gpus']
+  if (measuredGpus(parsed.document.appCompose).some((stated) => stated !== required)) {
+    return 'gpu_count_compose'
+  }
+  const configured = configuredGpus(parsed.document.vmConfig)
   // A machine with GPUs may run a service that needs none.
   if (required === 0 || typeof configured !== 'number') return null
   return configured === required ? null : 'gpu_count_vm_config'

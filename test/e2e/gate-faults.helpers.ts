@@ -22,10 +22,13 @@ import { startService } from '../../src/service/start-service.ts'
 
 const GPUS = 1
 const TOKEN = 'alice-token-0123456789'
-const COMPOSE = JSON.stringify({
-  name: 'sim-faults',
-  docker_compose_file: `services: { a: { command: ["serve", "--require-gpu", "${GPUS}"] } }`,
-})
+
+/** @param command the arguments of the sidecar, as a piece of YAML */
+export function composeText(command: string): string {
+  const docker_compose_file = `services:\n  a:\n    command:${command}\n`
+  return JSON.stringify({ name: 'sim-faults', docker_compose_file })
+}
+
 const TIMING: Partial<StapleTiming> = {
   fetchMs: 500,
   firstRetryMs: 300,
@@ -37,8 +40,11 @@ const TIMING: Partial<StapleTiming> = {
 export type World = Awaited<ReturnType<typeof startWorld>>
 
 /** @param change of what can be broken, before the service starts */
-export async function startWorld(change: (machine: Machine) => void = () => {}) {
-  const machine = createMachine()
+export async function startWorld(
+  change: (machine: Machine) => void = () => {},
+  compose = composeText(` ["serve", "--require-gpu", "${GPUS}"]`),
+) {
+  const machine = createMachine(compose)
   change(machine)
   const { guest, nvidia, rims, faults } = machine
   const nowMs = () => Date.now() + faults.clockS * 1000
@@ -172,9 +178,9 @@ interface Faults {
 
 type Machine = ReturnType<typeof createMachine>
 
-function createMachine() {
+function createMachine(compose: string) {
   const now = new Date()
-  const guest = createSimulatedGuest({ composeText: COMPOSE, now, gpus: GPUS })
+  const guest = createSimulatedGuest({ composeText: compose, now, gpus: GPUS })
   const nvidia = createNvidiaPki({ now, gpus: GPUS })
   const rims = createRimPki({ now })
   const genuine = createGpuCollateral(nvidia, rims, Math.floor(now.getTime() / 1000))

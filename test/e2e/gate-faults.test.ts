@@ -17,7 +17,7 @@ import {
   vbiosRim,
 } from '../../attestation/simulator/nvidia/create-gpu-collateral.ts'
 import { SIMULATED_GPU_FIRMWARE } from '../../attestation/simulator/nvidia/simulated-firmware.ts'
-import { startWorld } from './gate-faults.helpers.ts'
+import { composeText, startWorld } from './gate-faults.helpers.ts'
 import type { World } from './gate-faults.helpers.ts'
 
 const DAY_S = 86_400
@@ -31,8 +31,8 @@ afterEach(async () => {
   await open?.service.close()
   open = null
 })
-async function start(change?: Parameters<typeof startWorld>[0]): Promise<World> {
-  open = await startWorld(change)
+async function start(...args: Parameters<typeof startWorld>): Promise<World> {
+  open = await startWorld(...args)
   return open
 }
 async function ready(world: World): Promise<World> {
@@ -160,6 +160,16 @@ describe('hard causes: not ready, inference refused, and back by itself', () => 
     const world = await ready(await start())
     world.faults.vmConfig = (text) => text.replace('"num_gpus":1', '"num_gpus":8')
     await hard(world, 'gpu_count_vm_config')
+  })
+
+  test.each([
+    ['as one word', ' serve --require-gpu=8'],
+    ['as items of a list', '\n      - serve\n      - --require-gpu\n      - "8"'],
+    ['beside the right one', ' ["serve", "--require-gpu", "1", "--require-gpu", "8"]'],
+  ])('a measured compose text that requires another number of GPUs, %s', async (_form, command) => {
+    const world = await start(undefined, composeText(command))
+    await expect.poll(() => world.health(), POLL).toBe('503 gpu_count_compose')
+    expect(await world.chat()).toBe('503 not_attested')
   })
 
   test('GPU evidence of another round', async () => {

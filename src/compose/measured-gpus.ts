@@ -1,5 +1,5 @@
 /**
- * How many GPUs the measured compose file requires.
+ * How many GPUs the measured compose file requires: for the gate and for the doctor.
  *
  * @module
  */
