@@ -139,6 +139,42 @@ describe.skipIf(!haveFixtures)('recorded NVIDIA evidence', () => {
         'gpu.unique': 'skip depends_on_failed',
       })
     })
+
+    test('refuses the report of a 535 driver for its missing firmware identity', () => {
+      const report = recordedReport('h100-535.86.09.txt')
+      // Its own chain was not recorded; the firmware identity is missing whatever the chain is.
+      const checks = verifyGpuEvidence(
+        [element(report, chain550)],
+        realOptions(parsed(report).requestNonce, { crypto }),
+      )
+      expect(failures(checks)).toContain('gpu.0.fwid gpu_fwid_missing')
+    })
+
+    test('binds the GPU evidence of a deployed proxy to its TDX quote by the nonce', () => {
+      const document = fixtureJson('0g/llm_attestation_report.json') as {
+        signing_address: string
+        request_nonce: string
+        intel_quote: string
+        nvidia_payload: string
+      }
+      const payload = parseNrasPayload(JSON.parse(document.nvidia_payload))
+      if (!payload.ok) throw new Error(payload.detail)
+      expect(toHex(payload.nonce)).toBe(document.request_nonce)
+      const checks = verifyGpuEvidence(payload.evidence, realOptions(payload.nonce, { crypto }))
+      expect(summary(checks)).toEqual(GOOD_DEVICE)
+      expect(detailOf(checks, 'gpu.0.versions')).toBe('driver 570.172.08, VBIOS 96.00.CF.00.02')
+      const facts = readGpuFacts(checks)
+      // The proxy's report_data holds no digest of the GPU evidence, so it stops at `fresh`.
+      expect(gpuRung({ ...facts, digestInQuote: false, checkedByMeasuredGuest: true })).toBe(
+        'fresh',
+      )
+
+      const quote = parseQuote(hexBytes(document.intel_quote))
+      if (!quote.ok) throw new Error(quote.detail)
+      expect(toHex(quote.quote.reportData)).toBe(
+        document.signing_address.slice(2).toLowerCase() + '00'.repeat(12) + toHex(payload.nonce),
+      )
+    })
   })
 
   describe.each(PORTS)(
@@ -237,16 +273,6 @@ describe.skipIf(!haveFixtures)('recorded NVIDIA evidence', () => {
     expect(under({ switches: 4 })).toEqual(['switch.count switch_count_mismatch'])
   })
 
-  test('refuses the report of a 535 driver for its missing firmware identity', () => {
-    const report = recordedReport('h100-535.86.09.txt')
-    // Its own chain was not recorded; the firmware identity is missing whatever the chain is.
-    const checks = verifyGpuEvidence(
-      [element(report, chain550)],
-      realOptions(parsed(report).requestNonce),
-    )
-    expect(failures(checks)).toContain('gpu.0.fwid gpu_fwid_missing')
-  })
-
   test('reads the report of driver 580 as NVIDIA’s own parser does', () => {
     const bytes = recordedReport('h100-580.report.hex')
     const report = parsed(bytes)
@@ -317,30 +343,6 @@ describe.skipIf(!haveFixtures)('recorded NVIDIA evidence', () => {
       '666e93e19dec7d2d',
     ])
     expect(report).toMatchObject({ pdi: null, linkedGpus: null, protectedPcie: true })
-  })
-
-  test('binds the GPU evidence of a deployed proxy to its TDX quote by the nonce', () => {
-    const document = fixtureJson('0g/llm_attestation_report.json') as {
-      signing_address: string
-      request_nonce: string
-      intel_quote: string
-      nvidia_payload: string
-    }
-    const payload = parseNrasPayload(JSON.parse(document.nvidia_payload))
-    if (!payload.ok) throw new Error(payload.detail)
-    expect(toHex(payload.nonce)).toBe(document.request_nonce)
-    const checks = verifyGpuEvidence(payload.evidence, realOptions(payload.nonce))
-    expect(summary(checks)).toEqual(GOOD_DEVICE)
-    expect(detailOf(checks, 'gpu.0.versions')).toBe('driver 570.172.08, VBIOS 96.00.CF.00.02')
-    const facts = readGpuFacts(checks)
-    // The proxy's report_data holds no digest of the GPU evidence, so it stops at `fresh`.
-    expect(gpuRung({ ...facts, digestInQuote: false, checkedByMeasuredGuest: true })).toBe('fresh')
-
-    const quote = parseQuote(hexBytes(document.intel_quote))
-    if (!quote.ok) throw new Error(quote.detail)
-    expect(toHex(quote.quote.reportData)).toBe(
-      document.signing_address.slice(2).toLowerCase() + '00'.repeat(12) + toHex(payload.nonce),
-    )
   })
 
   test('reads the report of an NVSwitch, and refuses it as that of a GPU', () => {

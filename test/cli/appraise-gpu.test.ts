@@ -79,6 +79,12 @@ describe('countersign appraise-gpu', () => {
       'gpu_collection_failed',
     ],
     [
+      'a collector whose result is a text without end',
+      { evidence: { result_code: 'x'.repeat(1_000_000), evidences: collected } },
+      10,
+      'gpu_collection_failed',
+    ],
+    [
       'two readings of one file',
       { evidence: { result_code: 0, evidences: collected, evidence_list: items } },
       30,

@@ -8,6 +8,7 @@ import type { CryptoPort } from '../../crypto/port.ts'
 import { decodeBase64 } from '../../protocol/base64.ts'
 import type { GpuCollateral } from '../../protocol/gpu-collateral.ts'
 import { fromHex } from '../../protocol/hex.ts'
+import { createCertificateMemo } from '../x509/certificate-memo.ts'
 import type { Certificate } from '../x509/parse-certificate.ts'
 import { keepResponses, recallResponses } from './gpu-cache.ts'
 import type { GpuCache } from './gpu-cache.ts'
@@ -54,6 +55,8 @@ export function createDeviceCollateral(
   const { crypto, at, allowSimulated, policy, cache } = options
   const rimRoots = policy.rimRoots.map((root) => fromHex(root) ?? new Uint8Array())
   const rims = new Map<string, RimResult>()
+  // The certificates above the signers are the same in every manifest of a product.
+  const rimCertificates = createCertificateMemo()
   const revocations = new Map<Rim, RevocationVerdict>()
   const given = collateral?.ocsp ?? []
   const responses = given.map(bytesOf)
@@ -80,6 +83,7 @@ export function createDeviceCollateral(
       rootSha256: rimRoots,
       allowSimulated,
       graceS: policy.rimGraceS,
+      memo: rimCertificates,
       ...(cache === undefined ? {} : { cache: cache.rims }),
     })
     rims.set(id, result)

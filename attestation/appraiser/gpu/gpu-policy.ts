@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { toHex } from '../../protocol/hex.ts'
 import {
   createPolicyPart,
   isBoolean,
@@ -22,6 +23,8 @@ import {
   NRAS_CLAIMS_VERSIONS,
 } from './nras/nras-policy.ts'
 import type { NrasClaimsVersion } from './nras/nras-policy.ts'
+import { isBios, isDriver, isNrasIssuer } from './policy-forms.ts'
+import { NVIDIA_RIM_ROOT_SHA256 } from './rim/nvidia-rim-root.ts'
 
 /**
  * Modes that a signed report states: feature flag 0, 1 and 2 (opaque field 36). `unstated`: the driver states none, as those
@@ -90,15 +93,8 @@ export interface GpuPolicy {
   readonly gpuCheckingComposes: readonly string[]
 }
 
-/**
- * SHA-256 of the certificate `C=US, O=NVIDIA, CN=NVIDIA CoRIM signing Root CA`, serial 45DAE3A00E5037BDDF875375ECB5E270,
- * valid 2023-03-16 to 2053-03-08: the root above every production RIM. Lower-case hex.
- */
-export const NVIDIA_RIM_ROOT_SHA256 =
-  '12977b5115acb0381179279fffeb5a8c4d264971ebb32298023a465fa41df5d1'
-
 export const DEFAULT_GPU_POLICY: GpuPolicy = Object.freeze({
-  rimRoots: Object.freeze([NVIDIA_RIM_ROOT_SHA256]),
+  rimRoots: Object.freeze([toHex(NVIDIA_RIM_ROOT_SHA256)]),
   hardwareModels: null,
   modes: GPU_MODES,
   drivers: null,
@@ -124,9 +120,6 @@ export const DEFAULT_GPU_POLICY: GpuPolicy = Object.freeze({
   gpuCheckingComposes: Object.freeze([]),
 })
 
-const isNrasIssuer = isText(/^https:\/\/[a-z0-9.-]{1,253}(?::[0-9]{1,5})?$/)
-const isDriver = isText(/^[0-9]{1,8}(?:\.[0-9]{1,8}){0,3}$/)
-const isBios = isText(/^[0-9A-F]{2}(?:\.[0-9A-F]{2}){0,4}$/)
 const isModel = isText(/^[A-Z0-9_]{1,16}(?: [A-Z0-9_]{1,16}){0,7}$/)
 const isSerial = isText(/^(?:[0-9a-f]{2}){1,20}$/)
 

@@ -5,8 +5,9 @@
  */
 import type { CryptoPort } from '../../crypto/port.ts'
 import type { CertificateMemo } from '../x509/certificate-memo.ts'
+import type { CheckCode } from '../codes.ts'
 import type { Certificate } from '../x509/parse-certificate.ts'
-import { isSimulatedRoot, verifyChain } from '../x509/verify-chain.ts'
+import { isSimulatedRoot } from '../x509/verify-chain.ts'
 import { failed, PASS } from './device-outcome.ts'
 import type { Outcome } from './device-outcome.ts'
 import { namesOneModel } from './device-rules.ts'
@@ -14,8 +15,19 @@ import type { DeviceRules } from './device-rules.ts'
 import type { GpuPolicy } from './gpu-policy.ts'
 import type { ParsedGpuEvidence } from './parse-gpu-evidence.ts'
 import { readDiceExtension } from './read-dice-extension.ts'
+import { signingChainFault } from './signing-chain-fault.ts'
+import type { SigningChainFaultKind } from './signing-chain-fault.ts'
 
 export const GPU_CHAIN_LENGTH = 5
+
+const CODES = {
+  algorithm: 'gpu_chain_algorithm',
+  length: 'gpu_chain_length',
+  untrusted_root: 'gpu_chain_untrusted_root',
+  time: 'gpu_chain_time',
+  simulated: 'gpu_simulated',
+  invalid: 'gpu_chain_invalid',
+} as const satisfies Record<SigningChainFaultKind, CheckCode>
 
 export interface DeviceChainOptions {
   readonly crypto: CryptoPort
@@ -32,37 +44,9 @@ export function judgeDeviceChain(
   chain: readonly Certificate[],
   options: DeviceChainOptions,
 ): Outcome {
-  const foreign = chain.findIndex(
-    ({ publicKey, signatureCurve }) => publicKey.curve !== 'P-384' || signatureCurve !== 'P-384',
-  )
-  if (foreign !== -1) {
-    return failed('gpu_chain_algorithm', `certificate ${foreign} is not P-384 with SHA-384`)
-  }
+  const fault = signingChainFault(chain, { ...options, length: GPU_CHAIN_LENGTH })
+  if (fault !== null) return failed(CODES[fault.kind], fault.detail)
   const simulated = chain.some(isSimulatedRoot)
-  const fault = verifyChain(chain, { ...options, length: GPU_CHAIN_LENGTH })
-  switch (fault?.code) {
-    case undefined:
-      break
-    case 'chain_length':
-      return failed('gpu_chain_length', fault.detail)
-    case 'chain_untrusted_root':
-      return failed('gpu_chain_untrusted_root', fault.detail)
-    case 'chain_expired':
-    case 'chain_not_yet_valid':
-      return failed('gpu_chain_time', fault.detail)
-    case 'chain_signature':
-    case 'chain_names':
-    case 'chain_not_ca':
-    case 'chain_key_usage':
-    case 'chain_path_length':
-    case 'chain_unknown_critical_extension':
-      if (simulated && !options.allowSimulated) return failed('gpu_simulated', fault.detail)
-      return failed('gpu_chain_invalid', `${fault.code}: ${fault.detail}`)
-  }
-  // A certification key must not sign reports: the layer that holds it runs before the firmware that is measured.
-  if (chain[0]?.isCa !== false || chain[0].keyUsage?.digitalSignature !== true) {
-    return failed('gpu_chain_invalid', 'certificate 0 is not one of a signing key')
-  }
   return simulated ? { status: 'pass', detail: 'simulated, not hardware' } : PASS
 }
 

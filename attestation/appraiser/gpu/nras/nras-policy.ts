@@ -8,6 +8,7 @@
  */
 import { createPolicyPart, isCount, isHex, isListOf, isNullOr, isText } from '../../policy-part.ts'
 import type { PartResult } from '../../policy-part.ts'
+import { isBios, isDriver, isNrasIssuer } from '../policy-forms.ts'
 
 /** Versions of the claims that are judged. 4.0 is answered as unsupported. */
 export const NRAS_CLAIMS_VERSIONS = Object.freeze(['2.0', '3.0'] as const)
@@ -68,11 +69,8 @@ export const DEFAULT_NRAS_POLICY: NrasPolicy = Object.freeze({
   protectedPcie: 'any',
 })
 
-const isDriver = isText(/^[0-9]{1,8}(?:\.[0-9]{1,8}){0,3}$/)
-const isBios = isText(/^[0-9A-F]{2}(?:\.[0-9A-F]{2}){0,4}$/)
-
 const PART = createPolicyPart<NrasPolicy>('gpu.nras', DEFAULT_NRAS_POLICY, {
-  issuer: isText(/^https:\/\/[a-z0-9.-]{1,253}(?::[0-9]{1,5})?$/),
+  issuer: isNrasIssuer,
   nrasRoots: isListOf(isHex(32)),
   clockSkewS: (value) => isCount(value) && Number(value) <= MAX_NRAS_CLOCK_SKEW_S,
   maxTokenLifetimeS: isCount,

@@ -16,7 +16,8 @@ import { toUtf8 } from '../../../protocol/utf8.ts'
 import type { CertificateMemo } from '../../x509/certificate-memo.ts'
 import { parseCertificate } from '../../x509/parse-certificate.ts'
 import type { Certificate } from '../../x509/parse-certificate.ts'
-import { isSimulatedRoot, verifyChain } from '../../x509/verify-chain.ts'
+import { signingChainFault } from '../signing-chain-fault.ts'
+import type { SigningChainFaultKind } from '../signing-chain-fault.ts'
 import { canonicalizeXml } from './canonicalize-xml.ts'
 import type { RimCode } from './codes.ts'
 import { parseXml } from './parse-xml.ts'
@@ -88,44 +89,14 @@ function readChain(
   return chain
 }
 
-/** All of path validation but the time. */
-function chainFault(chain: readonly Certificate[], options: RimOptions): RimFault | null {
-  const foreign = chain.findIndex(
-    ({ publicKey, signatureCurve }) => publicKey.curve !== 'P-384' || signatureCurve !== 'P-384',
-  )
-  if (foreign !== -1) {
-    return refuse('rim_chain_algorithm', `certificate ${foreign} is not P-384 with SHA-384`)
-  }
-  const { allowSimulated } = options
-  // The time is judged by itself, also where the rest is remembered.
-  const fault = verifyChain(chain, { ...options, at: null, length: RIM_CHAIN_LENGTH })
-  switch (fault?.code) {
-    case undefined:
-      break
-    case 'chain_length':
-      return refuse('rim_chain_length', fault.detail)
-    case 'chain_untrusted_root':
-      return refuse('rim_chain_untrusted_root', fault.detail)
-    case 'chain_expired':
-    case 'chain_not_yet_valid':
-      return refuse('rim_chain_time', fault.detail)
-    case 'chain_signature':
-    case 'chain_names':
-    case 'chain_not_ca':
-    case 'chain_key_usage':
-    case 'chain_path_length':
-    case 'chain_unknown_critical_extension':
-      if (!allowSimulated && chain.some(isSimulatedRoot)) {
-        return refuse('rim_simulated', fault.detail)
-      }
-      return refuse('rim_chain_invalid', `${fault.code}: ${fault.detail}`)
-  }
-  // A key that certifies others is no signer of manifests, and one with another use is none either.
-  if (chain[0]?.isCa !== false || chain[0].keyUsage?.digitalSignature !== true) {
-    return refuse('rim_chain_invalid', 'certificate 0 is not one of a signing key')
-  }
-  return null
-}
+const CHAIN_CODES = {
+  algorithm: 'rim_chain_algorithm',
+  length: 'rim_chain_length',
+  untrusted_root: 'rim_chain_untrusted_root',
+  time: 'rim_chain_time',
+  simulated: 'rim_simulated',
+  invalid: 'rim_chain_invalid',
+} as const satisfies Record<SigningChainFaultKind, RimCode>
 
 /** Everything that follows from the bytes, the roots and the cryptography, whatever the time is. */
 function verifyTimeless(bytes: Uint8Array, options: RimOptions): RimResult {
@@ -158,8 +129,9 @@ function verifyTimeless(bytes: Uint8Array, options: RimOptions): RimResult {
   if (key?.curve !== 'P-384' || !crypto.verifyEcdsa('P-384', key.point, signed, signature.value)) {
     return refuse('rim_signature_invalid', 'ECDSA P-384 with SHA-384')
   }
-  const fault = chainFault(chain, options)
-  if (fault !== null) return fault
+  // The time is judged by itself, also where the rest is remembered.
+  const fault = signingChainFault(chain, { ...options, at: null, length: RIM_CHAIN_LENGTH })
+  if (fault !== null) return refuse(CHAIN_CODES[fault.kind], fault.detail)
   // That a product is not supported is said of genuine manifests only.
   if (!identity.ok) return identity
   return {
