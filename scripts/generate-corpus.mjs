@@ -18,7 +18,8 @@ const server = await createViteServer({
   server: { middlewareMode: true, watch: null, ws: false },
 })
 try {
-  const { filesOf, makeCorpus } = await server.ssrLoadModule(`/scripts/${kind}-corpus/corpus.ts`)
+  const { makeCorpus } = await server.ssrLoadModule(`/scripts/${kind}-corpus/corpus.ts`)
+  const { filesOf } = await server.ssrLoadModule('/scripts/corpus/vector.ts')
   const vectors = makeCorpus()
   mkdirSync(folder, { recursive: true })
   for (const entry of readdirSync(folder, { withFileTypes: true })) {

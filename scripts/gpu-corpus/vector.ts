@@ -4,29 +4,12 @@
  *
  * @module
  */
-import type { CheckCode } from '../../attestation/appraiser/codes.ts'
 import type { GpuEvidence } from '../../attestation/appraiser/gpu/parse-gpu-evidence.ts'
 import type { GpuCollateral } from '../../attestation/protocol/gpu-collateral.ts'
+import { vectorsOf } from '../corpus/vector.ts'
+import type { VectorCode } from '../corpus/vector.ts'
 import { goodGpu } from './report.ts'
 import { AT, NONCE, PKI, RIMS, sha256Hex, toHex } from './world.ts'
-
-export type VectorVerdict = 'accepted-as-of' | 'rejected' | 'unsupported' | 'malformed'
-export type VectorCode = CheckCode | 'not_met'
-
-export interface Expected {
-  readonly verdict: VectorVerdict
-  readonly code: VectorCode
-  /** What was done to the evidence. */
-  readonly title: string
-}
-
-export interface Vector {
-  /** Also its folder. */
-  readonly id: string
-  /** An object, or the text of one that is none. */
-  readonly input: object | string
-  readonly expected: Expected
-}
 
 export interface Evidence {
   /** Elements of the list; absent: one good GPU. */
@@ -68,21 +51,9 @@ export function inputOf(evidence: Evidence): object {
   }
 }
 
-function vector(verdict: VectorVerdict) {
-  return (id: string, code: VectorCode, title: string, evidence: Evidence): Vector => ({
-    id,
-    input: inputOf(evidence),
-    expected: { verdict, code, title },
-  })
-}
-
-export const rejected = vector('rejected')
-export const malformed = vector('malformed')
-export const unsupported = vector('unsupported')
-
-export function accepted(id: string, title: string, evidence: Evidence): Vector {
-  return vector('accepted-as-of')(id, 'ok', title, evidence)
-}
+export const { accepted, rejected, malformed, unsupported } = vectorsOf(inputOf)
 
 /** A row of a table of cases. */
 export type Case = readonly [id: string, code: VectorCode, title: string, evidence: Evidence]
+
+export type { Vector, VectorCode, VectorVerdict } from '../corpus/vector.ts'

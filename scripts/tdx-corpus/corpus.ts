@@ -14,11 +14,12 @@ import { softwareCases } from './cases/software.ts'
 import { structureCases } from './cases/structure.ts'
 import { tcbCases } from './cases/tcb.ts'
 import { tdCases } from './cases/td.ts'
-import type { Vector } from './vector.ts'
+import { inOrderOfIds } from '../corpus/vector.ts'
+import type { Vector } from '../corpus/vector.ts'
 
 /** Every vector once. The same in every run, to the byte. */
 export function makeCorpus(): Vector[] {
-  const vectors = [
+  return inOrderOfIds([
     ...acceptedCases(),
     ...structureCases(),
     ...signatureCases(),
@@ -30,16 +31,5 @@ export function makeCorpus(): Vector[] {
     ...tdCases(),
     ...eventLogCases(),
     ...softwareCases(),
-  ].toSorted((a, b) => (a.id < b.id ? -1 : 1))
-  const ids = new Set(vectors.map(({ id }) => id))
-  if (ids.size !== vectors.length) throw new TypeError('two vectors of one id')
-  return vectors
-}
-
-/** What stands in the two files of a vector. */
-export function filesOf({ id, input, expected }: Vector): ReadonlyMap<string, string> {
-  return new Map([
-    [`${id}/input.json`, `${JSON.stringify(input)}\n`],
-    [`${id}/expected.json`, `${JSON.stringify(expected, null, 2)}\n`],
   ])
 }

@@ -4,8 +4,8 @@
  *
  * @module
  */
-import type { CheckCode } from '../../attestation/appraiser/codes.ts'
 import type { DcapCollateral } from '../../attestation/protocol/dcap-collateral.ts'
+import { vectorsOf } from '../corpus/vector.ts'
 import { makeCollateral, toHex } from './collateral.ts'
 import type { CollateralChange } from './collateral.ts'
 import { AT, ROOT, sha256Hex } from './pki.ts'
@@ -21,23 +21,6 @@ export interface VectorInput {
   readonly event_log?: string
   readonly app_compose?: string
   readonly vm_config?: string
-}
-
-export type VectorVerdict = 'accepted-as-of' | 'rejected' | 'unsupported' | 'malformed'
-export type VectorCode = CheckCode | 'not_met'
-
-export interface Expected {
-  readonly verdict: VectorVerdict
-  readonly code: VectorCode
-  /** What was done to the evidence. */
-  readonly title: string
-}
-
-export interface Vector {
-  /** Also its folder. */
-  readonly id: string
-  readonly input: object
-  readonly expected: Expected
 }
 
 export interface Evidence {
@@ -83,18 +66,6 @@ export function inputOf(evidence: Evidence): object {
   return { ...input, ...evidence.raw }
 }
 
-function vector(verdict: VectorVerdict) {
-  return (id: string, code: VectorCode, title: string, evidence: Evidence): Vector => ({
-    id,
-    input: inputOf(evidence),
-    expected: { verdict, code, title },
-  })
-}
+export const { accepted, rejected, malformed, unsupported } = vectorsOf(inputOf)
 
-export const rejected = vector('rejected')
-export const malformed = vector('malformed')
-export const unsupported = vector('unsupported')
-
-export function accepted(id: string, title: string, evidence: Evidence): Vector {
-  return vector('accepted-as-of')(id, 'ok', title, evidence)
-}
+export type { Vector, VectorCode, VectorVerdict } from '../corpus/vector.ts'

@@ -1,5 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs'
+import { CHECK_CODES } from '../../attestation/appraiser/codes.ts'
 import { isJsonObject, parseJsonText } from '../../attestation/protocol/json.ts'
+import { filesOf } from '../../scripts/corpus/vector.ts'
+import type { Vector } from '../../scripts/corpus/vector.ts'
 
 export interface PublishedVector {
   readonly id: string
@@ -14,6 +17,8 @@ export interface PublishedCorpus {
   /** Ids of the vectors as they lie in the repository. */
   publishedIds(this: void): string[]
   publishedVectors(this: void): PublishedVector[]
+  /** Files that do not hold what their generator makes. */
+  changed(this: void, made: readonly Vector[]): string[]
 }
 
 export function openCorpus(kind: 'tdx' | 'gpu'): PublishedCorpus {
@@ -27,6 +32,12 @@ export function openCorpus(kind: 'tdx' | 'gpu'): PublishedCorpus {
       .toSorted()
   return {
     folder,
+    changed: (made) =>
+      made.flatMap((vector) =>
+        [...filesOf(vector)]
+          .filter(([path, text]) => Buffer.from(published(path)).toString() !== text)
+          .map(([path]) => path),
+      ),
     published,
     publishedIds,
     publishedVectors: () =>
@@ -39,4 +50,41 @@ export function openCorpus(kind: 'tdx' | 'gpu'): PublishedCorpus {
         return { id, input: published(`${id}/input.json`), verdict, code }
       }),
   }
+}
+
+/** Of the commands, by verdict. */
+export const EXIT_CODES: ReadonlyMap<string, number> = new Map([
+  ['accepted-as-of', 0],
+  ['rejected', 10],
+  ['unsupported', 20],
+  ['malformed', 30],
+])
+
+/** Every `step`th of them. */
+export function sample(vectors: readonly PublishedVector[], step: number): PublishedVector[] {
+  return vectors.filter((_vector, index) => index % step === 0)
+}
+
+const CODES: Readonly<Record<string, { readonly family: string }>> = CHECK_CODES
+
+/** Vectors whose code nobody gives, or whose verdict is not the one that follows from the family of their code. */
+export function unfitting(vectors: readonly PublishedVector[]): PublishedVector[] {
+  return vectors.filter(({ verdict, code }) => {
+    if (code === 'ok') return verdict !== 'accepted-as-of'
+    const family = code === 'not_met' ? 'policy' : CODES[code]?.family
+    if (family === undefined) return true
+    return verdict !== (family === 'malformed' || family === 'unsupported' ? family : 'rejected')
+  })
+}
+
+/** Codes of the tables in which no vector ends. */
+export function unreached(
+  vectors: readonly PublishedVector[],
+  tables: readonly object[],
+): string[] {
+  const reached = new Set(vectors.map(({ code }) => code))
+  return tables
+    .flatMap((table) => Object.keys(table))
+    .filter((code) => !reached.has(code))
+    .toSorted()
 }

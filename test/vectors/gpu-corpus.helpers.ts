@@ -4,9 +4,8 @@ import type { CryptoPort } from '../../attestation/crypto/port.ts'
 import { renderGpuAppraisal } from '../../src/cli/appraise-gpu.ts'
 import { renderNrasAppraisal } from '../../src/cli/appraise-nras.ts'
 import { openCorpus } from './corpus.helpers.ts'
-export type { PublishedVector } from './corpus.helpers.ts'
 
-export const { folder: CORPUS, published, publishedIds, publishedVectors } = openCorpus('gpu')
+export const { folder: CORPUS, changed, publishedIds, publishedVectors } = openCorpus('gpu')
 
 /** Whether a vector is an answer of the remote attestation service, which another command judges. */
 export function isNras(id: string): boolean {

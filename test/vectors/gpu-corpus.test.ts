@@ -3,7 +3,6 @@ import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { CHECK_CODES } from '../../attestation/appraiser/codes.ts'
 import { GPU_CODES } from '../../attestation/appraiser/gpu/codes.ts'
 import { GPU_FILE_CODES } from '../../attestation/appraiser/gpu/file-codes.ts'
 import { NRAS_CODES } from '../../attestation/appraiser/gpu/nras/codes.ts'
@@ -12,23 +11,16 @@ import { RIM_CODES } from '../../attestation/appraiser/gpu/rim/codes.ts'
 import { nobleCrypto } from '../../attestation/crypto/noble.ts'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
 import type { CryptoPort } from '../../attestation/crypto/port.ts'
-import { filesOf, makeCorpus } from '../../scripts/gpu-corpus/corpus.ts'
+import { makeCorpus } from '../../scripts/gpu-corpus/corpus.ts'
 import { transpile } from '../harness/transpile.ts'
 import type { Transpiled } from '../harness/transpile.ts'
-import { isNras, judge, published, publishedIds, publishedVectors } from './gpu-corpus.helpers.ts'
-import type { PublishedVector } from './gpu-corpus.helpers.ts'
+import { isNras, judge, changed, publishedIds, publishedVectors } from './gpu-corpus.helpers.ts'
+import { EXIT_CODES, sample, unfitting, unreached } from './corpus.helpers.ts'
+import type { PublishedVector } from './corpus.helpers.ts'
 
 const VECTORS = publishedVectors()
-const EXIT_CODES = new Map([
-  ['accepted-as-of', 0],
-  ['rejected', 10],
-  ['unsupported', 20],
-  ['malformed', 30],
-])
 /** Of the browser's cryptography, whose P-384 is about ten times slower, every so many vectors; GPU_CORPUS=all takes all. */
 const NOBLE_STEP = process.env['GPU_CORPUS'] === 'all' ? 1 : 5
-
-const CODES: Readonly<Record<string, { readonly family: string }>> = CHECK_CODES
 
 /** Codes of GPUs that no vector ends in, and why. */
 const UNREACHED: Readonly<Record<string, string>> = {
@@ -57,21 +49,11 @@ async function disagreements(
   return out
 }
 
-/** Every `step`th of them. */
-function sample(vectors: readonly PublishedVector[], step: number): PublishedVector[] {
-  return vectors.filter((_vector, index) => index % step === 0)
-}
-
 describe('the published corpus', () => {
   test('is what its generator makes, to the byte', () => {
     const made = makeCorpus()
     expect(publishedIds()).toEqual(made.map(({ id }) => id))
-    const changed = made.flatMap((vector) =>
-      [...filesOf(vector)]
-        .filter(([path, text]) => Buffer.from(published(path)).toString() !== text)
-        .map(([path]) => path),
-    )
-    expect(changed).toEqual([])
+    expect(changed(made)).toEqual([])
   }, 120_000)
 
   test('has enough of both kinds', () => {
@@ -81,28 +63,12 @@ describe('the published corpus', () => {
   })
 
   test('expects verdicts that follow from the family of their codes', () => {
-    const verdictOf = ({ code }: PublishedVector): string => {
-      if (code === 'ok') return 'accepted-as-of'
-      const family = CODES[code]?.family
-      return family === 'malformed' || family === 'unsupported' ? family : 'rejected'
-    }
-    expect(VECTORS.filter((vector) => vector.verdict !== verdictOf(vector))).toEqual([])
-    const unknown = VECTORS.filter(({ code }) => code !== 'not_met' && CODES[code] === undefined)
-    expect(unknown).toEqual([])
+    expect(unfitting(VECTORS)).toEqual([])
   })
 
   test('reaches every code of devices, RIM files, OCSP and tokens, but those listed with a reason', () => {
-    const reached = new Set(VECTORS.map(({ code }) => code))
-    const all = Object.keys({
-      ...GPU_CODES,
-      ...GPU_FILE_CODES,
-      ...RIM_CODES,
-      ...OCSP_CODES,
-      ...NRAS_CODES,
-    })
-    expect(all.filter((code) => !reached.has(code)).toSorted()).toEqual(
-      Object.keys(UNREACHED).toSorted(),
-    )
+    const tables = [GPU_CODES, GPU_FILE_CODES, RIM_CODES, OCSP_CODES, NRAS_CODES]
+    expect(unreached(VECTORS, tables)).toEqual(Object.keys(UNREACHED).toSorted())
   })
 })
 

@@ -1,4 +1,3 @@
 import { openCorpus } from './corpus.helpers.ts'
-export type { PublishedVector } from './corpus.helpers.ts'
 
-export const { folder: CORPUS, published, publishedIds, publishedVectors } = openCorpus('tdx')
+export const { folder: CORPUS, changed, publishedIds, publishedVectors } = openCorpus('tdx')

@@ -3,7 +3,6 @@ import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { CHECK_CODES } from '../../attestation/appraiser/codes.ts'
 import { EVENT_LOG_CODES } from '../../attestation/appraiser/eventlog/codes.ts'
 import { QUOTE_CODES } from '../../attestation/appraiser/quote/codes.ts'
 import { COLLATERAL_CODES } from '../../attestation/appraiser/quote/collateral-codes.ts'
@@ -11,22 +10,15 @@ import { appraiseTdx } from '../../attestation/appraiser/report/appraise-tdx.ts'
 import type { CryptoPort } from '../../attestation/crypto/port.ts'
 import { nobleCrypto } from '../../attestation/crypto/noble.ts'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
-import { filesOf, makeCorpus } from '../../scripts/tdx-corpus/corpus.ts'
+import { makeCorpus } from '../../scripts/tdx-corpus/corpus.ts'
 import { renderAppraisal } from '../../src/cli/appraise-tdx.ts'
 import { transpile } from '../harness/transpile.ts'
 import type { Transpiled } from '../harness/transpile.ts'
-import { published, publishedIds, publishedVectors } from './tdx-corpus.helpers.ts'
-import type { PublishedVector } from './tdx-corpus.helpers.ts'
+import { changed, publishedIds, publishedVectors } from './tdx-corpus.helpers.ts'
+import { EXIT_CODES, sample, unfitting, unreached } from './corpus.helpers.ts'
+import type { PublishedVector } from './corpus.helpers.ts'
 
 const VECTORS = publishedVectors()
-const EXIT_CODES = new Map([
-  ['accepted-as-of', 0],
-  ['rejected', 10],
-  ['unsupported', 20],
-  ['malformed', 30],
-])
-
-const CODES: Readonly<Record<string, { readonly family: string }>> = CHECK_CODES
 
 /** Codes of quote, collateral and event log that no vector ends in, and why. */
 const UNREACHED: Readonly<Record<string, string>> = {
@@ -59,21 +51,11 @@ function disagreements(vectors: readonly PublishedVector[], crypto: CryptoPort):
   })
 }
 
-/** Every `step`th of them. */
-function sample(vectors: readonly PublishedVector[], step: number): PublishedVector[] {
-  return vectors.filter((_vector, index) => index % step === 0)
-}
-
 describe('the published corpus', () => {
   test('is what its generator makes, to the byte', () => {
     const made = makeCorpus()
     expect(publishedIds()).toEqual(made.map(({ id }) => id))
-    const changed = made.flatMap((vector) =>
-      [...filesOf(vector)]
-        .filter(([path, text]) => Buffer.from(published(path)).toString() !== text)
-        .map(([path]) => path),
-    )
-    expect(changed).toEqual([])
+    expect(changed(made)).toEqual([])
   }, 60_000)
 
   test('has enough of both kinds', () => {
@@ -83,22 +65,12 @@ describe('the published corpus', () => {
   })
 
   test('expects verdicts that follow from the family of their codes', () => {
-    const verdictOf = ({ code }: PublishedVector): string => {
-      if (code === 'ok') return 'accepted-as-of'
-      const family = CODES[code]?.family
-      return family === 'malformed' || family === 'unsupported' ? family : 'rejected'
-    }
-    expect(VECTORS.filter((vector) => vector.verdict !== verdictOf(vector))).toEqual([])
-    const unknown = VECTORS.filter(({ code }) => code !== 'not_met' && CODES[code] === undefined)
-    expect(unknown).toEqual([])
+    expect(unfitting(VECTORS)).toEqual([])
   })
 
   test('reaches every code of quote, collateral and event log, but those listed with a reason', () => {
-    const reached = new Set(VECTORS.map(({ code }) => code))
-    const all = Object.keys({ ...QUOTE_CODES, ...COLLATERAL_CODES, ...EVENT_LOG_CODES })
-    expect(all.filter((code) => !reached.has(code)).toSorted()).toEqual(
-      Object.keys(UNREACHED).toSorted(),
-    )
+    const tables = [QUOTE_CODES, COLLATERAL_CODES, EVENT_LOG_CODES]
+    expect(unreached(VECTORS, tables)).toEqual(Object.keys(UNREACHED).toSorted())
   })
 })
 

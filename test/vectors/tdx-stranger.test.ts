@@ -1,29 +1,9 @@
 /** Vectors of the corpus under Python's standard library and openssl, which share nothing with generator and appraiser. */
-import { spawnSync } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { CORPUS, publishedVectors } from './tdx-corpus.helpers.ts'
+import { openStranger } from './stranger.helpers.ts'
 
-const CHECKER = fileURLToPath(new URL('check_tdx.py', import.meta.url))
-
-function missing(): string | null {
-  const tools = [
-    ['python3', '--version'],
-    ['openssl', 'version'],
-  ] as const
-  const absent = tools.find(([name, flag]) => spawnSync(name, [flag]).status !== 0)
-  return absent === undefined ? null : absent[0]
-}
-
-const lacks = missing()
-if (lacks !== null)
-  console.warn(`SKIPPED: no ${lacks} here, the corpus is not checked by a stranger`)
-
-function check(ids: readonly string[]): Readonly<Record<string, readonly string[]>> {
-  const run = spawnSync('python3', [CHECKER, fileURLToPath(CORPUS), ...ids], { timeout: 60_000 })
-  expect(run.stderr.toString()).toBe('')
-  return JSON.parse(run.stdout.toString()) as Readonly<Record<string, readonly string[]>>
-}
+const { lacks, check } = openStranger('check_tdx.py', CORPUS, 60_000)
 
 /** What it finds where it should not. */
 const ALLOWED: Readonly<Record<string, readonly string[]>> = {
