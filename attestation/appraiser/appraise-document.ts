@@ -152,6 +152,7 @@ function judge(document: AttestationDocument, options: AppraisalOptions): Apprai
     ...options,
     list: chains.gpu,
     required: config?.gpuRequired ?? null,
+    nvswitches: config?.nvswitches ?? null,
     nonce: statement.gpuNonce,
     digestInQuote: passed(checks, 'statement.binding'),
     checks,
@@ -164,6 +165,7 @@ function judge(document: AttestationDocument, options: AppraisalOptions): Apprai
   const required = [...CORE_CHECKS, ...pinnedChecks(policy), ...policy.require]
   if (nonce !== null) required.push('statement.nonce')
   if (config?.gpuRequired !== 0) required.push('gpu.count')
+  if ((config?.nvswitches ?? 0) > 0) required.push('switch.count')
   if (config?.gpuRequired !== 0 || (document.gpu?.length ?? 0) > 0) {
     required.push(...CORE_GPU_CHECKS)
   }

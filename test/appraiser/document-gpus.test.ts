@@ -132,7 +132,7 @@ describe('the binding of a document’s GPUs', () => {
   })
 
   test('stays below where the configuration asks for no GPU', async () => {
-    const lax = makeWorld({ config: { ...CONFIG, gpu: { required: 0 } } })
+    const lax = makeWorld({ config: { ...CONFIG, gpu: { required: 0, nvswitches: 0 } } })
     const text = await lax.attestor.document(nonce)
     const policy = { ...policyOf({ tdx: { images: [imageOf(text)] }, gpu: CHECKING }) }
     const { binding, verdict } = appraise(lax, text, {

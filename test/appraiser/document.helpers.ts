@@ -38,7 +38,7 @@ export const CONFIG: JsonObject = {
   upstreams: [{ name: 'vllm', url: 'unix:/run/vllm.sock', models: [] }],
   allow_remote_upstream: false,
   address_key: { source: 'ephemeral', generation: 0 },
-  gpu: { required: 2 },
+  gpu: { required: 2, nvswitches: 0 },
   collateral: { stapled: false },
   doors: [],
 }

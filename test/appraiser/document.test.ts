@@ -143,7 +143,10 @@ describe('a genuine document', () => {
   })
 
   test('without GPUs is accepted where the configuration requires none', async () => {
-    const plain = makeWorld({ config: { ...CONFIG, gpu: { required: 0 } }, withGpu: false })
+    const plain = makeWorld({
+      config: { ...CONFIG, gpu: { required: 0, nvswitches: 0 } },
+      withGpu: false,
+    })
     expect(appraise(plain, await plain.attestor.document(null)).verdict.verdict).toBe('accepted')
   })
 })
@@ -309,6 +312,26 @@ describe('attacks on the document', () => {
     const empty = makeWorld({ gpu: () => [] })
     const { verdict } = appraise(empty, await empty.attestor.document(null))
     expect(failures(verdict.checks)).toEqual({ 'gpu.count': 'gpu_count_mismatch' })
+  })
+
+  test('NVSwitches that the configuration promises and nobody lists are missed', async () => {
+    const config = { ...CONFIG, gpu: { required: 2, nvswitches: 4 } }
+    const bare = makeWorld({ config })
+    const { verdict } = appraise(bare, await bare.attestor.document(null))
+    expect(failures(verdict.checks)).toEqual({ 'switch.count': 'switch_count_mismatch' })
+  })
+
+  test('a configuration that promises NVSwitches alone does not do without a list', async () => {
+    const config = { ...CONFIG, gpu: { required: 0, nvswitches: 4 } }
+    const bare = makeWorld({ config, withGpu: false })
+    const { verdict } = appraise(bare, await bare.attestor.document(null))
+    expect(failures(verdict.checks)).toEqual({ 'statement.gpu': 'gpu_evidence_missing' })
+  })
+
+  test('a configuration that does not say how many NVSwitches there are is malformed', async () => {
+    const bare = makeWorld({ config: { ...CONFIG, gpu: { required: 2 } } })
+    const { verdict } = appraise(bare, await bare.attestor.document(null))
+    expect(failures(verdict.checks)).toMatchObject({ 'config.structure': 'config_malformed' })
   })
 
   test('collateral that the configuration promises and nobody staples is rejected', async () => {

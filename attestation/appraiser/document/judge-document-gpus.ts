@@ -28,6 +28,8 @@ export interface DocumentGpuOptions extends MeasuredGuest {
   readonly list: GpuList
   /** GPUs that the attested configuration requires; null where it could not be read. */
   readonly required: number | null
+  /** NVSwitches that it promises beside them; null where it could not be read. */
+  readonly nvswitches: number | null
   /** 32 bytes; null where they could not be recomputed. */
   readonly nonce: Uint8Array | null
   /** The quote endorses the digest of exactly this evidence. */
@@ -54,6 +56,7 @@ export function judgeDocumentGpus(
     {
       nonce,
       count: required === 0 ? null : required,
+      switches: options.nvswitches,
       nonceCommits: true,
       digestInQuote,
       // Code that is known to verify its GPUs does so only where its configuration says that it must have some.

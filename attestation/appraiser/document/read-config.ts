@@ -10,8 +10,14 @@ import { MAX_GPUS } from '../gpu/parse-gpu-evidence.ts'
 export interface ReadConfig {
   readonly simulation: boolean
   readonly gpuRequired: number
+  /** NVSwitches that the document must give evidence of. */
+  readonly nvswitches: number
   readonly collateralStapled: boolean
   readonly allowRemoteUpstream: boolean
+}
+
+function isDeviceCount(value: unknown): value is number {
+  return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= MAX_GPUS
 }
 
 /** @returns the name of a member that is missing or malformed in place of the configuration */
@@ -19,21 +25,16 @@ export function readConfig(config: JsonObject): ReadConfig | string {
   const { simulation, gpu, collateral, allow_remote_upstream: remote } = config
   // Absence is never read as "no": an older or a doctored service must not look stricter than it is.
   if (typeof simulation !== 'boolean') return 'simulation'
-  const required = isJsonObject(gpu) ? gpu['required'] : undefined
-  if (
-    typeof required !== 'number' ||
-    !Number.isInteger(required) ||
-    required < 0 ||
-    required > MAX_GPUS
-  ) {
-    return 'gpu.required'
-  }
+  const { required, nvswitches }: JsonObject = isJsonObject(gpu) ? gpu : {}
+  if (!isDeviceCount(required)) return 'gpu.required'
+  if (!isDeviceCount(nvswitches)) return 'gpu.nvswitches'
   const stapled = isJsonObject(collateral) ? collateral['stapled'] : undefined
   if (typeof stapled !== 'boolean') return 'collateral.stapled'
   if (typeof remote !== 'boolean') return 'allow_remote_upstream'
   return {
     simulation,
     gpuRequired: required,
+    nvswitches,
     collateralStapled: stapled,
     allowRemoteUpstream: remote,
   }

@@ -99,7 +99,7 @@ export function verifyStatement(
 
   // Without this, whoever passes the document on could leave out what speaks against it.
   checks.push(
-    document.gpu !== null || config?.gpuRequired === 0
+    document.gpu !== null || (config?.gpuRequired === 0 && config.nvswitches === 0)
       ? pass('statement.gpu', PROVES.gpu, document.gpu === null ? 'none required' : '')
       : fail('statement.gpu', 'gpu_evidence_missing', PROVES.gpu),
     document.collateral !== null || config?.collateralStapled === false

@@ -138,6 +138,7 @@ export function appraiseGpu(
     {
       nonce: hex32Bytes(nonce),
       count,
+      switches: null,
       nonceCommits: false,
       digestInQuote: false,
       checkedByMeasuredGuest: false,

@@ -56,6 +56,8 @@ export interface GpuExpectation {
   readonly nonce: Uint8Array
   /** How many GPUs there must be; null: not said. */
   readonly count: number | null
+  /** How many NVSwitches there must be, beside what the policy says; null: not said. */
+  readonly switches: number | null
   /** That the nonce commits to keyset, boot and round. A nonce of the caller's own is of no enclave. */
   readonly nonceCommits: boolean
   readonly digestInQuote: boolean
@@ -112,6 +114,7 @@ export function judgeGpus(list: GpuList, expected: GpuExpectation, source: GpuSo
       at,
       expectedNonce: expected.nonce,
       expectedCount: expected.count,
+      expectedSwitches: expected.switches,
       rootSha256: acceptedRoots(policy.nvidiaRoots, list.chains, policy, crypto),
       allowSimulated,
       policy: allowSimulated ? withRimRoots(source) : policy.gpu,

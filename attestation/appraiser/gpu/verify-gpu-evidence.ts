@@ -37,6 +37,8 @@ export interface GpuListOptions {
   readonly expectedNonce: Uint8Array
   /** How many GPUs the measured configuration asks for; null where the policy does not say. */
   readonly expectedCount: number | null
+  /** As many NVSwitches does it promise; null where it does not say. What the policy says holds as well. Default: null. */
+  readonly expectedSwitches?: number | null
   /** SHA-256 of each accepted root certificate of devices. */
   readonly rootSha256: readonly Uint8Array[]
   /** Accept simulated roots of devices and RIMs that are also among the accepted ones. */
@@ -96,7 +98,7 @@ export function judgeGpuList(
     const checks = [fail('gpu.count', 'gpu_list_malformed', COUNT_PROVES, detail)]
     return { checks, devices: [] }
   }
-  const { expectedCount, policy } = options
+  const { expectedCount, expectedSwitches = null, policy } = options
   const collateral = createDeviceCollateral(options.collateral, options)
   // Holes of a sparse list are elements too.
   const devices = verifyDevices(Array.from<unknown>(list), { ...options, collateral, memo })
@@ -105,7 +107,7 @@ export function judgeGpuList(
   const switches = devices.filter(({ kind }) => kind === 'switch')
   const checks = [
     judgeCount(gpus.length, expectedCount),
-    ...judgeSwitchCount(switches.length, policy.switches),
+    ...judgeSwitchCount(switches.length, expectedSwitches, policy.switches),
     judgeUnique(devices),
     judgeUniform(gpus),
     ...judgeTopology(gpus, switches),

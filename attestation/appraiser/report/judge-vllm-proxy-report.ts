@@ -170,6 +170,7 @@ function gpuFindings(report: VllmProxyReport, options: ReportOptions): GpuFindin
   const expected = {
     nonce: asked,
     count: null,
+    switches: null,
     // The nonce is the client's own: unlike Countersign's it commits to no key, so anybody's GPUs can have answered it.
     nonceCommits: false,
     digestInQuote: false,
