@@ -104,6 +104,9 @@ const schema = z.strictObject({
     .refine(({ nvswitches, nvattest }) => nvswitches === 0 || nvattest !== undefined, {
       message: 'NVSwitches attest through nvattest: give its path',
     })
+    .refine(({ nvswitches, required }) => nvswitches === 0 || required > 0, {
+      message: 'NVSwitches attest beside GPUs: say how many are required',
+    })
     .optional(),
   weights: z
     .string()

@@ -55,7 +55,7 @@ process.stdout.write(JSON.stringify(answers[process.argv[process.argv.indexOf('-
     await expect(source?.collect(nonce)).rejects.toMatchObject({ code: 'nvattest_count_mismatch' })
   })
 
-  test('need nvattest in the configuration', () => {
+  test('need nvattest and GPUs in the configuration', () => {
     const upstreams = [{ name: 'demo', url: 'http://127.0.0.1:9' }]
     const parse = (gpu: object) => parseConfig({ upstreams, gpu })
     expect(parse({ required: 8, nvswitches: 4 })).toMatchObject({
@@ -63,6 +63,11 @@ process.stdout.write(JSON.stringify(answers[process.argv[process.argv.indexOf('-
       problems: ['gpu: NVSwitches attest through nvattest: give its path'],
     })
     expect(parse({ required: 8, nvswitches: 4, nvattest: '/usr/bin/nvattest' }).ok).toBe(true)
+    // Nobody would collect them, and the document would promise them.
+    expect(parse({ required: 0, nvswitches: 4, nvattest: '/usr/bin/nvattest' })).toMatchObject({
+      ok: false,
+      problems: ['gpu: NVSwitches attest beside GPUs: say how many are required'],
+    })
     expect(parse({ required: 8 })).toMatchObject({ ok: true, config: { gpu: { nvswitches: 0 } } })
   })
 })
