@@ -47,3 +47,17 @@ export function decodeBase64(text: string): Uint8Array | null {
 export function decodeBase64Url(text: string): Uint8Array | null {
   return text.length % 4 === 1 ? null : decode(text, text.length, BASE64URL)
 }
+
+/** The one padded base64 spelling of the bytes. */
+export function encodeBase64(bytes: Uint8Array): string {
+  const digit = (value: number): string => `${DIGITS_AND_LETTERS}+/`.charAt(value & 0x3f)
+  let out = ''
+  for (let i = 0; i < bytes.length; i += 3) {
+    const [a = 0, b = 0, c = 0] = bytes.subarray(i, i + 3)
+    const left = bytes.length - i
+    out += digit(a >> 2) + digit((a << 4) | (b >> 4))
+    out += left > 1 ? digit((b << 2) | (c >> 6)) : '='
+    out += left > 2 ? digit(c) : '='
+  }
+  return out
+}

@@ -7,6 +7,8 @@
 import type { CryptoPort } from '../crypto/port.ts'
 import { hex32Bytes, toHex32 } from './hex.ts'
 import type { Hex32 } from './hex.ts'
+import { inclusionRoot } from './log/inclusion-proof.ts'
+import { leafHash, nodeHash } from './merkle-hash.ts'
 
 /** Nonces that one round may answer. */
 export const MAX_NONCES_PER_ROUND = 4096
@@ -18,20 +20,6 @@ export interface NonceProof {
   readonly index: number
   readonly tree_size: number
   readonly path: readonly Hex32[]
-}
-
-function leafHash(nonce: Uint8Array, crypto: CryptoPort): Uint8Array {
-  const input = new Uint8Array(33)
-  input.set(nonce, 1)
-  return crypto.sha256(input)
-}
-
-function nodeHash(left: Uint8Array, right: Uint8Array, crypto: CryptoPort): Uint8Array {
-  const input = new Uint8Array(65)
-  input[0] = 0x01
-  input.set(left, 1)
-  input.set(right, 33)
-  return crypto.sha256(input)
 }
 
 export interface NonceTree {
@@ -89,23 +77,7 @@ export function nonceRoot(nonce: Hex32, proof: NonceProof, crypto: CryptoPort): 
   if (!Number.isInteger(index) || !Number.isInteger(size)) return null
   if (size < 1 || size > MAX_NONCES_PER_ROUND || index < 0 || index >= size) return null
   if (path.length > MAX_NONCE_PATH) return null
-  let position = index
-  let last = size - 1
-  let hash = leafHash(hex32Bytes(nonce), crypto)
-  for (const step of path) {
-    if (last === 0) return null
-    const sibling = hex32Bytes(step)
-    if (position % 2 === 1 || position === last) {
-      hash = nodeHash(sibling, hash, crypto)
-      while (position % 2 === 0 && position !== 0) {
-        position >>= 1
-        last >>= 1
-      }
-    } else {
-      hash = nodeHash(hash, sibling, crypto)
-    }
-    position >>= 1
-    last >>= 1
-  }
-  return last === 0 ? toHex32(hash) : null
+  const hash = leafHash(hex32Bytes(nonce), crypto)
+  const root = inclusionRoot(hash, index, size, path.map(hex32Bytes), crypto)
+  return root === null ? null : toHex32(root)
 }

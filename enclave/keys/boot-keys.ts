@@ -11,6 +11,7 @@ import {
   ACI_RECEIPT_ALGO,
   EIP191_ALGO,
   LEGACY_ED25519_ALGO,
+  LOG_ALGO,
   keysetDigest,
 } from '../../attestation/protocol/keyset.ts'
 import type { Keyset } from '../../attestation/protocol/keyset.ts'
@@ -28,6 +29,8 @@ export interface BootKeys {
   readonly receipt: Ed25519Signer
   readonly receiptKeyId: string
   readonly legacy: Ed25519Signer
+  /** Signs checkpoints of the log. */
+  readonly log: Ed25519Signer
   readonly address: AddressKey
   /** HMAC key of the openings; 32 bytes, never leaves the process. */
   readonly storeKey: Uint8Array
@@ -50,6 +53,7 @@ export function createBootKeys(options: BootKeyOptions): BootKeys {
   const prefix = options.simulated ? SIMULATION_ID_PREFIX : ''
   const receipt = createBootSigner()
   const legacy = createBootSigner()
+  const log = createBootSigner()
   const receiptKeyId = `${prefix}receipt-${toHex(receipt.publicKey.subarray(0, 8))}`
   const keyset: Keyset = {
     subject: options.subject === null ? null : `${prefix}${options.subject}`,
@@ -66,6 +70,11 @@ export function createBootKeys(options: BootKeyOptions): BootKeys {
         algo: EIP191_ALGO,
         public_key: toHex(address.publicKey),
       },
+      {
+        key_id: `${prefix}log-${toHex(log.publicKey.subarray(0, 8))}`,
+        algo: LOG_ALGO,
+        public_key: toHex(log.publicKey),
+      },
     ],
     e2ee_public_keys: [],
     tls_public_keys: [],
@@ -76,6 +85,7 @@ export function createBootKeys(options: BootKeyOptions): BootKeys {
     receipt,
     receiptKeyId,
     legacy,
+    log,
     address,
     storeKey: randomBytes(32),
     keyset,
