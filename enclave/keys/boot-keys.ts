@@ -66,14 +66,14 @@ export function createBootKeys(options: BootKeyOptions): BootKeys {
         public_key: toHex(legacy.publicKey),
       },
       {
-        key_id: `${prefix}address-${address.address.toLowerCase()}`,
-        algo: EIP191_ALGO,
-        public_key: toHex(address.publicKey),
-      },
-      {
         key_id: `${prefix}log-${toHex(log.publicKey.subarray(0, 8))}`,
         algo: LOG_ALGO,
         public_key: toHex(log.publicKey),
+      },
+      {
+        key_id: `${prefix}address-${address.address.toLowerCase()}`,
+        algo: EIP191_ALGO,
+        public_key: toHex(address.publicKey),
       },
     ],
     e2ee_public_keys: [],
