@@ -31,7 +31,11 @@ export async function collateralGpu(file: string, options: CollateralGpuOptions)
   const list = readGpuEvidence(bytes, layoutOf(bytes, {}))
   if (list === null) throw new Refusal(`${file} holds no GPU evidence.`, EXIT.malformed)
   const { collateral, missing } = await fetchGpuCollateral(list, { client })
-  process.stdout.write(`${printableJson(collateral)}\n`)
   tellMissing(missing)
+  // An empty file would later read as collateral that was given.
+  if (missing.length > 0 && collateral.rims.length + collateral.ocsp.length === 0) {
+    throw new Refusal('None of it could be had, so no file is printed.', EXIT.internal)
+  }
+  process.stdout.write(`${printableJson(collateral)}\n`)
   return missing.length === 0 ? EXIT.accepted : EXIT.internal
 }

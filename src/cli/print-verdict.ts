@@ -4,6 +4,7 @@
  * @module
  */
 import type { Check } from '../../attestation/appraiser/check.ts'
+import { mergeDevices } from './merge-devices.ts'
 import { printable } from './printable.ts'
 
 const MARKS = { pass: 'pass', fail: 'FAIL', skip: 'skip', info: 'info' } as const
@@ -16,8 +17,9 @@ function shorten(text: string): string {
   return shown.length > MAX_SHOWN ? `${shown.slice(0, MAX_SHOWN)}…` : shown
 }
 
-/** One line a check: status, id, and why where it did not pass. */
-export function formatChecks(checks: readonly Check[]): string {
+/** One line a check: status, id, and why where it did not pass. Devices that say the same share a line. */
+export function formatChecks(given: readonly Check[]): string {
+  const checks = mergeDevices(given)
   const width = Math.max(0, ...checks.map((check) => check.id.length))
   return checks
     .map(({ id, status, code, detail }) => {

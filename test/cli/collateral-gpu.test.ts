@@ -83,6 +83,15 @@ describe('countersign collateral gpu', () => {
     expect(server.requests).toHaveLength(asked)
   })
 
+  test('prints no empty file where nothing could be had: it would pass for collateral that was given', async () => {
+    const file = join(folder, 'offline.json')
+    await writeFile(file, JSON.stringify(evidence))
+    const nobody = 'https://127.0.0.1:9/'
+    await expect(
+      run(file, { dir: join(folder, 'empty-cache'), rimUrl: nobody, ocspUrl: nobody }),
+    ).rejects.toThrow('no file is printed')
+  })
+
   test('refuses what is no GPU evidence, and a service that is no https URL', async () => {
     const file = join(folder, 'other.json')
     await writeFile(file, '{"a":1}')

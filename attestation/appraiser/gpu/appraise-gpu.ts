@@ -69,13 +69,16 @@ function meaningOf(checks: readonly Check[]): string {
 }
 
 /** Of evidence that could not be read. */
-export const NO_BINDING: GpuBinding = bindingOf({
-  present: false,
-  vendorSigned: false,
-  freshForRound: false,
-  digestInQuote: false,
-  checkedByMeasuredGuest: false,
-})
+export const NO_BINDING: GpuBinding = bindingOf(
+  {
+    present: false,
+    vendorSigned: false,
+    freshForRound: false,
+    digestInQuote: false,
+    checkedByMeasuredGuest: false,
+  },
+  false,
+)
 
 /** The reports decide; this says early, and for a file whose reports nobody reads, that it is the wrong one. */
 function statedCheck(stated: readonly string[], nonce: Hex32): Check {

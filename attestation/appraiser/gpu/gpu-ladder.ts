@@ -132,9 +132,16 @@ export interface GpuBinding {
   readonly doesNotProve: string
 }
 
-export function bindingOf(facts: GpuFacts): GpuBinding {
+/** @param simulated a root above the devices bears the mark: the rung is then that of a rehearsal, and says so */
+export function bindingOf(facts: GpuFacts, simulated: boolean): GpuBinding {
   const rung = gpuRung(facts)
-  return { rung, ...GPU_RUNGS[rung] }
+  const { proves, doesNotProve } = GPU_RUNGS[rung]
+  if (!simulated || rung === 'none') return { rung, proves, doesNotProve }
+  return {
+    rung,
+    proves: `SIMULATED, nothing about any hardware. The same of real devices would mean: ${proves}`,
+    doesNotProve,
+  }
 }
 
 /** The rung as a line among the checks. Information: what is needed of it is for the policy to say. */

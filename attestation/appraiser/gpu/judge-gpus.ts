@@ -106,7 +106,8 @@ function withRimRoots({ policy, gpuCollateral, crypto }: GpuSource): GpuPolicy {
 export function judgeGpus(list: GpuList, expected: GpuExpectation, source: GpuSource): GpuFindings {
   const { crypto, at, policy, gpuCollateral, gpuCache } = source
   // Firmware of a real device is never good by a simulated file: that verdict would not be called a simulation.
-  const allowSimulated = policy.allowSimulated && isSimulatedList(list)
+  const simulated = isSimulatedList(list)
+  const allowSimulated = policy.allowSimulated && simulated
   const { checks, devices } = judgeGpuList(
     list.elements,
     {
@@ -130,7 +131,7 @@ export function judgeGpus(list: GpuList, expected: GpuExpectation, source: GpuSo
     digestInQuote: expected.digestInQuote,
     checkedByMeasuredGuest: expected.checkedByMeasuredGuest,
   }
-  const binding = bindingOf(facts)
+  const binding = bindingOf(facts, simulated)
   return {
     checks: [...checks, bindingCheck(binding)],
     devices: readGpuDevices(devices, { ...facts, freshForRound: expected.nonceCommits }),

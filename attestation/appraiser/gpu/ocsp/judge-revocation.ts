@@ -13,6 +13,7 @@ import type { Certificate } from '../../x509/parse-certificate.ts'
 import { namesCertificate } from './cert-id.ts'
 import type { CertId, CertIdHash } from './cert-id.ts'
 import type { OcspCode } from './codes.ts'
+import { instantText } from './instant-text.ts'
 import { createOcspMemo, parseWithMemo } from './ocsp-memo.ts'
 import type { OcspMemo } from './ocsp-memo.ts'
 import type { OcspResponse } from './parse-ocsp-response.ts'
@@ -86,12 +87,17 @@ function windowFault(
   const latest = Math.max(answer.thisUpdate, producedAt)
   // Written so that a clock that is not a number refuses too.
   if (!(latest <= at + MAX_RESPONDER_LEAD_S)) {
-    return fault('ocsp_not_yet_valid', `made at ${latest}`)
+    return fault('ocsp_not_yet_valid', `made at ${instantText(latest)}`)
   }
   if (maxAgeS !== null && !(at - answer.thisUpdate <= maxAgeS)) {
-    return fault('ocsp_stale', `made at ${answer.thisUpdate}, more than ${maxAgeS} s ago`)
+    return fault(
+      'ocsp_stale',
+      `made at ${instantText(answer.thisUpdate)}, more than ${maxAgeS} s ago`,
+    )
   }
-  return at <= endOf(answer) + graceS ? null : fault('ocsp_stale', `counts until ${endOf(answer)}`)
+  return at <= endOf(answer) + graceS
+    ? null
+    : fault('ocsp_stale', `counts until ${instantText(endOf(answer))}`)
 }
 
 function nonceFault(

@@ -4,6 +4,7 @@
  * @module
  */
 import type { OcspCode } from './codes.ts'
+import { instantText } from './instant-text.ts'
 import type { RevocationOutcome } from './judge-revocation.ts'
 
 export type RevocationVerdict =
@@ -17,10 +18,6 @@ export type RevocationVerdict =
 
 type Finding = Exclude<RevocationVerdict, { readonly status: 'pass' }>
 
-function instant(seconds: number): string {
-  return new Date(seconds * 1000).toISOString().replace('.000Z', 'Z')
-}
-
 /** @returns null for what stands in no way */
 function findingOf(outcome: RevocationOutcome, name: string): Finding | null {
   switch (outcome.status) {
@@ -29,9 +26,13 @@ function findingOf(outcome: RevocationOutcome, name: string): Finding | null {
     case 'hold':
       return outcome.allowed
         ? null
-        : { status: 'fail', code: 'ocsp_hold', detail: `${name}: since ${instant(outcome.since)}` }
+        : {
+            status: 'fail',
+            code: 'ocsp_hold',
+            detail: `${name}: since ${instantText(outcome.since)}`,
+          }
     case 'revoked': {
-      const detail = `${name}: ${outcome.reason}, since ${instant(outcome.since)}`
+      const detail = `${name}: ${outcome.reason}, since ${instantText(outcome.since)}`
       return { status: 'fail', code: 'ocsp_revoked', detail }
     }
     case 'unknown':
