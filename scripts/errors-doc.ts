@@ -19,6 +19,7 @@ import { COMPOSE_PROBLEMS } from '../src/compose/read-compose.ts'
 import { STAPLE_WARNINGS } from '../attestation/collateral/staple/staple-warning.ts'
 import { DOCTOR_CODES } from '../src/doctor/doctor-codes.ts'
 import { SMOKE_CODES } from '../src/smoke/smoke-codes.ts'
+import { PROXY_ERRORS } from '../src/client/proxy/proxy-errors.ts'
 import { SERVICE_ERRORS } from '../src/errors.ts'
 import { GATE_CAUSES } from '../src/service/gate.ts'
 import type { ServiceErrorSpec } from '../src/errors.ts'
@@ -83,6 +84,14 @@ export function renderErrorsDoc(
       row(['code', 'family', 'meaning']),
       row(['---', '---', '---']),
       ...checkRows(checks),
+      '',
+      '## Errors of `countersign proxy`',
+      '',
+      'In the same form. An answer that did not verify becomes a 502 of the type `verification_error` with the code of the check that failed, above.',
+      '',
+      row(['code', 'status', 'type', 'Retry-After', 'message']),
+      row(['---', '---', '---', '---', '---']),
+      ...serviceRows(PROXY_ERRORS),
       '',
       '## Causes and warnings of the gate',
       '',

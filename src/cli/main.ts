@@ -18,6 +18,7 @@ import type { ComposeCheckOptions } from './compose-check.ts'
 import { composeHash } from './compose-hash.ts'
 import { EXIT } from './exit-codes.ts'
 import { addNodeCommands } from './node-commands.ts'
+import { addProxyCommand } from './proxy-command.ts'
 import { collect } from './collect.ts'
 import { exitWith } from './refusal.ts'
 import { keysRotate, keysShow } from './keys.ts'
@@ -227,6 +228,7 @@ program
   })
 
 addNodeCommands(program)
+addProxyCommand(program)
 
 program
   .command('appraise-tdx')

@@ -13,6 +13,8 @@ import {
 } from '../../attestation/appraiser/document/parse-document.ts'
 import type { AppraisalPolicy } from '../../attestation/appraiser/policy.ts'
 import type { CryptoPort } from '../../attestation/crypto/port.ts'
+import type { DcapCollateral } from '../../attestation/protocol/dcap-collateral.ts'
+import type { GpuCollateral } from '../../attestation/protocol/gpu-collateral.ts'
 import { toHex32 } from '../../attestation/protocol/hex.ts'
 import { randomBytes, readBytes } from './bytes.ts'
 
@@ -27,12 +29,23 @@ export type AttestationOutcome =
   | { readonly ok: true; readonly trusted: TrustedKeyset; readonly checks: readonly Check[] }
   | { readonly ok: false; readonly checks: readonly Check[] }
 
+/** What vendors sign about the machine that made a document. */
+export interface GivenCollateral {
+  readonly collateral: DcapCollateral | null
+  readonly gpuCollateral: GpuCollateral | null
+}
+
+/** @param document unwrapped. A rejection is no evidence: the service is then unavailable */
+export type CollateralOf = (document: Uint8Array) => Promise<GivenCollateral>
+
 export interface AttestationOptions {
   readonly fetch: typeof fetch
   readonly crypto: CryptoPort
   readonly policy: AppraisalPolicy
   /** Unix seconds. */
   readonly now: () => number
+  /** Default: what the document has stapled is all there is. */
+  readonly collateralOf?: CollateralOf
 }
 
 export interface Attestations {
@@ -76,11 +89,19 @@ export function createAttestations(options: AttestationOptions): Attestations {
       return unavailable('no answer')
     }
     if (bytes === null) return unavailable('the document is too long')
-    const { verdict, trusted } = appraiseDocument(unwrapDocument(bytes), {
+    const document = unwrapDocument(bytes)
+    let given: GivenCollateral | null
+    try {
+      given = (await options.collateralOf?.(document)) ?? null
+    } catch {
+      return unavailable('no collateral')
+    }
+    const { verdict, trusted } = appraiseDocument(document, {
       crypto,
       at: now(),
       nonce,
       policy,
+      ...given,
     })
     if (trusted === null) {
       // Where nothing failed, a check that the policy requires was skipped; its sentence says which.

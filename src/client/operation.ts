@@ -21,7 +21,7 @@ function operation(endpoint: string): Operation {
 }
 
 /** Those whose path ends in another one's come first. */
-const OPERATIONS: readonly Operation[] = [
+export const OPERATIONS: readonly Operation[] = [
   '/v1/chat/completions',
   '/v1/completions',
   '/v1/messages/count_tokens',

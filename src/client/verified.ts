@@ -22,6 +22,7 @@ import { toHex } from '../../attestation/protocol/hex.ts'
 import { isJsonObject, parseJson } from '../../attestation/protocol/json.ts'
 import { askedForm, hasForm } from './answer-form.ts'
 import { createAttestations } from './attestations.ts'
+import type { CollateralOf } from './attestations.ts'
 import { abortable, randomBytes, readBytes, toBase64Url } from './bytes.ts'
 import { judgeAnswer, refuseRoute, toVerdict } from './judge-answer.ts'
 import type { Client, Exchange, WantedLevel } from './judge-answer.ts'
@@ -83,7 +84,8 @@ function checkOptions(options: VerifiedOptions): void {
   oneOf('otherRequests', ['refuse', 'pass'])
 }
 
-function createClient(options: VerifiedOptions): Client {
+/** @param collateralOf what is known of a document beside it; by default what it has stapled */
+export function createClient(options: VerifiedOptions, collateralOf?: CollateralOf): Client {
   checkOptions(options)
   const parsed = parsePolicy(options.policy ?? DEFAULT_POLICY)
   if (!parsed.ok) throw new TypeError(`policy: ${parsed.detail}`)
@@ -108,7 +110,13 @@ function createClient(options: VerifiedOptions): Client {
     },
     ownerHash: toHex(crypto.sha256(secret)),
     ownerSecret: toBase64Url(secret),
-    attestations: createAttestations({ fetch: underlying, crypto, policy, now }),
+    attestations: createAttestations({
+      fetch: underlying,
+      crypto,
+      policy,
+      now,
+      ...(collateralOf === undefined ? {} : { collateralOf }),
+    }),
   }
 }
 

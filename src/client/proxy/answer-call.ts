@@ -1,0 +1,298 @@
+/**
+ * One request of a client: asks the service by the verified fetch, and hands out what was verified.
+ *
+ * @module
+ */
+import { once } from 'node:events'
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http'
+import { isJsonObject, parseJson } from '../../../attestation/protocol/json.ts'
+import type { ServiceLog } from '../../operations/open-log.ts'
+import { askedForm } from '../answer-form.ts'
+import { readBytes } from '../bytes.ts'
+import type { Client } from '../judge-answer.ts'
+import { VerificationError } from '../verification-error.ts'
+import type { ClientVerdict } from '../verification-error.ts'
+import { MAX_ANSWER_BYTES, fetchVerifying } from '../verified.ts'
+import { faultOf } from './ask-service.ts'
+import { logCall } from './call-log.ts'
+import type { CallEnding } from './call-log.ts'
+import { findRoute } from './find-route.ts'
+import type { PassedRoute, ProxyRoute } from './find-route.ts'
+import { originHeaders, requestHeaders, responseHeaders } from './pass-headers.ts'
+import { proxyError, verificationError } from './proxy-errors.ts'
+import type { ProxyError, ProxyErrorCode } from './proxy-errors.ts'
+import type { ProxyLimits } from './proxy-limits.ts'
+import { readRequest } from './read-request.ts'
+
+/**
+ * What becomes of a stream. `hold`: it is collected, verified and then handed out whole. `pass`: its events are handed out as they come,
+ * before anything is known of them; its end when it has verified.
+ */
+export type StreamMode = 'hold' | 'pass'
+
+export interface CallContext {
+  readonly client: Client
+  /** Of the service, without a slash at its end. */
+  readonly base: string
+  readonly passed: readonly PassedRoute[]
+  readonly stream: StreamMode
+  /** Of the service; null: callers show their own. */
+  readonly key: string | null
+  readonly limits: ProxyLimits
+  readonly log: ServiceLog
+}
+
+export interface Call {
+  readonly req: IncomingMessage
+  readonly res: ServerResponse
+  /** The page that asks, if one does. */
+  readonly origin: string | null
+}
+
+/** What an error answer may say that nobody vouches for: it must not pass for an answer. */
+const ERROR_MEMBERS: ReadonlySet<string> = new Set([
+  ...['error', 'type', 'code', 'detail', 'message', 'status', 'object', 'request_id'],
+])
+
+function isErrorBody(bytes: Uint8Array, limits: ProxyLimits): boolean {
+  if (bytes.length > limits.unverifiedErrorBytes) return false
+  const parsed = parseJson(bytes)
+  if (!parsed.ok || !isJsonObject(parsed.value)) return false
+  const names = Object.keys(parsed.value)
+  return names.length > 0 && names.every((name) => ERROR_MEMBERS.has(name))
+}
+
+async function* partsOf({ body }: Response): AsyncGenerator<Uint8Array> {
+  if (body !== null) yield* body as AsyncIterable<Uint8Array>
+}
+
+function verdictHeaders(verdict: ClientVerdict | null): OutgoingHttpHeaders {
+  return {
+    'X-Countersign-Level': verdict?.level ?? 'none',
+    'X-Countersign-Code': verdict?.code ?? 'route_unverified',
+    ...(verdict?.simulated === true ? { 'X-Countersign-Simulated': 'true' } : {}),
+  }
+}
+
+export function writeError(
+  { res, origin }: Pick<Call, 'res' | 'origin'>,
+  error: ProxyError,
+  more: OutgoingHttpHeaders = {},
+): void {
+  if (res.headersSent || res.destroyed) return
+  res.writeHead(error.status, {
+    'Content-Type': 'application/json',
+    'Content-Length': Buffer.byteLength(error.body),
+    ...more,
+    ...error.headers,
+    ...originHeaders(origin),
+  })
+  res.end(error.body)
+}
+
+/** The state of one call; every path ends in one of its last lines. */
+class Exchange {
+  readonly #context: CallContext
+  readonly #call: Call
+  readonly #left = new AbortController()
+  readonly #startedMs = performance.now()
+  #verdict: ClientVerdict | null = null
+  #route: string | null = null
+  #streamed = false
+  #requestBytes = 0
+  #answerBytes = 0
+
+  constructor(context: CallContext, call: Call) {
+    this.#context = context
+    this.#call = call
+    call.res.once('close', () => {
+      if (!call.res.writableFinished) this.#left.abort()
+    })
+  }
+
+  async run(): Promise<void> {
+    const { base, passed, limits } = this.#context
+    const { req } = this.#call
+    const method = req.method ?? ''
+    const route = findRoute(method, req.url ?? '', base, passed)
+    if (route.kind === 'refused') {
+      this.#refuse('route_unverified')
+      return
+    }
+    this.#route = route.kind === 'verified' ? route.operation.endpoint : route.name
+    const body = await readRequest(req, limits)
+    if (!body.ok) {
+      if (body.why === 'left') this.#settle('client_left', 0, 'client_left')
+      else this.#refuse(body.why, { Connection: 'close' })
+      return
+    }
+    this.#requestBytes = body.bytes.length
+    try {
+      const response = await this.#ask(route, method, body.bytes)
+      if (route.kind === 'passed') await this.#pass(response)
+      else if (this.#passesStream(route, body.bytes, response)) await this.#stream(response)
+      else await this.#hold(response)
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  #ask(
+    route: Exclude<ProxyRoute, { readonly kind: 'refused' }>,
+    method: string,
+    body: Uint8Array<ArrayBuffer>,
+  ): Promise<Response> {
+    const { client, key } = this.#context
+    const { signal } = this.#left
+    const headers = requestHeaders(this.#call.req.headers, key)
+    if (route.kind === 'passed') {
+      const sent = method === 'GET' || method === 'HEAD' ? {} : { body }
+      return client.fetch(route.url, { method, headers, signal, ...sent })
+    }
+    const verify = fetchVerifying({
+      ...client,
+      report: (verdict) => {
+        this.#verdict = verdict
+      },
+    })
+    return verify(route.url, { method, headers, signal, body })
+  }
+
+  #passesStream(
+    route: Exclude<ProxyRoute, { readonly kind: 'refused' }>,
+    body: Uint8Array,
+    response: Response,
+  ): boolean {
+    if (route.kind !== 'verified' || route.operation.kind === null) return false
+    const parsed = parseJson(body)
+    const request = parsed.ok && isJsonObject(parsed.value) ? parsed.value : null
+    this.#streamed = askedForm(request) === 'stream'
+    // A reader of HTTP/1.0 knows the end of an answer by the end of the connection: a broken one would look whole to it.
+    const framed = this.#call.req.httpVersion === '1.1'
+    return this.#streamed && framed && response.ok && this.#context.stream === 'pass'
+  }
+
+  async #hold(response: Response): Promise<void> {
+    const bytes = await readBytes(response, MAX_ANSWER_BYTES)
+    if (bytes === null) {
+      this.#refuseAnswer('answer_too_long')
+      return
+    }
+    const { res, origin } = this.#call
+    const verdict = this.#verdict
+    const accepted = verdict?.accepted === true
+    if (!accepted && response.ok)
+      throw new Error('an answer came out of the verified fetch without a verdict')
+    if (!accepted && !isErrorBody(bytes, this.#context.limits)) {
+      writeError(
+        this.#call,
+        proxyError('error_unverified', response.status),
+        verdictHeaders(verdict),
+      )
+      this.#settle('unverified', response.status, 'error_unverified')
+      return
+    }
+    res.writeHead(response.status, {
+      ...responseHeaders(response.headers),
+      'Content-Length': bytes.length,
+      ...verdictHeaders(verdict),
+      ...originHeaders(origin),
+    })
+    res.end(bytes)
+    this.#answerBytes = bytes.length
+    this.#settle(accepted ? 'verified' : 'unverified', response.status, verdict?.code ?? 'none')
+  }
+
+  /** Nothing is sent before the first event is there: until then a refusal can still be said in words. */
+  async #stream(response: Response): Promise<void> {
+    const { res, origin } = this.#call
+    for await (const part of partsOf(response)) {
+      if (!res.headersSent) {
+        res.writeHead(response.status, {
+          ...responseHeaders(response.headers),
+          ...originHeaders(origin),
+        })
+      }
+      await this.#write(part)
+    }
+    // The body ends only where the verified fetch let the terminator out.
+    if (!res.headersSent || this.#verdict?.accepted !== true) {
+      throw new Error('a stream ended without a verdict')
+    }
+    res.end()
+    this.#settle('verified', response.status, this.#verdict.code)
+  }
+
+  async #pass(response: Response): Promise<void> {
+    const { res, origin } = this.#call
+    res.writeHead(response.status, {
+      ...responseHeaders(response.headers),
+      ...verdictHeaders(null),
+      ...originHeaders(origin),
+    })
+    for await (const part of partsOf(response)) await this.#write(part)
+    res.end()
+    this.#settle('unverified', response.status, 'route_unverified')
+  }
+
+  async #write(part: Uint8Array): Promise<void> {
+    const { res } = this.#call
+    const { signal } = this.#left
+    signal.throwIfAborted()
+    this.#answerBytes += part.length
+    if (!res.write(part)) await once(res, 'drain', { signal })
+  }
+
+  #fail(error: unknown): void {
+    const { res } = this.#call
+    if (this.#left.signal.aborted) {
+      this.#settle('client_left', res.statusCode, 'client_left')
+    } else if (error instanceof VerificationError) {
+      this.#verdict ??= error.verdict
+      this.#refuseAnswer(error.code)
+    } else {
+      const code = faultOf(error)
+      this.#breakOff(proxyError(code))
+      this.#settle('failed', proxyError(code).status, code)
+    }
+  }
+
+  #refuseAnswer(code: VerificationError['code']): void {
+    const error = verificationError(code)
+    this.#breakOff(error)
+    this.#settle('refused', error.status, code)
+  }
+
+  /** In words where nothing was sent; else so that no reader takes the connection's end for the answer's. */
+  #breakOff(error: ProxyError): void {
+    const { req, res } = this.#call
+    // A reset, not a close: some readers take the close of a connection for the end of an answer in chunks.
+    if (res.headersSent) req.socket.resetAndDestroy()
+    else writeError(this.#call, error, verdictHeaders(this.#verdict))
+  }
+
+  #refuse(code: ProxyErrorCode, more: OutgoingHttpHeaders = {}): void {
+    const error = proxyError(code)
+    writeError(this.#call, error, more)
+    this.#settle('failed', error.status, code)
+  }
+
+  #settle(ending: CallEnding, status: number, code: string): void {
+    logCall(this.#context.log, {
+      ending,
+      route: this.#route,
+      status,
+      code,
+      verdict: this.#verdict,
+      streamed: this.#streamed,
+      requestBytes: this.#requestBytes,
+      answerBytes: this.#answerBytes,
+      startedMs: this.#startedMs,
+    })
+  }
+}
+
+/** Answers one request. Never rejects but for a fault of ours. */
+export function answerCall(context: CallContext, call: Call): Promise<void> {
+  return new Exchange(context, call).run()
+}

@@ -1,0 +1,83 @@
+/**
+ * Which headers go through, in both directions.
+ *
+ * @module
+ */
+import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http'
+
+/** RFC 9110 §7.6.1, and what the two connections do not share. */
+const OF_ONE_CONNECTION: readonly string[] = [
+  ...['connection', 'keep-alive', 'proxy-authenticate', 'proxy-authorization', 'proxy-connection'],
+  ...['te', 'trailer', 'transfer-encoding', 'upgrade', 'content-length', 'content-encoding'],
+]
+
+/** What a client says about itself or a page, and what the verified fetch says in its place. */
+const NOT_SENT: ReadonlySet<string> = new Set([
+  ...OF_ONE_CONNECTION,
+  ...['host', 'accept-encoding', 'expect', 'cookie', 'origin', 'referer', 'forwarded', 'via'],
+])
+const NOT_SENT_FAMILIES = /^(?:sec-|x-forwarded-|x-countersign-|access-control-)/
+
+/**
+ * Cookies and permissions are for pages, which have no business here. Above all, what the proxy says about an answer must not come from whoever sent it.
+ */
+const NOT_RETURNED: ReadonlySet<string> = new Set([
+  ...OF_ONE_CONNECTION,
+  ...['set-cookie', 'set-cookie2', 'alt-svc', 'strict-transport-security', 'clear-site-data'],
+  ...['x-countersign-level', 'x-countersign-code', 'x-countersign-simulated', 'x-should-retry'],
+])
+const NOT_RETURNED_FAMILIES = /^(?:access-control-|cross-origin-)/
+
+/** @param key of the service, in place of what the caller shows; null: the caller's goes on */
+export function requestHeaders(
+  received: IncomingHttpHeaders,
+  key: string | null,
+): Record<string, string> {
+  const named = new Set((received.connection ?? '').toLowerCase().split(/ *, */))
+  const headers: Record<string, string> = {}
+  for (const [name, value] of Object.entries(received)) {
+    if (typeof value !== 'string' || named.has(name)) continue
+    if (NOT_SENT.has(name) || NOT_SENT_FAMILIES.test(name)) continue
+    if (key !== null && (name === 'authorization' || name === 'x-api-key')) continue
+    headers[name] = value
+  }
+  if (key !== null) headers['authorization'] = `Bearer ${key}`
+  return headers
+}
+
+export function responseHeaders(received: Headers): OutgoingHttpHeaders {
+  const headers: OutgoingHttpHeaders = {}
+  received.forEach((value, name) => {
+    if (NOT_RETURNED.has(name) || NOT_RETURNED_FAMILIES.test(name)) return
+    headers[name] = value
+  })
+  return headers
+}
+
+/** For a page that was named; for everybody else nothing. */
+export function originHeaders(origin: string | null): OutgoingHttpHeaders {
+  if (origin === null) return {}
+  return {
+    'Access-Control-Allow-Origin': origin,
+    'Access-Control-Expose-Headers':
+      'X-Countersign-Level, X-Countersign-Code, X-Countersign-Simulated, X-Receipt-Id, Retry-After',
+    Vary: 'Origin',
+  }
+}
+
+const HEADER_NAMES = /^[a-z0-9-]{1,64}(?: *, *[a-z0-9-]{1,64}){0,63}$/
+
+/** The answer to a preflight of a page that was named. */
+export function preflightHeaders(origin: string, asked: IncomingHttpHeaders): OutgoingHttpHeaders {
+  const names = asked['access-control-request-headers']
+  return {
+    ...originHeaders(origin),
+    'Access-Control-Allow-Methods': 'GET, HEAD, POST',
+    ...(names !== undefined && HEADER_NAMES.test(names)
+      ? { 'Access-Control-Allow-Headers': names }
+      : {}),
+    ...(asked['access-control-request-private-network'] === 'true'
+      ? { 'Access-Control-Allow-Private-Network': 'true' }
+      : {}),
+  }
+}
