@@ -22,6 +22,7 @@ import { SMOKE_CODES } from '../src/smoke/smoke-codes.ts'
 import { PROXY_ERRORS } from '../src/client/proxy/proxy-errors.ts'
 import { SERVICE_ERRORS } from '../src/errors.ts'
 import { GATE_CAUSES } from '../src/service/gate.ts'
+import { TLS_CERTIFICATE_FAULTS } from '../src/service/tls/read-certificate-file.ts'
 import type { ServiceErrorSpec } from '../src/errors.ts'
 
 export type ServiceErrorTable = Readonly<Record<string, ServiceErrorSpec>>
@@ -101,11 +102,13 @@ export function renderErrorsDoc(
       row(['---', '---']),
       ...Object.entries(GATE_CAUSES).map(([code, text]) => row([`\`${code}\``, text])),
       '',
-      'A soft one is served and stands under `warnings` in the document: the code of a check that `relying-party` refuses and `node` does not, or one of these about stapled collateral.',
+      'A soft one is served and stands under `warnings` in the document: the code of a check that `relying-party` refuses and `node` does not, or one of these about stapled collateral and the TLS certificate.',
       '',
       row(['warning', 'meaning']),
       row(['---', '---']),
-      ...Object.entries(STAPLE_WARNINGS).map(([code, text]) => row([`\`${code}\``, text])),
+      ...Object.entries({ ...STAPLE_WARNINGS, ...TLS_CERTIFICATE_FAULTS }).map(([code, text]) =>
+        row([`\`${code}\``, text]),
+      ),
       '',
       '## Codes of fetching collateral',
       '',

@@ -50,6 +50,8 @@ export interface Limits {
   readonly upstreamHealthTimeoutMs: number
   /** Milliseconds an idle client connection is kept: above the 60 to 90 s of common load balancers. */
   readonly clientKeepAliveMs: number
+  /** Milliseconds for a client to finish its TLS handshake. */
+  readonly tlsHandshakeMs: number
   /** Milliseconds for a client to send its request headers. */
   readonly clientHeadersMs: number
   /** Canonical attestation documents that one client may have at once: as many as share a round. */
@@ -91,6 +93,7 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
   upstreamHealthMs: 5_000,
   upstreamHealthTimeoutMs: 5_000,
   clientKeepAliveMs: 95_000,
+  tlsHandshakeMs: 10_000,
   clientHeadersMs: 60_000,
   attestationBurst: 4096,
   attestationPerMinute: 4096,

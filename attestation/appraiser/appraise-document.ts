@@ -11,6 +11,8 @@ import { fromHex } from '../protocol/hex.ts'
 import type { Hex32, Sha256Digest } from '../protocol/hex.ts'
 import type { JsonObject } from '../protocol/json.ts'
 import type { Keyset } from '../protocol/keyset.ts'
+import { judgeChannel } from './channel/judge-channel.ts'
+import type { ObservedChannel } from './channel/judge-channel.ts'
 import { fail, info, pass } from './check.ts'
 import type { Check } from './check.ts'
 import { judgeDocumentGpus } from './document/judge-document-gpus.ts'
@@ -49,6 +51,8 @@ export interface AppraisalOptions {
   /** The nonce that the caller chose for this document; null where it chose none. */
   readonly nonce: Hex32 | null
   readonly policy: AppraisalPolicy
+  /** The connection that the document came on. Default: nobody looked. */
+  readonly channel?: ObservedChannel | null
   /** Collateral from the caller's own source. It counts before any that is stapled to the document. Default: none. */
   readonly collateral?: DcapCollateral | null
   /** The same of NVIDIA's: RIMs and OCSP responses. */
@@ -148,6 +152,8 @@ function judge(document: AttestationDocument, options: AppraisalOptions): Apprai
   const keyset = verifyKeyset(document.keyset, document.issuedAt, { crypto, at, policy })
   checks.push(...keyset.checks)
   checks.push(upstreamsCheck(config, policy))
+  const bound = genuine && passed(checks, 'statement.binding')
+  checks.push(judgeChannel(options.channel ?? null, document.keyset, bound, policy))
   const gpus = judgeDocumentGpus(document, {
     ...options,
     list: chains.gpu,

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { CHANNEL_CODES } from './channel/codes.ts'
 import { CUSTODY_CODES } from './custody/codes.ts'
 import { EVENT_LOG_CODES } from './eventlog/codes.ts'
 import { GPU_CODES } from './gpu/codes.ts'
@@ -47,6 +48,7 @@ export const CHECK_CODES = {
   ...QUOTE_CODES,
   ...COLLATERAL_CODES,
   ...EVENT_LOG_CODES,
+  ...CHANNEL_CODES,
   ...CUSTODY_CODES,
   ...GPU_CODES,
   ...OCSP_CODES,

@@ -1,21 +1,27 @@
 /**
- * Which checks a policy makes necessary by naming what they compare with.
+ * Which checks a policy makes necessary by naming what they compare with, or where a connection must end.
  *
  * @module
  */
+import { CHANNEL_CHECK } from './channel/judge-channel.ts'
 import type { AppraisalPolicy } from './policy.ts'
 
-type Pins = Pick<AppraisalPolicy, 'composeHashes' | 'appIds' | 'keyProviderIds' | 'kmsRoots'>
+type Pins = Pick<
+  AppraisalPolicy,
+  'composeHashes' | 'appIds' | 'keyProviderIds' | 'kmsRoots' | 'channel'
+>
 
 /**
  * Ids of the checks that must pass since the policy pins their value. Evidence that could not be compared with a pin does not
  * meet it: otherwise whoever sends the evidence would lift the pin by leaving out the part that it is about.
  */
-export function pinnedChecks({ composeHashes, appIds, keyProviderIds, kmsRoots }: Pins): string[] {
+export function pinnedChecks(policy: Pins): string[] {
+  const { composeHashes, appIds, keyProviderIds, kmsRoots, channel } = policy
   return [
     ...(composeHashes === null ? [] : ['compose.accepted']),
     ...(appIds === null ? [] : ['app.id']),
     ...(keyProviderIds === null ? [] : ['app.key_provider']),
     ...(kmsRoots.length === 0 ? [] : ['custody.app_key', 'custody.kms_root']),
+    ...(channel === 'bound' ? [CHANNEL_CHECK] : []),
   ]
 }

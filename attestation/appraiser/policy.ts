@@ -52,6 +52,11 @@ export interface AppraisalPolicy {
   /** Seconds by which the enclave's clock may be ahead. */
   readonly clockSkewS: number
   readonly allowRemoteUpstream: boolean
+  /**
+   * Where a connection has to end. `bound`: on a TLS key of the keyset; a document of which nobody saw the connection is then
+   * refused too. `any`: a broker or gateway may stand between and read along, which is then said.
+   */
+  readonly channel: 'any' | 'bound'
   /** Top-level request members that may be added, dropped or changed on the way. */
   readonly allowMembers: readonly string[]
   /** Members inside a choice of an answer that may stand there without being covered, e.g. `message.annotations`. */
@@ -83,6 +88,7 @@ export const DEFAULT_POLICY: AppraisalPolicy = Object.freeze({
   maxAgeS: 3600,
   clockSkewS: 300,
   allowRemoteUpstream: false,
+  channel: 'any',
   // Every broker that bills streams asks for usage; it changes what is counted, not what is answered.
   allowMembers: Object.freeze(['stream_options']),
   // vLLM states here which of the caller's own stop texts or tokens ended the text. Somebody on the way may change it, but
@@ -130,6 +136,7 @@ const READERS: Readonly<
   maxAgeS: isCount,
   clockSkewS: isCount,
   allowRemoteUpstream: isBoolean,
+  channel: (value) => value === 'any' || value === 'bound',
   allowMembers: (value) => isTexts(value, ANY_TEXT),
   allowUncovered: (value) => isTexts(value, ANY_TEXT),
   acceptUnchecked: (value) => isTexts(value, CHECK_ID),

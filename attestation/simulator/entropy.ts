@@ -6,8 +6,8 @@
  */
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
-import { signRandomized } from './x509/sign-der.ts'
-import type { SignEcdsa } from './x509/sign-der.ts'
+import { signRandomized } from '../x509/sign-der.ts'
+import type { SignEcdsa } from '../x509/sign-der.ts'
 
 export interface KeyPair {
   readonly publicKey: KeyObject

@@ -19,6 +19,7 @@ import { SIMULATION_ID_PREFIX } from '../../attestation/protocol/simulation.ts'
 import type { AddressKey } from './address-key.ts'
 import { createBootSigner } from './ed25519-signer.ts'
 import type { Ed25519Signer } from './ed25519-signer.ts'
+import type { TlsKey } from './tls-key.ts'
 
 /** Life of a keyset in seconds: 30 days. Past it the service refuses work until it is restarted. */
 export const KEYSET_LIFETIME_S = 30 * 24 * 3600
@@ -32,6 +33,8 @@ export interface BootKeys {
   /** Signs checkpoints of the log. */
   readonly log: Ed25519Signer
   readonly address: AddressKey
+  /** Null where no connection ends on TLS here. */
+  readonly tls: TlsKey | null
   /** HMAC key of the openings; 32 bytes, never leaves the process. */
   readonly storeKey: Uint8Array
   readonly keyset: Keyset
@@ -45,11 +48,13 @@ export interface BootKeyOptions {
   readonly subject: string | null
   readonly simulated: boolean
   readonly address: AddressKey
+  /** Default: null. */
+  readonly tls?: TlsKey | null
   readonly crypto: CryptoPort
 }
 
 export function createBootKeys(options: BootKeyOptions): BootKeys {
-  const { address, crypto } = options
+  const { address, crypto, tls = null } = options
   const prefix = options.simulated ? SIMULATION_ID_PREFIX : ''
   const receipt = createBootSigner()
   const legacy = createBootSigner()
@@ -77,7 +82,8 @@ export function createBootKeys(options: BootKeyOptions): BootKeys {
       },
     ],
     e2ee_public_keys: [],
-    tls_public_keys: [],
+    // Without a domain: one key serves every name, and whoever reached it under another one reached this enclave too.
+    tls_public_keys: tls === null ? [] : [{ spki_sha256: tls.spkiSha256 }],
   }
   return Object.freeze({
     bootId: toHex32(randomBytes(32)),
@@ -87,6 +93,7 @@ export function createBootKeys(options: BootKeyOptions): BootKeys {
     legacy,
     log,
     address,
+    tls,
     storeKey: randomBytes(32),
     keyset,
     keysetDigest: keysetDigest(keyset, crypto),

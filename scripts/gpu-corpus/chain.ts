@@ -11,8 +11,8 @@ import {
   diceExtension,
   leafSerial,
 } from '../../attestation/simulator/nvidia/create-nvidia-pki.ts'
-import { buildCertificate, toPem } from '../../attestation/simulator/x509/build-certificate.ts'
-import type { CertificateTemplate } from '../../attestation/simulator/x509/build-certificate.ts'
+import { buildCertificate, toPem } from '../../attestation/x509/build-certificate.ts'
+import type { CertificateTemplate } from '../../attestation/x509/build-certificate.ts'
 import { simulationExtension } from '../../attestation/simulator/x509/simulation-extension.ts'
 import type { GpuEvidence } from '../../attestation/appraiser/gpu/parse-gpu-evidence.ts'
 import { keyOf, seeded, seededEntropy } from './entropy.ts'

@@ -17,8 +17,8 @@ import {
   vbiosRimTemplate,
 } from '../../attestation/simulator/nvidia/simulated-firmware.ts'
 import type { XmlElement } from '../../attestation/simulator/nvidia/xml-element.ts'
-import { buildCertificate } from '../../attestation/simulator/x509/build-certificate.ts'
-import type { CertificateTemplate } from '../../attestation/simulator/x509/build-certificate.ts'
+import { buildCertificate } from '../../attestation/x509/build-certificate.ts'
+import type { CertificateTemplate } from '../../attestation/x509/build-certificate.ts'
 import { simulationExtension } from '../../attestation/simulator/x509/simulation-extension.ts'
 import type { GpuCollateral } from '../../attestation/protocol/gpu-collateral.ts'
 import type { CertificateChange } from './chain.ts'

@@ -15,10 +15,10 @@ import {
   SIMULATED_TEE_TCB_SVN,
 } from '../../attestation/simulator/intel/simulated-platform.ts'
 import type { SimulatedPlatform } from '../../attestation/simulator/intel/simulated-platform.ts'
-import { buildCertificate, toPem } from '../../attestation/simulator/x509/build-certificate.ts'
-import type { CertificateTemplate } from '../../attestation/simulator/x509/build-certificate.ts'
+import { buildCertificate, toPem } from '../../attestation/x509/build-certificate.ts'
+import type { CertificateTemplate } from '../../attestation/x509/build-certificate.ts'
 import { buildRevocationList } from '../../attestation/simulator/x509/build-revocation-list.ts'
-import { bitString, oid, raw, sequence, toDer } from '../../attestation/simulator/x509/der.ts'
+import { bitString, oid, raw, sequence, toDer } from '../../attestation/x509/der.ts'
 import { simulationExtension } from '../../attestation/simulator/x509/simulation-extension.ts'
 import { keyOf, seeded, signDerValue } from './keys.ts'
 import type { Key } from './keys.ts'

@@ -42,7 +42,11 @@ program
   .command('serve')
   .description('run the sidecar; bearer tokens come from COUNTERSIGN_TOKENS=name:token[:relay],…')
   .option('--config <file>', 'configuration file (JSON)')
-  .option('--listen <host:port>', 'address to listen on (default 127.0.0.1:8080)')
+  .option(
+    '--listen <host:port>',
+    'address for plain HTTP (default 127.0.0.1:8080; without TLS alone)',
+  )
+  .option('--tls <host:port>', 'address for TLS that ends on a key of the keyset (docs/tls.md)')
   .option(
     '--upstream <[name=]url>',
     'model server: unix:/path.sock or http://address:port',

@@ -38,6 +38,7 @@ import { STORE_FAULTS } from './store-faults.ts'
 export interface ServeOptions {
   readonly config?: string
   readonly listen?: string
+  readonly tls?: string
   readonly upstream?: readonly string[]
   readonly addressKey?: string
   readonly addressKeyDir?: string
@@ -62,6 +63,14 @@ export async function loadConfig(options: ServeOptions): Promise<Config> {
   const result = parseConfig({
     ...file,
     ...(options.listen === undefined ? {} : { listen: parseListen(options.listen) }),
+    ...(options.tls === undefined
+      ? {}
+      : {
+          tls: {
+            ...(isJsonObject(file['tls']) ? file['tls'] : {}),
+            ...parseListen(options.tls, '--tls'),
+          },
+        }),
     ...(options.upstream === undefined ? {} : { upstreams: parseUpstreamFlags(options.upstream) }),
     ...(options.addressKey === undefined ? {} : { address_key: options.addressKey }),
     ...(options.addressKeyDir === undefined ? {} : { address_key_dir: options.addressKeyDir }),
@@ -162,7 +171,9 @@ export async function serve(options: ServeOptions): Promise<void> {
     if (error instanceof StoreError) throw new Refusal(STORE_FAULTS[error.code])
     const code = error instanceof Error && 'code' in error ? error.code : undefined
     if (code === 'EADDRINUSE')
-      throw new Refusal(`An address to listen on is in use (--listen, --metrics)${placeOf(error)}.`)
+      throw new Refusal(
+        `An address to listen on is in use (--listen, --tls, --metrics)${placeOf(error)}.`,
+      )
     throw error
   }
   const { address } = machine.parts
@@ -171,12 +182,13 @@ export async function serve(options: ServeOptions): Promise<void> {
   if (machine.roots !== null) {
     await writeFile(rootsFile, JSON.stringify(machine.roots), { mode: 0o600 })
     process.stderr.write(
-      `    countersign verify http://127.0.0.1:${service.port} --allow-simulated --roots ${rootsFile}\n\n`,
+      `    countersign verify ${new URL(service.url).protocol}//127.0.0.1:${service.port} --allow-simulated --roots ${rootsFile}\n\n`,
     )
   }
   log.info(
     {
       url: service.url,
+      tls: service.tls?.url ?? null,
       operations: service.operations?.url ?? null,
       address: address.address,
       addressKey: address.source,

@@ -27,6 +27,7 @@ import type { GpuCollateralOptions } from './obtain-gpu-collateral.ts'
 import { printable, printableJson } from './printable.ts'
 import { Refusal } from './refusal.ts'
 import { collateralFor, fetchDocument } from './verify.ts'
+import type { FetchedDocument } from './verify.ts'
 
 export interface SmokeOptions
   extends Omit<PolicyOptions, 'require'>, CollateralOptions, GpuCollateralOptions {
@@ -71,13 +72,14 @@ async function attest(
   policy: AppraisalPolicy,
 ): Promise<Appraisal> {
   const nonce = toHex32(randomBytes(32))
-  let bytes: Uint8Array
+  let fetched: FetchedDocument
   try {
-    bytes = await fetchDocument(url, nonce)
+    fetched = await fetchDocument(url, nonce)
   } catch (error) {
     if (error instanceof Refusal) throw new CallFailure('status_unexpected', error.message)
     throw new CallFailure('node_unreachable', 'no attestation document')
   }
+  const { bytes, channel } = fetched
   const collateral = await collateralFor(bytes, 'countersign', options, policy)
   const gpuCollateral = await obtainGpuCollateral(bytes, 'countersign', options, policy)
   const at = Math.floor(Date.now() / 1000)
@@ -86,6 +88,7 @@ async function attest(
     at,
     nonce,
     policy,
+    channel,
     collateral,
     gpuCollateral,
   })

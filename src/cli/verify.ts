@@ -4,9 +4,9 @@
  * @module
  */
 import { randomBytes } from 'node:crypto'
-import { request } from 'undici'
 import { appraiseDocument } from '../../attestation/appraiser/appraise-document.ts'
 import type { Appraisal } from '../../attestation/appraiser/appraise-document.ts'
+import type { ObservedChannel } from '../../attestation/appraiser/channel/judge-channel.ts'
 import { POLICIES } from '../../attestation/appraiser/policies.ts'
 import { DEFAULT_POLICY } from '../../attestation/appraiser/policy.ts'
 import { CHECK_CODES } from '../../attestation/appraiser/codes.ts'
@@ -23,6 +23,7 @@ import { nodeCrypto } from '../../attestation/crypto/node.ts'
 import type { DcapCollateral } from '../../attestation/protocol/dcap-collateral.ts'
 import { isHex32, toHex32 } from '../../attestation/protocol/hex.ts'
 import type { Hex32 } from '../../attestation/protocol/hex.ts'
+import { getOnce } from '../channel/get-once.ts'
 import {
   isBareReport,
   judgeGpuFile,
@@ -73,26 +74,28 @@ export function documentUrl(base: string, nonce: Hex32): string {
   return url.href
 }
 
-/** @throws Refusal where the answer is not 200, or too large */
-export async function fetchDocument(base: string, nonce: Hex32): Promise<Uint8Array> {
-  const { statusCode, body } = await request(documentUrl(base, nonce), {
-    headersTimeout: FETCH_MS,
-    bodyTimeout: FETCH_MS,
-    signal: AbortSignal.timeout(FETCH_MS),
-  })
-  const chunks: Buffer[] = []
-  let size = 0
-  for await (const chunk of body) {
-    if (!Buffer.isBuffer(chunk)) continue
-    size += chunk.length
-    if (size > MAX_DOCUMENT_BYTES) throw new Refusal('The answer is too large.', EXIT.internal)
-    chunks.push(chunk)
-  }
-  if (statusCode !== 200) throw new Refusal(`The service answered ${statusCode}.`, EXIT.internal)
-  return unwrapDocument(Buffer.concat(chunks))
+export interface FetchedDocument {
+  readonly bytes: Uint8Array
+  /** What it came on. */
+  readonly channel: ObservedChannel
 }
 
-/** The system's or undici's code alone: messages quote addresses and headers. */
+/**
+ * Over any certificate: the document says by itself whose it is, and whether the connection ended there.
+ *
+ * @throws Refusal where the answer is not 200, or too large
+ */
+export async function fetchDocument(base: string, nonce: Hex32): Promise<FetchedDocument> {
+  const { status, body, channel } = await getOnce(documentUrl(base, nonce), {
+    maxBytes: MAX_DOCUMENT_BYTES,
+    timeoutMs: FETCH_MS,
+  })
+  if (body === null) throw new Refusal('The answer is too large.', EXIT.internal)
+  if (status !== 200) throw new Refusal(`The service answered ${status}.`, EXIT.internal)
+  return { bytes: unwrapDocument(body), channel }
+}
+
+/** The system's code alone: messages quote addresses and headers. */
 function causeOf(error: unknown): string {
   const code = error instanceof Error && 'code' in error ? error.code : undefined
   return typeof code === 'string' && /^[A-Z0-9_]{1,64}$/.test(code) ? ` (${code})` : ''
@@ -227,16 +230,17 @@ export async function verify(target: string, options: VerifyOptions): Promise<nu
   const fallback = options.at === undefined ? POLICIES['relying-party'] : DEFAULT_POLICY
   const policy = await loadPolicy(options, fallback)
   const nonce = nonceOf(options, live)
-  let bytes: Uint8Array
+  let given: { readonly bytes: Uint8Array; readonly channel: ObservedChannel | null }
   try {
-    bytes =
+    given =
       live && nonce !== null
         ? await fetchDocument(target, nonce)
-        : unwrapDocument(await readBounded(target))
+        : { bytes: unwrapDocument(await readBounded(target)), channel: null }
   } catch (error) {
     if (error instanceof Refusal) throw error
     throw new Refusal(`${target} cannot be reached${causeOf(error)}.`, EXIT.internal)
   }
+  const { bytes, channel } = given
   if (!live && parseQuote(bytes).ok) {
     throw new Refusal(
       `${target} is a bare quote, which does not say what it is over: verify takes the document or report around it; ` +
@@ -269,8 +273,8 @@ export async function verify(target: string, options: VerifyOptions): Promise<nu
   if (layout === 'gpu' || layout === 'nras') await refuseIntelCollateral(options)
   const gpuCollateral = await obtainGpuCollateral(bytes, layout, options, policy)
   if (layout === 'gpu' || layout === 'nras') {
-    const given = { ...moment, collateral: gpuCollateral }
-    const { verdict, ...facts } = await judgeGpuFile(bytes, layout, given, options)
+    const inputs = { ...moment, collateral: gpuCollateral }
+    const { verdict, ...facts } = await judgeGpuFile(bytes, layout, inputs, options)
     refuseUnknownChecks(options, verdict)
     return printReport({ ...verdict, ...facts, receipt: null, layout }, options)
   }
@@ -282,7 +286,7 @@ export async function verify(target: string, options: VerifyOptions): Promise<nu
     refuseUnknownChecks(options, verdict)
     return printReport({ ...verdict, ...facts, receipt: null, layout }, options)
   }
-  const appraised = appraiseDocument(bytes, appraisal)
+  const appraised = appraiseDocument(bytes, { ...appraisal, channel })
   const { verdict, trusted } = appraised
   const receipt =
     files === null || trusted === null ? null : checkReceipt(options, files, trusted, at, policy)

@@ -32,6 +32,11 @@ export function attestedConfig(config: Config, facts: AttestedFacts): JsonObject
   return {
     version: facts.version,
     simulation: facts.simulated,
+    // Who sees requests on their way: everybody between here and where plain HTTP is spoken.
+    listeners: {
+      plain_http: config.listen === null ? null : { ...config.listen },
+      tls: config.tls === null ? null : { ...config.tls, names: [...config.tls.names] },
+    },
     upstreams: config.upstreams.map(({ name, urls, models, health }) => ({
       name,
       urls: [...urls],

@@ -13,6 +13,7 @@ import { REQUEST_LOGGING } from '../operations/request-log.ts'
 import { DEFAULT_REJECTED_MEMBERS, STATEFUL_REQUESTS } from '../relay/request-policy.ts'
 import { DOORS } from '../routes/attestation.ts'
 import { collateralSchema } from './collateral-schema.ts'
+import { DEFAULT_LISTEN, listenerSchema, tlsSchema } from './listener-schema.ts'
 import { upstreamProblems } from './upstream-problems.ts'
 
 /** GPUs that one machine can be required to have. */
@@ -57,13 +58,9 @@ const keyMembers = {
 }
 const keySchema = z.strictObject(keyMembers)
 
-const schema = z.strictObject({
-  listen: z
-    .strictObject({
-      host: z.string().default('127.0.0.1'),
-      port: z.number().int().min(0).max(65_535).default(8080),
-    })
-    .prefault({}),
+const members = z.strictObject({
+  listen: listenerSchema.nullable().optional(),
+  tls: tlsSchema.nullable().default(null),
   upstreams: z
     .array(
       z
@@ -162,6 +159,16 @@ const schema = z.strictObject({
   stateful_requests: z.enum(STATEFUL_REQUESTS).default('refuse'),
   limits: z.partialRecord(z.enum(limitNames), limit).default({}),
 })
+
+/** Plain HTTP beside TLS is asked for in words; without either it is served to this machine alone. */
+const schema = members
+  .transform(({ listen, ...config }) => ({
+    ...config,
+    listen: listen ?? (listen === undefined && config.tls === null ? DEFAULT_LISTEN : null),
+  }))
+  .refine(({ listen, tls }) => listen !== null || tls !== null, {
+    message: 'nowhere to listen: give listen, tls or both',
+  })
 
 export type Config = z.output<typeof schema>
 

@@ -1,17 +1,21 @@
 /**
- * The HTTP server: hot routes are matched here, before Express sees the request; everything else is the control plane.
+ * The HTTP server, plain or over TLS: hot routes are matched here, before Express sees the request; everything else is the
+ * control plane.
  *
  * @module
  */
-import {
+import { createServer as createHttpServer } from 'node:http'
+import type {
+  IncomingHttpHeaders,
   IncomingMessage,
-  STATUS_CODES,
+  RequestListener,
+  Server,
   ServerResponse,
-  createServer as createHttpServer,
 } from 'node:http'
-import type { IncomingHttpHeaders, RequestListener, Server } from 'node:http'
+import { createServer as createHttpsServer } from 'node:https'
+import type { Server as SecureServer } from 'node:https'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { errorBody, errorSpec } from '../errors.ts'
 import type { ServiceErrorCode } from '../errors.ts'
 import type { Limits } from '../limits.ts'
 import type { ByteBudget } from '../relay/byte-budget.ts'
@@ -25,8 +29,10 @@ import type { RelayRoute } from '../relay/relay-routes.ts'
 import { bodyPending, discardRest, replyError } from '../relay/reply.ts'
 import type { Upstreams } from '../relay/upstreams.ts'
 import { CORS_HEADERS } from '../routes/cors.ts'
+import { answerOn, CLIENT_ERRORS, closeAfter, rawError } from './raw-answers.ts'
 import { requestFault } from './request-fault.ts'
 import type { ServiceState } from './state.ts'
+import { CONTEXT_OPTIONS, LISTENER_OPTIONS } from './tls/tls-options.ts'
 
 /** Bytes of all request headers together. */
 export const MAX_REQUEST_HEADER_BYTES = 16 * 1024
@@ -52,6 +58,20 @@ export interface ServerOptions {
   readonly controlPlane: RequestListener
 }
 
+/** Key and certificate of a listener, as `node:tls` takes them. */
+export interface TlsCredentials {
+  readonly key: string
+  readonly cert: string
+}
+
+export interface Listener {
+  readonly server: Server | SecureServer
+  /** Ends every connection, also one that is still in its handshake. */
+  cut(): void
+  /** From the next handshake on. */
+  renew(credentials: TlsCredentials): void
+}
+
 type HotRoute = { readonly kind: 'relay'; readonly route: RelayRoute } | { readonly kind: 'models' }
 
 const MODELS: HotRoute = { kind: 'models' }
@@ -72,7 +92,11 @@ function authorizationOf({
   return authorization ?? (typeof key === 'string' ? `Bearer ${key}` : undefined)
 }
 
-export function createServer(options: ServerOptions): Server {
+/** @param credentials null: without TLS */
+export function createServer(
+  options: ServerOptions,
+  credentials: TlsCredentials | null = null,
+): Listener {
   const { limits, state, headers, controlPlane, onRefused } = options
 
   const refuse = (
@@ -147,23 +171,44 @@ export function createServer(options: ServerOptions): Server {
     relayChat(options, { req, res, principal, route: hot.route, query, done })
   }
 
-  const server = createHttpServer(
-    {
-      keepAliveTimeout: limits.clientKeepAliveMs,
-      headersTimeout: limits.clientHeadersMs,
-      // The whole request: bounded by readBody for what is relayed, and never below what a slow upload may take.
-      requestTimeout: limits.clientHeadersMs + limits.requestBodyMs,
-      connectionsCheckingInterval: LATE_CHECK_MS,
-      maxHeaderSize: MAX_REQUEST_HEADER_BYTES,
-      // llhttp without its lenient flags: no bare LF, no folded lines, no space before a colon, one length.
-      insecureHTTPParser: false,
-      // Checked by requestFault, which answers in the one error shape.
-      requireHostHeader: false,
-      joinDuplicateHeaders: false,
-      noDelay: true,
-    },
-    (req, res) => listen(req, res, () => {}),
-  )
+  const http = {
+    keepAliveTimeout: limits.clientKeepAliveMs,
+    headersTimeout: limits.clientHeadersMs,
+    // The whole request: bounded by readBody for what is relayed, and never below what a slow upload may take.
+    requestTimeout: limits.clientHeadersMs + limits.requestBodyMs,
+    connectionsCheckingInterval: LATE_CHECK_MS,
+    maxHeaderSize: MAX_REQUEST_HEADER_BYTES,
+    // llhttp without its lenient flags: no bare LF, no folded lines, no space before a colon, one length.
+    insecureHTTPParser: false,
+    // Checked by requestFault, which answers in the one error shape.
+    requireHostHeader: false,
+    joinDuplicateHeaders: false,
+    noDelay: true,
+  }
+  const onRequest = (req: IncomingMessage, res: ServerResponse) => listen(req, res, () => {})
+  const secure =
+    credentials === null
+      ? null
+      : createHttpsServer(
+          {
+            ...http,
+            ...CONTEXT_OPTIONS,
+            ALPNProtocols: [...LISTENER_OPTIONS.ALPNProtocols],
+            handshakeTimeout: limits.tlsHandshakeMs,
+            ...credentials,
+          },
+          onRequest,
+        )
+  const server = secure ?? createHttpServer(http, onRequest)
+  const handshaken = new WeakSet<Duplex>()
+  const open = new Set<Socket>()
+  if (secure !== null) {
+    secure.on('connection', (socket: Socket) => {
+      open.add(socket)
+      socket.once('close', () => open.delete(socket))
+    })
+    secure.on('secureConnection', (socket) => handshaken.add(socket))
+  }
   // A client that asks first is told to go on when it was admitted, so that nobody uploads a body only to be turned away.
   server.on('checkContinue', (req: IncomingMessage, res: ServerResponse) =>
     listen(req, res, () => res.writeContinue()),
@@ -190,6 +235,11 @@ export function createServer(options: ServerOptions): Server {
   server.on('connect', (_req, socket) => leaveHttp(socket, 'invalid_target'))
   server.on('upgrade', (_req, socket) => leaveHttp(socket, 'upgrade_unsupported'))
   server.on('clientError', (error: Error & { readonly code?: unknown }, socket) => {
+    // node:https reports a failed handshake here: there is no HTTP yet to answer in.
+    if (secure !== null && !handshaken.has(socket)) {
+      socket.destroy()
+      return
+    }
     // After a reset there is nobody to tell.
     if (!socket.writable || error.code === 'ECONNRESET') {
       socket.destroy()
@@ -210,52 +260,12 @@ export function createServer(options: ServerOptions): Server {
     socket.on('error', () => socket.destroy())
     socket.end(rawError(code, headers))
   })
-  return server
-}
-
-/** What node:http's parser reports, by its code. */
-const CLIENT_ERRORS: Readonly<Record<string, ServiceErrorCode>> = {
-  HPE_HEADER_OVERFLOW: 'headers_too_large',
-  HPE_INVALID_CONTENT_LENGTH: 'ambiguous_framing',
-  HPE_INVALID_TRANSFER_ENCODING: 'ambiguous_framing',
-  HPE_UNEXPECTED_CONTENT_LENGTH: 'ambiguous_framing',
-  HPE_INVALID_URL: 'invalid_target',
-  ERR_HTTP_REQUEST_TIMEOUT: 'headers_timeout',
-}
-
-/** The answer that is being made or written on a connection; null where none is. */
-function answerOn(socket: Duplex): ServerResponse<IncomingMessage> | null {
-  const message: unknown = Reflect.get(socket, '_httpMessage')
-  return message instanceof ServerResponse ? message : null
-}
-
-/**
- * What follows a whole request is not a request (RFC 9112 §9.6: nor is what follows `Connection: close`). It goes nowhere,
- * and takes nothing from the request before it: that one gets its answer, and the connection closes after it. The parser
- * reads no more, so whatever else comes is dropped, each piece with another error.
- */
-function closeAfter(answer: ServerResponse, socket: Duplex): void {
-  // The client has closed its side: node:http takes that for leaving.
-  if (socket.readableEnded) {
-    socket.destroy()
-    return
+  return {
+    server,
+    cut() {
+      server.closeAllConnections()
+      for (const socket of open) socket.destroy()
+    },
+    renew: (renewed) => secure?.setSecureContext({ ...CONTEXT_OPTIONS, ...renewed }),
   }
-  if (CLOSING.has(answer)) return
-  CLOSING.add(answer)
-  answer.shouldKeepAlive = false
-  // An answer whose head went out has promised to keep the connection.
-  if (answer.headersSent) answer.once('finish', () => socket.end(() => socket.destroy()))
-}
-
-const CLOSING = new WeakSet<ServerResponse>()
-
-/** For a connection without a ServerResponse, so that the answer is written byte by byte. */
-function rawError(code: ServiceErrorCode, headers: readonly string[]): string {
-  const body = errorBody(code)
-  const { status } = errorSpec(code)
-  const fields = [...headers, 'Content-Type', 'application/json', 'Connection', 'close']
-  const lines = [`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`]
-  for (let i = 0; i + 1 < fields.length; i += 2) lines.push(`${fields[i]}: ${fields[i + 1]}`)
-  lines.push(`Content-Length: ${Buffer.byteLength(body)}`, '', body)
-  return lines.join('\r\n')
 }

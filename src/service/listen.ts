@@ -5,6 +5,7 @@
  */
 import { unlink } from 'node:fs/promises'
 import type { Server } from 'node:http'
+import type { Server as SecureServer } from 'node:https'
 
 export interface Bound {
   readonly url: string
@@ -13,7 +14,12 @@ export interface Bound {
 }
 
 /** @param host a name or address, or `unix:/path.sock` */
-export async function listen(server: Server, host: string, port: number): Promise<Bound> {
+export async function listen(
+  server: Server | SecureServer,
+  host: string,
+  port: number,
+  scheme: 'http' | 'https' = 'http',
+): Promise<Bound> {
   const socketPath = host.startsWith('unix:') ? host.slice('unix:'.length) : null
   if (socketPath !== null) await unlink(socketPath).catch(() => {})
   await new Promise<void>((resolve, reject) => {
@@ -25,5 +31,6 @@ export async function listen(server: Server, host: string, port: number): Promis
   })
   const address = server.address()
   const bound = typeof address === 'object' && address !== null ? address.port : 0
-  return { url: `http://${host.includes(':') ? `[${host}]` : host}:${bound}`, host, port: bound }
+  const name = host.includes(':') ? `[${host}]` : host
+  return { url: `${scheme}://${name}:${bound}`, host, port: bound }
 }

@@ -17,9 +17,11 @@ import { createAttestor } from '../../enclave/attestation/attestor.ts'
 import type { AddressKey } from '../../enclave/keys/address-key.ts'
 import { createBootKeys } from '../../enclave/keys/boot-keys.ts'
 import type { BootKeys } from '../../enclave/keys/boot-keys.ts'
+import type { TlsKey } from '../../enclave/keys/tls-key.ts'
 import { attestedConfig } from '../config/attested-config.ts'
 import { limitsOf } from '../config/config.ts'
 import type { Config } from '../config/config.ts'
+import { relayRules } from '../config/relay-rules.ts'
 import { createChatRecorder } from '../relay/chat-recorder.ts'
 import { createBodyReader } from '../relay/large/body-reader.ts'
 import { createByteBudget } from '../relay/byte-budget.ts'
@@ -40,16 +42,18 @@ import { renderOpenApi } from '../routes/openapi/render-openapi.ts'
 import { VERSION } from '../version.ts'
 import type { Weights } from '../weights/measure-weights.ts'
 import { createOperationsServer } from './create-operations-server.ts'
-import { createServer } from './create-server.ts'
+import type { ServerOptions } from './create-server.ts'
 import { faultName } from './fault-name.ts'
 import { attestItself } from './attest-itself.ts'
 import type { SelfAttestation } from './attest-itself.ts'
 import type { Gate } from './gate.ts'
-import { listen } from './listen.ts'
 import type { Bound } from './listen.ts'
 import { openReceipts } from './open-receipts.ts'
 import type { StoreSource } from './open-receipts.ts'
+import { openListeners } from './open-listeners.ts'
+import type { Listeners } from './open-listeners.ts'
 import { createServiceState } from './state.ts'
+import { openTls } from './tls/open-tls.ts'
 
 /** Milliseconds for the requests that a shutdown cut to be settled. */
 export const SETTLE_MS = 2_000
@@ -61,6 +65,8 @@ export interface ServiceParts {
   readonly gpu: GpuEvidenceSource | null
   readonly gpuRequired: number
   readonly address: AddressKey
+  /** From the guest agent, where the configuration asks for it; default: one made here. */
+  readonly tlsKey?: TlsKey | null
   readonly simulated: boolean
   /** What the folder of weights held; null where none is configured. */
   readonly weights: Weights | null
@@ -80,9 +86,11 @@ export interface ServiceParts {
 }
 
 export interface Service {
+  /** Of plain HTTP where that is served, else of TLS. */
   readonly url: string
   readonly host: string
   readonly port: number
+  readonly tls: Bound | null
   readonly keys: BootKeys
   readonly config: JsonObject
   /** Where health and metrics are served; null where the configuration says nowhere. */
@@ -111,17 +119,23 @@ export async function startService(parts: ServiceParts): Promise<Service> {
     principals,
     weights: parts.weights,
   })
+  const tls = await openTls(config.tls, { key: parts.tlsKey ?? null, simulated, nowMs })
   const configDigest = toSha256Digest(nodeCrypto.sha256(canonicalBytes(document)))
   const keys = createBootKeys({
     now: now(),
     subject: `dstack-app://${cpu.facts.appId}`,
     simulated,
     address,
+    tls: tls?.key ?? null,
     crypto: nodeCrypto,
   })
   let metrics: Metrics | null = null
   let self: SelfAttestation | null = null
-  const warnings = () => [...(self?.warnings() ?? []), ...(stapler?.warnings() ?? [])]
+  const warnings = () => [
+    ...(self?.warnings() ?? []),
+    ...(stapler?.warnings() ?? []),
+    ...(tls?.certificate.warnings() ?? []),
+  ]
   const attestor = createAttestor({
     onRound: (kind, ok, seconds) => metrics?.round(kind, ok, seconds),
     keys,
@@ -196,21 +210,12 @@ export async function startService(parts: ServiceParts): Promise<Service> {
     onFault: (error) => log.error({ fault: faultName(error) }, 'a control-plane request failed'),
   })
   const bodies = createBodyReader(parts.bodyWorker)
-  const server = createServer({
+  const server: ServerOptions = {
     authenticate,
     upstreams,
     recorder: createChatRecorder({
       issuer,
-      rules: {
-        policy: {
-          rejected: new Set(config.reject_members),
-          stateful: config.stateful_requests,
-        },
-        rewrites: {
-          stripEmptyToolCalls: config.rewrites.strip_empty_tool_calls,
-          includeUsage: config.rewrites.include_usage,
-        },
-      },
+      rules: relayRules(config),
       bodies,
       sseLineBytes: limits.sseLineBytes,
     }),
@@ -228,7 +233,7 @@ export async function startService(parts: ServiceParts): Promise<Service> {
     onRefused: refused,
     headers,
     controlPlane,
-  })
+  }
   const operationsServer =
     config.metrics === null
       ? null
@@ -239,19 +244,17 @@ export async function startService(parts: ServiceParts): Promise<Service> {
           onFault: (error) =>
             log.error({ fault: faultName(error) }, 'an operations request failed'),
         })
-  let bound: Bound
-  let operations: Bound | null = null
+  let listeners: Listeners
   try {
-    if (operationsServer !== null && config.metrics !== null) {
-      operations = await listen(operationsServer, config.metrics.host, config.metrics.port)
-    }
-    bound = await listen(server, config.listen.host, config.listen.port)
+    listeners = await openListeners({ config, server, tls, operations: operationsServer, log })
   } catch (error) {
-    operationsServer?.close()
     await upstreams.close()
     await receipts.close()
     throw error
   }
+  const { plain, tls: secure, operations } = listeners
+  const bound = plain ?? secure
+  if (bound === null) throw new TypeError('the schema wants a listener')
 
   const endChecks = checkUpstreams(upstreams, limits)
   const closing = new AbortController()
@@ -270,6 +273,7 @@ export async function startService(parts: ServiceParts): Promise<Service> {
   let closed: Promise<void> | null = null
   return {
     ...bound,
+    tls: secure,
     operations,
     keys,
     config: document,
@@ -281,19 +285,14 @@ export async function startService(parts: ServiceParts): Promise<Service> {
         stapler?.close()
         state.drain()
         await state.idle(limits.drainMs)
-        const ended = new Promise<void>((resolve) => server.close(() => resolve()))
-        server.closeAllConnections()
-        await ended
+        await listeners.closeClients()
         // What was cut is on record as cut by us before the upstreams are, not as a fault of theirs.
         await state.idle(SETTLE_MS)
         endChecks()
         await bodies.close()
         await upstreams.close()
         await receipts.close()
-        if (operationsServer === null) return
-        const gone = new Promise<void>((resolve) => operationsServer.close(() => resolve()))
-        operationsServer.closeAllConnections()
-        await gone
+        await listeners.closeOperations()
       })()),
   }
 }

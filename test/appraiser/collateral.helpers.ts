@@ -20,8 +20,8 @@ import {
   SIMULATED_QE_SIGNER,
   SIMULATED_TEE_TCB_SVN,
 } from '../../attestation/simulator/intel/simulated-platform.ts'
-import { buildCertificate } from '../../attestation/simulator/x509/build-certificate.ts'
-import type { CertificateTemplate } from '../../attestation/simulator/x509/build-certificate.ts'
+import { buildCertificate } from '../../attestation/x509/build-certificate.ts'
+import type { CertificateTemplate } from '../../attestation/x509/build-certificate.ts'
 import { forgeQuote } from './quote.helpers.ts'
 import type { QuoteParts } from './quote.helpers.ts'
 import { AT, hex, keyPair } from './x509.helpers.ts'

@@ -9,12 +9,8 @@ import {
   tagged,
   time,
   unsigned,
-} from '../../attestation/simulator/x509/der.ts'
-import {
-  distinguishedName,
-  signatureAlgorithm,
-  signDer,
-} from '../../attestation/simulator/x509/sign-der.ts'
+} from '../../attestation/x509/der.ts'
+import { distinguishedName, signatureAlgorithm, signDer } from '../../attestation/x509/sign-der.ts'
 import { AT, hex, keyPair } from './x509.helpers.ts'
 
 const { privateKey } = keyPair()

@@ -13,8 +13,8 @@ import {
 } from '../../attestation/simulator/nvidia/collect-simulated-gpu-evidence.ts'
 import { createNvidiaPki } from '../../attestation/simulator/nvidia/create-nvidia-pki.ts'
 import type { SimulatedGpu } from '../../attestation/simulator/nvidia/create-nvidia-pki.ts'
-import { buildCertificate, toPem } from '../../attestation/simulator/x509/build-certificate.ts'
-import type { CertificateTemplate } from '../../attestation/simulator/x509/build-certificate.ts'
+import { buildCertificate, toPem } from '../../attestation/x509/build-certificate.ts'
+import type { CertificateTemplate } from '../../attestation/x509/build-certificate.ts'
 import { AT, failures, realOptions, summary } from './gpu.helpers.ts'
 
 const now = new Date(AT * 1000)

@@ -16,7 +16,7 @@ import {
   tagged,
   toDer,
   utf8String,
-} from '../../attestation/simulator/x509/der.ts'
+} from '../../attestation/x509/der.ts'
 import {
   createDeviceMaker,
   deviceInformation,

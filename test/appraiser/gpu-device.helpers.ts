@@ -13,10 +13,10 @@ import {
   diceExtension,
 } from '../../attestation/simulator/nvidia/create-nvidia-pki.ts'
 import type { SimulatedGpu } from '../../attestation/simulator/nvidia/create-nvidia-pki.ts'
-import { buildCertificate, toPem } from '../../attestation/simulator/x509/build-certificate.ts'
-import type { CertificateTemplate } from '../../attestation/simulator/x509/build-certificate.ts'
-import { oid, sequence, tagged, toDer, utf8String } from '../../attestation/simulator/x509/der.ts'
-import { publicPoint, signRandomized } from '../../attestation/simulator/x509/sign-der.ts'
+import { buildCertificate, toPem } from '../../attestation/x509/build-certificate.ts'
+import type { CertificateTemplate } from '../../attestation/x509/build-certificate.ts'
+import { oid, sequence, tagged, toDer, utf8String } from '../../attestation/x509/der.ts'
+import { publicPoint, signRandomized } from '../../attestation/x509/sign-der.ts'
 import { AT } from './gpu.helpers.ts'
 
 export interface KeyPair {

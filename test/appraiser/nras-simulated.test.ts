@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { sequence, toDer, unsigned } from '../../attestation/simulator/x509/der.ts'
+import { sequence, toDer, unsigned } from '../../attestation/x509/der.ts'
 import {
   answerAttestation,
   createAttestationService,

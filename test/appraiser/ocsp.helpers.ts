@@ -7,8 +7,8 @@ import type { KeyObject } from 'node:crypto'
 import { encodeDer, encodeOid } from '../../attestation/appraiser/x509/encode-der.ts'
 import { parseCertificate } from '../../attestation/appraiser/x509/parse-certificate.ts'
 import type { Certificate } from '../../attestation/appraiser/x509/parse-certificate.ts'
-import { buildCertificate } from '../../attestation/simulator/x509/build-certificate.ts'
-import type { CertificateTemplate } from '../../attestation/simulator/x509/build-certificate.ts'
+import { buildCertificate } from '../../attestation/x509/build-certificate.ts'
+import type { CertificateTemplate } from '../../attestation/x509/build-certificate.ts'
 
 export const AT = Date.UTC(2026, 10, 26, 12) / 1000
 export const HOUR = 3600

@@ -6,7 +6,7 @@ import {
 import type { CollateralCache } from '../../attestation/appraiser/quote/collateral-cache.ts'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
 import { sgxExtension } from '../../attestation/simulator/intel/sgx-extension.ts'
-import { toPem } from '../../attestation/simulator/x509/build-certificate.ts'
+import { toPem } from '../../attestation/x509/build-certificate.ts'
 import { buildRevocationList } from '../../attestation/simulator/x509/build-revocation-list.ts'
 import { DAY, failed, issueUnder, makeIntelWorld } from './collateral.helpers.ts'
 import { AT, keyPair } from './x509.helpers.ts'

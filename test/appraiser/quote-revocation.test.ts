@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { DcapCollateral } from '../../attestation/protocol/dcap-collateral.ts'
 import { createIntelPki } from '../../attestation/simulator/intel/create-intel-pki.ts'
-import { toPem } from '../../attestation/simulator/x509/build-certificate.ts'
+import { toPem } from '../../attestation/x509/build-certificate.ts'
 import { buildRevocationList } from '../../attestation/simulator/x509/build-revocation-list.ts'
 import type { RevocationListTemplate } from '../../attestation/simulator/x509/build-revocation-list.ts'
 import { DAY, failed, issueUnder, makeIntelWorld } from './collateral.helpers.ts'

@@ -19,9 +19,9 @@ import type {
   TlsEvidence,
   TlsKeyRequest,
 } from '../../attestation/simulator/dstack/tls-authority.ts'
-import { buildCertificate, toPem } from '../../attestation/simulator/x509/build-certificate.ts'
-import type { CertificateExtension } from '../../attestation/simulator/x509/build-certificate.ts'
-import { octetString, toDer, utf8String } from '../../attestation/simulator/x509/der.ts'
+import { buildCertificate, toPem } from '../../attestation/x509/build-certificate.ts'
+import type { CertificateExtension } from '../../attestation/x509/build-certificate.ts'
+import { octetString, toDer, utf8String } from '../../attestation/x509/der.ts'
 import { simulationExtension } from '../../attestation/simulator/x509/simulation-extension.ts'
 import { fixtureBytes, fixtureText, haveFixtures, hex, keyPair, PORTS } from './x509.helpers.ts'
 

@@ -6,8 +6,8 @@ import { parseCertificate } from '../../attestation/appraiser/x509/parse-certifi
 import type { Certificate } from '../../attestation/appraiser/x509/parse-certificate.ts'
 import { nobleCrypto } from '../../attestation/crypto/noble.ts'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
-import { buildCertificate } from '../../attestation/simulator/x509/build-certificate.ts'
-import type { CertificateTemplate } from '../../attestation/simulator/x509/build-certificate.ts'
+import { buildCertificate } from '../../attestation/x509/build-certificate.ts'
+import type { CertificateTemplate } from '../../attestation/x509/build-certificate.ts'
 
 export const PORTS = [
   ['node', nodeCrypto],

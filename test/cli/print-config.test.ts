@@ -74,6 +74,7 @@ test('with --simulate says that it simulates', async () => {
 test('a running service attests what was printed, and its receipts carry the digest', async () => {
   const at = await startTestService()
   const parsed = parseConfig({
+    listen: { port: 0 },
     upstreams: [{ name: 'demo', url: at.model.url, health: null }],
     metrics: null,
   })

@@ -5,8 +5,8 @@ import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import type { RequestListener } from 'node:http'
 import { createServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
-import { buildCertificate, toPem } from '../../attestation/simulator/x509/build-certificate.ts'
-import { sequence, taggedBytes, toDer } from '../../attestation/simulator/x509/der.ts'
+import { buildCertificate, toPem } from '../../attestation/x509/build-certificate.ts'
+import { sequence, taggedBytes, toDer } from '../../attestation/x509/der.ts'
 
 const DAY_MS = 86_400_000
 const IP_ADDRESS = 7

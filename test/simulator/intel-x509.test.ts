@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import { SIMULATION_MARK, SIMULATION_OID } from '../../attestation/protocol/simulation.ts'
-import { buildCertificate, toPem } from '../../attestation/simulator/x509/build-certificate.ts'
+import { buildCertificate, toPem } from '../../attestation/x509/build-certificate.ts'
 import { simulationExtension } from '../../attestation/simulator/x509/simulation-extension.ts'
 
 function openssl(...args: string[]): string {

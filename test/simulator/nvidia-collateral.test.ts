@@ -30,7 +30,7 @@ import {
   SIMULATED_SXM_FIRMWARE,
   vbiosRimTemplate,
 } from '../../attestation/simulator/nvidia/simulated-firmware.ts'
-import { toPem } from '../../attestation/simulator/x509/build-certificate.ts'
+import { toPem } from '../../attestation/x509/build-certificate.ts'
 import type { OcspStatus } from '../../attestation/simulator/x509/build-ocsp-response.ts'
 
 const AT = 1795392000

@@ -6,10 +6,10 @@
  */
 import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
-import { buildCertificate, toPem } from '../x509/build-certificate.ts'
-import type { CertificateExtension } from '../x509/build-certificate.ts'
-import { octetString, oid, sequence, taggedBytes, toDer } from '../x509/der.ts'
-import type { DistinguishedName } from '../x509/sign-der.ts'
+import { buildCertificate, toPem } from '../../x509/build-certificate.ts'
+import type { CertificateExtension } from '../../x509/build-certificate.ts'
+import { octetString, oid, sequence, taggedBytes, toDer } from '../../x509/der.ts'
+import type { DistinguishedName } from '../../x509/sign-der.ts'
 import { simulationExtension } from '../x509/simulation-extension.ts'
 
 export interface TlsKeyRequest {

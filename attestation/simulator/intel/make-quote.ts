@@ -14,7 +14,7 @@
  */
 import { createHash, sign } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
-import { publicPoint } from '../x509/sign-der.ts'
+import { publicPoint } from '../../x509/sign-der.ts'
 import type { IntelPki } from './create-intel-pki.ts'
 import {
   QE_PRODUCT_ID,

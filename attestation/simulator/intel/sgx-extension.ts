@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { CertificateExtension } from '../x509/build-certificate.ts'
+import type { CertificateExtension } from '../../x509/build-certificate.ts'
 import {
   boolean,
   enumerated,
@@ -13,8 +13,8 @@ import {
   sequence,
   smallInteger,
   toDer,
-} from '../x509/der.ts'
-import type { Node } from '../x509/der.ts'
+} from '../../x509/der.ts'
+import type { Node } from '../../x509/der.ts'
 import type { SimulatedPlatform } from './simulated-platform.ts'
 
 /** Intel's arc for everything that a PCK certificate says about a platform. */

@@ -6,8 +6,8 @@
  * @module
  */
 import { createHash } from 'node:crypto'
-import { signRandomized } from '../x509/sign-der.ts'
-import type { SignEcdsa } from '../x509/sign-der.ts'
+import { signRandomized } from '../../x509/sign-der.ts'
+import type { SignEcdsa } from '../../x509/sign-der.ts'
 import type { RimPki } from './create-rim-pki.ts'
 import { canonicalXml, writeXml } from './xml-element.ts'
 import type { XmlElement } from './xml-element.ts'

@@ -5,8 +5,8 @@
  * @module
  */
 import type { KeyObject } from 'node:crypto'
-import { signRandomized } from '../x509/sign-der.ts'
-import type { SignEcdsa } from '../x509/sign-der.ts'
+import { signRandomized } from '../../x509/sign-der.ts'
+import type { SignEcdsa } from '../../x509/sign-der.ts'
 
 export interface SpdmReportTemplate {
   /** 32 bytes: what the requester asks the device to sign. */

@@ -10,8 +10,8 @@ import { systemEntropy } from '../entropy.ts'
 import type { Entropy } from '../entropy.ts'
 import { issueCertificate } from '../x509/issue-certificate.ts'
 import type { IssuedCertificate } from '../x509/issue-certificate.ts'
-import { publicPoint, signRandomized } from '../x509/sign-der.ts'
-import type { SignEcdsa } from '../x509/sign-der.ts'
+import { publicPoint, signRandomized } from '../../x509/sign-der.ts'
+import type { SignEcdsa } from '../../x509/sign-der.ts'
 import { simulationExtension } from '../x509/simulation-extension.ts'
 
 export interface AttestationService {

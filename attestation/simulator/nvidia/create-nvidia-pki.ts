@@ -10,7 +10,7 @@ import { createHash, createPublicKey } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import { systemEntropy } from '../entropy.ts'
 import type { Entropy } from '../entropy.ts'
-import { buildCertificate, toPem } from '../x509/build-certificate.ts'
+import { buildCertificate, toPem } from '../../x509/build-certificate.ts'
 import {
   oid,
   octetString,
@@ -20,10 +20,10 @@ import {
   tagged,
   toDer,
   utf8String,
-} from '../x509/der.ts'
+} from '../../x509/der.ts'
 import { issueCertificate, positiveSerial } from '../x509/issue-certificate.ts'
 import type { IssuedCertificate } from '../x509/issue-certificate.ts'
-import { publicPoint } from '../x509/sign-der.ts'
+import { publicPoint } from '../../x509/sign-der.ts'
 import { simulationExtension } from '../x509/simulation-extension.ts'
 
 /** As many as the largest machine that the verifier accepts. */

@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto'
 import { systemEntropy } from '../entropy.ts'
 import type { Entropy } from '../entropy.ts'
-import type { CertificateExtension } from './build-certificate.ts'
+import type { CertificateExtension } from '../../x509/build-certificate.ts'
 import {
   bitString,
   boolean,
@@ -20,12 +20,17 @@ import {
   taggedBytes,
   toDer,
   unsigned,
-} from './der.ts'
-import type { Node } from './der.ts'
+} from '../../x509/der.ts'
+import type { Node } from '../../x509/der.ts'
 import { issueCertificate } from './issue-certificate.ts'
 import type { IssuedCertificate } from './issue-certificate.ts'
-import { distinguishedName, publicPoint, signatureAlgorithm, signRandomized } from './sign-der.ts'
-import type { SignEcdsa } from './sign-der.ts'
+import {
+  distinguishedName,
+  publicPoint,
+  signatureAlgorithm,
+  signRandomized,
+} from '../../x509/sign-der.ts'
+import type { SignEcdsa } from '../../x509/sign-der.ts'
 
 /** CRLReason (RFC 5280 §5.3.1). */
 export const REVOCATION_REASON = Object.freeze({

@@ -15,9 +15,14 @@ import {
   time,
   toDer,
   unsigned,
-} from './der.ts'
-import { distinguishedName, keyIdentifier, signatureAlgorithm, signDer } from './sign-der.ts'
-import type { DistinguishedName } from './sign-der.ts'
+} from '../../x509/der.ts'
+import {
+  distinguishedName,
+  keyIdentifier,
+  signatureAlgorithm,
+  signDer,
+} from '../../x509/sign-der.ts'
+import type { DistinguishedName } from '../../x509/sign-der.ts'
 
 export interface RevocationListTemplate {
   readonly issuer: DistinguishedName

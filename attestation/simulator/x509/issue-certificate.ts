@@ -5,9 +5,9 @@
  */
 import type { KeyObject } from 'node:crypto'
 import type { Entropy } from '../entropy.ts'
-import { buildCertificate } from './build-certificate.ts'
-import type { CertificateTemplate } from './build-certificate.ts'
-import type { DistinguishedName } from './sign-der.ts'
+import { buildCertificate } from '../../x509/build-certificate.ts'
+import type { CertificateTemplate } from '../../x509/build-certificate.ts'
+import type { DistinguishedName } from '../../x509/sign-der.ts'
 
 /** One certificate with its private key. */
 export interface IssuedCertificate {

@@ -4,8 +4,8 @@
  * @module
  */
 import { SIMULATION_MARK, SIMULATION_OID } from '../../protocol/simulation.ts'
-import type { CertificateExtension } from './build-certificate.ts'
-import { toDer, utf8String } from './der.ts'
+import type { CertificateExtension } from '../../x509/build-certificate.ts'
+import { toDer, utf8String } from '../../x509/der.ts'
 
 /** Critical, so that every verifier that does not know it must refuse the certificate (RFC 5280 §4.2). */
 export function simulationExtension(): CertificateExtension {

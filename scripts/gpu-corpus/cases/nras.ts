@@ -18,7 +18,7 @@ import type {
   NrasAnswer,
 } from '../../../attestation/simulator/nvidia/create-attestation-service.ts'
 import { SIMULATED_GPU_FIRMWARE } from '../../../attestation/simulator/nvidia/simulated-firmware.ts'
-import { toDer, octetString } from '../../../attestation/simulator/x509/der.ts'
+import { toDer, octetString } from '../../../attestation/x509/der.ts'
 import { keyOf, seeded } from '../entropy.ts'
 import type { Vector, VectorCode, VectorVerdict } from '../vector.ts'
 import {

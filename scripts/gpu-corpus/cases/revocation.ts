@@ -10,8 +10,8 @@ import {
   REVOCATION_REASON,
 } from '../../../attestation/simulator/x509/build-ocsp-response.ts'
 import type { OcspStatus } from '../../../attestation/simulator/x509/build-ocsp-response.ts'
-import { oid, sequence, toDer } from '../../../attestation/simulator/x509/der.ts'
-import type { CertificateExtension } from '../../../attestation/simulator/x509/build-certificate.ts'
+import { oid, sequence, toDer } from '../../../attestation/x509/der.ts'
+import type { CertificateExtension } from '../../../attestation/x509/build-certificate.ts'
 import { issueCertificate } from '../../../attestation/simulator/x509/issue-certificate.ts'
 import { keyOf, seeded, seededEntropy } from '../entropy.ts'
 import {

@@ -14,8 +14,8 @@ import {
   time,
   toDer,
   unsigned,
-} from '../../../attestation/simulator/x509/der.ts'
-import { distinguishedName } from '../../../attestation/simulator/x509/sign-der.ts'
+} from '../../../attestation/x509/der.ts'
+import { distinguishedName } from '../../../attestation/x509/sign-der.ts'
 import type { CollateralChange } from '../collateral.ts'
 import { makeCollateral } from '../collateral.ts'
 import { keyOf, seeded, signDerValue } from '../keys.ts'

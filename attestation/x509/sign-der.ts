@@ -9,7 +9,7 @@ import type { KeyObject } from 'node:crypto'
 import { bitString, oid, printableString, sequence, set, toDer, utf8String } from './der.ts'
 import type { Node } from './der.ts'
 
-/** A distinguished name, as far as simulated PKIs need one. */
+/** A distinguished name, as far as one is written here. */
 export interface DistinguishedName {
   readonly commonName: string
   readonly organization?: string

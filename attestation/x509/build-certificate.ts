@@ -1,5 +1,6 @@
 /**
- * X.509 version 3 certificates of the simulated Intel and NVIDIA PKIs (RFC 5280 §4.1 and §4.2).
+ * Writes X.509 version 3 certificates with ECDSA keys (RFC 5280 §4.1 and §4.2): the service's own TLS certificate, and those of
+ * the simulated Intel and NVIDIA PKIs.
  *
  * @module
  */
@@ -74,10 +75,15 @@ export function buildCertificate(template: CertificateTemplate): Uint8Array {
 
 /** One `CERTIFICATE` block (RFC 7468 §5) ending in a newline, so that blocks can be joined into a chain. */
 export function toPem(der: Uint8Array): string {
+  return toPemBlock('CERTIFICATE', der)
+}
+
+/** RFC 7468 §3. */
+export function toPemBlock(label: string, der: Uint8Array): string {
   const base64 = Buffer.from(der).toString('base64')
   const lines: string[] = []
   for (let i = 0; i < base64.length; i += PEM_LINE) lines.push(base64.slice(i, i + PEM_LINE))
-  return `-----BEGIN CERTIFICATE-----\n${lines.join('\n')}\n-----END CERTIFICATE-----\n`
+  return `-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n`
 }
 
 function extensions(template: CertificateTemplate): Node[] {

@@ -1,0 +1,92 @@
+/**
+ * One GET over a connection of its own, together with what that connection ended on.
+ *
+ * For evidence alone: it proves itself, so it may come over any connection, and who stands at the other end is found out with it.
+ * Nothing secret is sent unless the certificate was verified first. No redirect is followed, no proxy asked, no session resumed.
+ *
+ * @module
+ */
+import { request as requestHttp } from 'node:http'
+import type { IncomingMessage } from 'node:http'
+import { Agent, request as requestHttps } from 'node:https'
+import type { ObservedChannel } from '../../attestation/appraiser/channel/judge-channel.ts'
+import { peerSpkiSha256 } from './peer-key.ts'
+
+export interface GetOptions {
+  /** Of the body. */
+  readonly maxBytes: number
+  /** Milliseconds for all of it. */
+  readonly timeoutMs: number
+  readonly headers?: Readonly<Record<string, string>>
+  /**
+   * `webpki`: the certificate must be one that this system's authorities vouch for, or nothing is sent. `any`: it need not, for
+   * the enclave's own is self-signed. Default: `any`.
+   */
+  readonly certificate?: 'any' | 'webpki'
+}
+
+export interface OnceAnswer {
+  readonly status: number
+  /** Null where it is longer than was asked for. */
+  readonly body: Uint8Array<ArrayBuffer> | null
+  readonly channel: ObservedChannel
+}
+
+async function readAll(
+  response: IncomingMessage,
+  maxBytes: number,
+): Promise<Uint8Array<ArrayBuffer> | null> {
+  const chunks: Uint8Array[] = []
+  let size = 0
+  for await (const chunk of response) {
+    if (!(chunk instanceof Uint8Array)) continue
+    size += chunk.length
+    // Leaving the loop destroys the connection.
+    if (size > maxBytes) return null
+    chunks.push(chunk)
+  }
+  const body = new Uint8Array(size)
+  let offset = 0
+  for (const chunk of chunks) {
+    body.set(chunk, offset)
+    offset += chunk.length
+  }
+  return body
+}
+
+/** Rejects with the error of the connection, or of the time that ran out. */
+export async function getOnce(target: string, options: GetOptions): Promise<OnceAnswer> {
+  const url = new URL(target)
+  const secure = url.protocol === 'https:'
+  const shared = {
+    headers: { ...options.headers },
+    signal: AbortSignal.timeout(options.timeoutMs),
+  }
+  const response = await new Promise<IncomingMessage>((resolve, reject) => {
+    const sent = secure
+      ? requestHttps(url, {
+          ...shared,
+          // A connection of its own: one that is kept was looked at when it carried somebody else's request.
+          agent: new Agent({
+            keepAlive: false,
+            maxCachedSessions: 0,
+            minVersion: 'TLSv1.2',
+            ALPNProtocols: ['http/1.1'],
+            rejectUnauthorized: options.certificate === 'webpki',
+          }),
+        })
+      : requestHttp(url, { ...shared, agent: false })
+    sent.once('response', resolve)
+    sent.once('error', reject)
+    sent.end()
+  })
+  // Now, while the socket is the answer's: that very one is judged.
+  const channel: ObservedChannel = secure
+    ? { kind: 'tls', host: url.hostname, spkiSha256: peerSpkiSha256(response.socket) }
+    : { kind: 'plain' }
+  return {
+    status: response.statusCode ?? 0,
+    body: await readAll(response, options.maxBytes),
+    channel,
+  }
+}
