@@ -94,8 +94,17 @@ export interface LegacySignature {
 
 export interface ReceiptIssuer {
   admit(request: AdmissionRequest): Admission
-  /** Records the outcome. Returns a promise only where the store needs one. */
-  settle(admission: Admission, exchange: Exchange): Promise<void> | null
+  /**
+   * Records the outcome. Returns a promise only where the store needs one.
+   *
+   * @param inBand for an answer that carries its own receipt: called at once with what goes into it. Under a relay principal
+   *   that is the view, which is all that may be asked for there; else the full receipt
+   */
+  settle(
+    admission: Admission,
+    exchange: Exchange,
+    inBand?: (document: string) => void,
+  ): Promise<void> | null
   /**
    * States of a request that an earlier boot admitted that its end was not recorded. All that is known of it is what was
    * noted at its admission, so no body is spoken of: the receipt is a view.
@@ -153,7 +162,7 @@ export function createReceiptIssuer(options: IssuerOptions): ReceiptIssuer {
       return { ...request, receiptId, salt, opening }
     },
 
-    settle(admission, exchange) {
+    settle(admission, exchange, inBand) {
       const { salt } = admission
       const { content } = exchange
       const bodies = {
@@ -194,21 +203,29 @@ export function createReceiptIssuer(options: IssuerOptions): ReceiptIssuer {
       const hash = recordTextHash(text, nodeCrypto)
       const { whole } = exchange
       const signed = fullReceipt(record, hash, bodies, { whole }, keys.receiptKeyId, runs)
+      const signature = sign(signed)
       const { ownership } = admission
+      const viewGoesOut = inBand !== undefined && ownership.relay
       // After this boot nobody can sign one.
-      const viewed =
+      const viewIsKept =
         store.durable !== undefined && (ownership.relay || ownership.ownerHash !== null)
+      const view =
+        viewGoesOut || viewIsKept ? receiptView(record, hash, keys.receiptKeyId, runs) : null
+      const viewSignature = view === null ? null : sign(view)
+      if (view !== null && viewSignature !== null && viewGoesOut) {
+        inBand(view.withSignature(viewSignature))
+      } else inBand?.(signed.withSignature(signature))
       const stored = store.put({
         receiptId: admission.receiptId,
         chatId: exchange.chatId,
         ownership,
         opening: admission.opening,
-        viewSignature: viewed ? sign(receiptView(record, hash, keys.receiptKeyId, runs)) : null,
+        viewSignature: viewIsKept ? viewSignature : null,
         text: encodeReceipt(text, {
           recordHash: hash,
           bodies,
           whole,
-          signature: sign(signed),
+          signature,
           eip191:
             exchange.outcome === 'complete'
               ? keys.address.signText(legacyText(bodies.received, bodies.returned))

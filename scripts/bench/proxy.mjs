@@ -87,6 +87,8 @@ const unsignedRecorder = {
     buffered: bytesOf,
     complete: true,
     settle: () => null,
+    inline: false,
+    inlineReceipt: null,
   }),
 }
 

@@ -5,6 +5,10 @@
  */
 import { fromHex } from '../../attestation/protocol/hex.ts'
 import { isJsonObject, parseJson } from '../../attestation/protocol/json.ts'
+import {
+  INLINE_HEADER,
+  MAX_INLINE_HEADER_LENGTH,
+} from '../../attestation/protocol/inline-receipt.ts'
 import { MAX_RECEIPT_BYTES } from '../../attestation/protocol/receipt.ts'
 import { RECEIPT_ID } from '../../attestation/protocol/record.ts'
 import { OPENING_BYTES } from '../../attestation/protocol/salted-digest.ts'
@@ -36,6 +40,12 @@ export interface ReceiptRequest {
 export function receiptIdOf(headers: Headers): string | null {
   const id = headers.get('x-receipt-id') ?? headers.get('zg-res-key')
   return id !== null && RECEIPT_ID.test(id) ? id : null
+}
+
+/** The receipt that came with a buffered answer; null where none did. */
+export function inlineOfHeaders(headers: Headers): string | null {
+  const text = headers.get(INLINE_HEADER)
+  return text === null || text.length > MAX_INLINE_HEADER_LENGTH ? null : text
 }
 
 /** 32 bytes from 64 hex digits; null for anything else. */

@@ -16,7 +16,8 @@ import type {
 } from '../../attestation/appraiser/receipt/verify-receipt.ts'
 import type { CryptoPort } from '../../attestation/crypto/port.ts'
 import type { Attestations } from './attestations.ts'
-import { fetchReceipt, readOpening, receiptIdOf } from './fetch-receipt.ts'
+import { fetchReceipt, inlineOfHeaders, readOpening, receiptIdOf } from './fetch-receipt.ts'
+import type { FetchedReceipt } from './fetch-receipt.ts'
 import type { CompletionCall } from './read-call.ts'
 import { firstFailure } from './verification-error.ts'
 import type { ClientVerdict } from './verification-error.ts'
@@ -34,6 +35,8 @@ export interface Client {
   readonly report: (verdict: ClientVerdict) => void
   readonly ownerHash: string
   readonly ownerSecret: string
+  /** Receipts are asked for inside of answers, so that most need not be fetched. */
+  readonly inline: boolean
   readonly attestations: Attestations
 }
 
@@ -57,6 +60,8 @@ export interface Answer {
   readonly fault: CheckCode | null
   /** Every reader takes the same text from it, see `answer-shape.ts`. */
   readonly plain: boolean
+  /** The receipt that came within a stream. */
+  readonly inline?: string | null
 }
 
 const PROVES_RECEIPT = 'The answer has a receipt.'
@@ -98,7 +103,7 @@ export function refuseRoute(url: string): ClientVerdict {
   }
 }
 
-/** Fetches and verifies the receipt of an answer. Never rejects. */
+/** Verifies the receipt that came with an answer, or else one that is fetched. Never rejects. */
 export async function judgeAnswer(exchange: Exchange, answer: Answer): Promise<ClientVerdict> {
   const { client, call, authorization, challenge, trusted } = exchange
   const { crypto, policy } = client
@@ -111,11 +116,12 @@ export async function judgeAnswer(exchange: Exchange, answer: Answer): Promise<C
   if (receiptId === null) return without('receipt_missing')
   const { fetch, ownerSecret } = client
   const { base } = call
-  const receipt = await fetchReceipt({ fetch, base, receiptId, authorization, ownerSecret })
-  if (receipt === null) return without('receipt_unavailable')
-  const opening = receipt.opening ?? readOpening(answer.headers.get('x-countersign-opening'))
-  const verify = (keyset: TrustedKeyset): ReceiptVerdict =>
-    verifyReceipt(receipt.document, {
+  const sentOpening = readOpening(answer.headers.get('x-countersign-opening'))
+  const verifyOne = (
+    { document, opening }: FetchedReceipt,
+    keyset: TrustedKeyset,
+  ): ReceiptVerdict =>
+    verifyReceipt(document, {
       crypto,
       policy,
       at: client.now(),
@@ -135,6 +141,17 @@ export async function judgeAnswer(exchange: Exchange, answer: Answer): Promise<C
     answer.plain || verdict.level === 'bytes'
       ? [...checks, ...verdict.checks]
       : [...checks, ...verdict.checks, fail('client.answer', 'answer_ambiguous', PROVES_ANSWER)]
+  const came = client.inline ? (answer.inline ?? inlineOfHeaders(answer.headers)) : null
+  if (came !== null) {
+    const verdict = verifyOne({ document: came, opening: sentOpening }, trusted)
+    // One that does not do proves nothing, not even that there is none: anybody on the way could have put it there.
+    if (verdict.accepted) return toVerdict(exchange, receiptId, withShape(verdict), verdict)
+  }
+  const receipt = await fetchReceipt({ fetch, base, receiptId, authorization, ownerSecret })
+  if (receipt === null) return without('receipt_unavailable')
+  const { document, opening } = receipt
+  const verify = (keyset: TrustedKeyset): ReceiptVerdict =>
+    verifyOne({ document, opening: opening ?? sentOpening }, keyset)
   let verdict = verify(trusted)
   if (firstFailure(verdict.checks) !== 'receipt_other_keyset') {
     return toVerdict(exchange, receiptId, withShape(verdict), verdict)

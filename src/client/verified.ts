@@ -18,6 +18,7 @@ import { nodeCrypto } from '../../attestation/crypto/node.ts'
 import type { CryptoPort } from '../../attestation/crypto/port.ts'
 import type { ContentKind } from '../../attestation/protocol/content.ts'
 import { contentOfBody } from '../../attestation/protocol/content-kinds.ts'
+import { INLINE_WANTED } from '../../attestation/protocol/inline-receipt.ts'
 import { toHex } from '../../attestation/protocol/hex.ts'
 import { isJsonObject, parseJson } from '../../attestation/protocol/json.ts'
 import { askedForm, hasForm } from './answer-form.ts'
@@ -55,6 +56,11 @@ export interface VerifiedOptions {
    * and their answers come back unverified. GET and HEAD always pass, unverified.
    */
   readonly otherRequests?: 'refuse' | 'pass'
+  /**
+   * Whether the receipt is asked for inside the answer, which saves a request for it. Default true. With a buffered answer
+   * it is a header of up to 3 KiB: an intermediary that takes no such header needs false here.
+   */
+  readonly inline?: boolean
   /** Default: the global one. */
   readonly fetch?: typeof fetch
   readonly crypto?: CryptoPort
@@ -66,7 +72,7 @@ export interface VerifiedOptions {
 
 const OPTIONS: readonly string[] = [
   ...['policy', 'level', 'onVerdict', 'onFailure', 'otherRequests', 'fetch', 'crypto', 'now'],
-  'ownerSecret',
+  ...['ownerSecret', 'inline'],
 ]
 
 /** A misspelt option must not silently ask for less than was meant. */
@@ -110,6 +116,7 @@ export function createClient(options: VerifiedOptions, collateralOf?: Collateral
     },
     ownerHash: toHex(crypto.sha256(secret)),
     ownerSecret: toBase64Url(secret),
+    inline: options.inline ?? true,
     attestations: createAttestations({
       fetch: underlying,
       crypto,
@@ -231,6 +238,8 @@ async function complete(client: Client, call: CompletionCall): Promise<Response>
   const headers = new Headers(call.headers)
   headers.set('x-countersign-challenge', challenge)
   headers.set('x-countersign-owner', client.ownerHash)
+  const { kind } = call.operation
+  if (client.inline && kind !== null) headers.set('x-countersign-inline', INLINE_WANTED)
   // The receipt is over the bytes as they were sent; fetch would undo a compression without a trace.
   headers.set('accept-encoding', 'identity')
   const response = await client.fetch(call.url, {
@@ -249,7 +258,6 @@ async function complete(client: Client, call: CompletionCall): Promise<Response>
     attestation: outcome.checks,
   }
   if (!response.ok) return passError(exchange, response)
-  const { kind } = call.operation
   if (kind === null) return verifyBytes(exchange, response)
   const form = askedForm(call.request)
   if (!hasForm(response, form)) return refuseForm(exchange, response)

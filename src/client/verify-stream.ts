@@ -6,6 +6,7 @@
 import { sha256 } from '@noble/hashes/sha2.js'
 import type { ContentKind } from '../../attestation/protocol/content.ts'
 import { AnswerEvents } from './answer-events.ts'
+import { InlineReceipts } from './inline-receipts.ts'
 import { judgeAnswer } from './judge-answer.ts'
 import type { Exchange } from './judge-answer.ts'
 import { VerificationError } from './verification-error.ts'
@@ -46,6 +47,7 @@ export function verifyStream(
   const { headers } = response
   const reader = body.getReader()
   const events = new AnswerEvents(kind)
+  const inline = new InlineReceipts()
   const hash = sha256.create()
   let over = false
 
@@ -60,6 +62,19 @@ export function verifyStream(
       fault: null,
       plain: true,
     }).then(client.report)
+  }
+
+  /** @returns whether the reader has got something */
+  const take = (
+    value: Uint8Array<ArrayBuffer>,
+    controller: ReadableStreamDefaultController<Uint8Array>,
+  ): boolean => {
+    hash.update(value)
+    const release = events.push(value)
+    // Only looked at: whoever wants reports wants the answer as it came, however it was framed.
+    const out = client.throws ? release : value
+    if (out.length > 0) controller.enqueue(out)
+    return out.length > 0
   }
 
   const finish = async (controller: ReadableStreamDefaultController<Uint8Array>) => {
@@ -81,6 +96,7 @@ export function verifyStream(
             },
             fault,
             plain: events.plain,
+            inline: inline.receipt(),
           }
         : { headers, level: 'signer', expected: {}, fault, plain: true },
     )
@@ -106,22 +122,16 @@ export function verifyStream(
           }
           const { value } = read
           if (read.done || value === undefined) {
+            take(inline.end(), controller)
             await finish(controller)
             return
           }
-          hash.update(value)
-          const release = events.push(value)
-          if (!client.throws) {
-            // Only looked at: whoever wants reports wants the answer as it came, however it was framed.
-            controller.enqueue(value)
-            return
-          }
-          if (release.length > 0) controller.enqueue(release)
-          if (events.fault !== null) {
+          const taken = take(inline.push(value), controller)
+          if (client.throws && events.fault !== null) {
             await finish(controller)
             return
           }
-          if (release.length > 0) return
+          if (taken) return
         }
       },
       async cancel(reason) {

@@ -10,7 +10,7 @@ import { requestMembers } from '../../attestation/protocol/request-members.ts'
 import type { RequestMember } from '../../attestation/protocol/request-members.ts'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
 import { NO_CONTENT, attestContent } from '../../enclave/receipts/attest-content.ts'
-import type { ReceiptIssuer } from '../../enclave/receipts/receipt-issuer.ts'
+import type { Exchange as Settled, ReceiptIssuer } from '../../enclave/receipts/receipt-issuer.ts'
 import { createObserver } from './answer-observer.ts'
 import type { Observer } from './answer-observer.ts'
 import type { BodyReader } from './large/body-reader.ts'
@@ -65,11 +65,14 @@ class ChatRecording implements Recording {
   /** Reading the answer failed by a fault of ours. */
   #broken = false
   readonly #route: RelayRoute
+  readonly inline: boolean
+  #inlineReceipt: string | null = null
 
   constructor(options: ChatRecorderOptions, request: AdmittedRequest) {
     this.#options = options
-    const { ownership, challenge, route, method } = request
+    const { ownership, challenge, route, method, inline } = request
     this.#route = route
+    this.inline = inline
     this.#admission = options.issuer.admit({
       ownership,
       challenge,
@@ -197,6 +200,10 @@ class ChatRecording implements Recording {
     return this.#admission.receiptId
   }
 
+  get inlineReceipt(): string | null {
+    return this.#inlineReceipt
+  }
+
   get responseBytes(): number {
     return this.#response.bytes
   }
@@ -254,7 +261,7 @@ class ChatRecording implements Recording {
 
   #issue(settlement: Settlement, members: Members): Promise<void> | null {
     const { facts, content } = this.#answer()
-    return this.#options.issuer.settle(this.#admission, {
+    const settled: Settled = {
       outcome: settlement.outcome,
       status: settlement.status,
       backend: settlement.backend,
@@ -271,6 +278,11 @@ class ChatRecording implements Recording {
       finishReasons: facts?.finishReasons ?? [],
       usage: facts?.usage ?? null,
       rewrites: this.#rewritesOf(settlement),
+    }
+    const { issuer } = this.#options
+    if (!this.inline) return issuer.settle(this.#admission, settled)
+    return issuer.settle(this.#admission, settled, (document) => {
+      this.#inlineReceipt = document
     })
   }
 

@@ -16,6 +16,7 @@ import type { Account, AccountSink } from './account.ts'
 import type { ByteBudget } from './byte-budget.ts'
 import type { Recorder, Recording } from './recording.ts'
 import { afterSettling, cut, leaveWhenWritten } from './ending.ts'
+import { inlineComments, inlineHeader } from './inline-receipt.ts'
 import { KeepAlive } from './keep-alive.ts'
 import { createGather, smallBody } from './large/gather.ts'
 import type { Gathered } from './large/gather.ts'
@@ -23,12 +24,15 @@ import type { Body } from './read-body.ts'
 import type { RelayRoute } from './relay-routes.ts'
 import type { Place } from './balancer.ts'
 import type { Backend, Upstream, Upstreams } from './upstreams.ts'
+import { WholeEvents } from './whole-events.ts'
 
 /**
  * Milliseconds that the upstream gets to end a stream whose `[DONE]` has been read. The terminator is held back that long
  * at most: what follows it belongs to the bytes that are signed.
  */
 export const TERMINATOR_GRACE_MS = 250
+/** Milliseconds that the rest of an event is waited for, in a stream that carries its receipt. */
+export const EVENT_WAIT_MS = 250
 
 const DECODERS = {
   gzip: promisify(gunzip),
@@ -73,6 +77,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
   /** Nothing more comes from upstream, so there is nothing to abort. */
   #upstreamDone = false
   #streaming = false
+  /** Of a stream that carries its receipt: what is written ends between two events, so that something can be put there. */
+  #events: WholeEvents | null = null
   #status = 0
   #contentType = ''
   #encoding = ''
@@ -85,6 +91,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #grace: NodeJS.Timeout | null = null
   /** Runs while the client takes nothing of a stream. */
   #stall: NodeJS.Timeout | null = null
+  /** Runs while an event that began to arrive is not whole. */
+  #eventWait: NodeJS.Timeout | null = null
   #keepAlive: KeepAlive | null = null
   #keptAlive = false
   /** Runs while the request waits for a connection. */
@@ -246,7 +254,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
     const { res } = this.#request
     res.writeHead(status, this.#headers())
     res.flushHeaders()
-    const { keepAliveMs } = this.#options
+    const { keepAliveMs, limits } = this.#options
+    if (this.#recording.inline && status < 300) this.#events = new WholeEvents(limits.sseLineBytes)
     // An error is over soon.
     if (keepAliveMs === null || status >= 300) return
     this.#keepAlive = new KeepAlive(keepAliveMs, (comment) => this.#comment(controller, comment))
@@ -260,7 +269,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     // A client that takes nothing is not waiting for anything.
     if (this.#request.res.writableNeedDrain) return
     this.#keptAlive = true
-    this.onResponseData(controller, comment)
+    this.#pass(controller, comment)
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -272,6 +281,35 @@ export class Exchange implements Dispatcher.DispatchHandler {
       }
       return
     }
+    if (this.#events === null) {
+      this.#pass(controller, chunk)
+      return
+    }
+    this.#passEvents(controller, this.#events, this.#events.push(chunk))
+  }
+
+  #passEvents(
+    controller: Dispatcher.DispatchController,
+    events: WholeEvents,
+    pieces: readonly Buffer[],
+  ): void {
+    for (const piece of pieces) this.#pass(controller, piece)
+    if (!events.waiting && this.#eventWait !== null) {
+      clearTimeout(this.#eventWait)
+      this.#eventWait = null
+    }
+    // What was held begins between two events. Otherwise nobody knows any more where one ends.
+    if (events.givenUp && this.#held.length === 0) this.#events = null
+    if (!events.waiting || this.#settled) return
+    // The rest of an event may not come. Then what there is of it goes out, as it does where nobody waits for it.
+    this.#eventWait ??= setTimeout(() => {
+      this.#passEvents(controller, events, [events.giveUp()])
+    }, EVENT_WAIT_MS)
+  }
+
+  /** A piece of a stream. */
+  #pass(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#settled) return
     if (!this.#recording.pass(chunk)) {
       this.#keepAlive?.stop()
       this.#held.push(chunk)
@@ -292,9 +330,12 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#stall ??= setTimeout(this.#onStall, this.#options.limits.clientStallMs)
   }
 
-  onResponseEnd(): void {
+  onResponseEnd(controller: Dispatcher.DispatchController): void {
     this.#upstreamDone = true
     this.#account.ended()
+    // A last event without its blank line.
+    const events = this.#events
+    if (events?.waiting === true) this.#passEvents(controller, events, [events.giveUp()])
     if (this.#settled) return
     if (this.#streaming) this.#endStream()
     else void this.#endBuffered()
@@ -412,7 +453,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #finish(outcome: Outcome, { whole }: { readonly whole: boolean }): void {
     if (this.#settled) return
     this.#settled = true
-    for (const timer of [this.#grace, this.#stall, this.#queued]) {
+    for (const timer of [this.#grace, this.#stall, this.#queued, this.#eventWait]) {
       if (timer !== null) clearTimeout(timer)
     }
     this.#keepAlive?.stop()
@@ -455,9 +496,15 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   #writeLast(): void {
     const { res } = this.#request
+    const { inlineReceipt } = this.#recording
+    if (inlineReceipt !== null && this.#events !== null && this.#held.length > 0) {
+      // Beside the bytes under the receipt, and in one write with the terminator: whoever has that has the receipt too.
+      this.#held.unshift(inlineComments(inlineReceipt))
+    }
     const last = this.#held.length === 1 ? this.#held[0] : Buffer.concat(this.#held)
     if (!this.#streaming) {
       const headers = this.#headers()
+      if (inlineReceipt !== null) headers.push(...inlineHeader(inlineReceipt))
       headers.push('Content-Length', String(last?.length ?? 0))
       res.writeHead(this.#status, headers)
     }

@@ -71,6 +71,10 @@ export interface Recording {
   readonly complete: boolean
   /** Called once. A promise must be awaited before the last byte leaves. */
   settle(settlement: Settlement): Promise<void> | null
+  /** The receipt goes into the answer. */
+  readonly inline: boolean
+  /** It, once it is settled; null where none was asked for. */
+  readonly inlineReceipt: string | null
 }
 
 export interface AdmittedRequest {
@@ -78,6 +82,8 @@ export interface AdmittedRequest {
   readonly challenge: string | null
   readonly route: RelayRoute
   readonly method: string
+  /** The client asked for its receipt inside the answer. */
+  readonly inline: boolean
 }
 
 export interface Recorder {

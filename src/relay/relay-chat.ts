@@ -8,12 +8,14 @@
  */
 import { errorBody, errorSpec } from '../errors.ts'
 import type { ServiceErrorCode } from '../errors.ts'
+import { INLINE_WANTED } from '../../attestation/protocol/inline-receipt.ts'
 import type { Outcome } from '../../attestation/protocol/record.ts'
 import { Account } from './account.ts'
 import type { AdmittedRequest, ReadResult } from './recording.ts'
 import { afterSettling, leaveWhenWritten } from './ending.ts'
 import { Exchange } from './exchange.ts'
 import type { ChatRequest, RelayOptions } from './exchange.ts'
+import { inlineHeader } from './inline-receipt.ts'
 import { smallBody } from './large/gather.ts'
 import { readBody } from './read-body.ts'
 import { bodyPending, discardRest, replyError } from './reply.ts'
@@ -58,6 +60,7 @@ function admission(request: ChatRequest): Refusal {
       challenge: validChallenge ? challenge : null,
       route: request.route,
       method: method ?? '',
+      inline: headers['x-countersign-inline'] === INLINE_WANTED,
     },
   }
 }
@@ -94,7 +97,14 @@ export function relayChat(options: RelayOptions, request: ChatRequest): void {
     settle(outcome, errorSpec(refusal).status, true, () => {
       const early = bodyPending(req)
       const close = early ? ['Connection', 'close'] : []
-      replyError(res, refusal, [...options.headers, ...recording.headers, ...close], body)
+      const { inlineReceipt } = recording
+      const inline = inlineReceipt === null ? [] : inlineHeader(inlineReceipt)
+      replyError(
+        res,
+        refusal,
+        [...options.headers, ...recording.headers, ...inline, ...close],
+        body,
+      )
       if (early) discardRest(req)
       leaveWhenWritten(res, limits, request.done)
     })

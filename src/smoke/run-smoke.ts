@@ -95,6 +95,8 @@ async function probeReceipt(
     ownerHash: toHex(nodeCrypto.sha256(secret)),
     ownerSecret: toBase64Url(secret),
     // A service that restarts meanwhile has another keyset, which nobody judged.
+    // Whether receipts can be fetched is a part of what is tried.
+    inline: false,
     attestations: { get: known, renew: () => Promise.resolve({ ok: false, checks: [] }) },
   })
   const messages = [{ role: 'user', content: 'Reply with exactly: pong' }]

@@ -30,6 +30,9 @@ const CALL_TOOLS = {
   messages: [{ role: 'user' as const, content: '[[tool]]' }],
 }
 
+/** What is served for a receipt matters where it does not come inside the answer. */
+const FETCHED = { inline: false }
+
 /** The same attack on a buffered answer and on a stream. */
 async function bothWays(
   me: User,
@@ -102,7 +105,7 @@ describe('a hostile broker', () => {
       'receipt_malformed',
     ],
   ])('%s is caught', async (_name, hostile, ask, code) => {
-    const me = user(stage, 'broker')
+    const me = user(stage, 'broker', FETCHED)
     await me.openai.chat.completions.create(ASK)
     turn(hostile)
     expect(await bothWays(me, ask)).toEqual([code, code])
@@ -142,7 +145,7 @@ describe('a hostile broker', () => {
   })
 
   test('that serves the receipt of another answer is caught', async () => {
-    const me = user(stage, 'broker')
+    const me = user(stage, 'broker', FETCHED)
     await me.openai.chat.completions.create(ASK)
     const id = me.verdicts[0]?.receiptId ?? ''
     turn({ changeHeaders: { 'X-Receipt-Id': id } })
@@ -160,6 +163,7 @@ describe('a hostile broker', () => {
       await stranger.openai.chat.completions.create(ASK)
       const id = stranger.verdicts[0]?.receiptId ?? ''
       const me = user(stage, 'broker', {
+        ...FETCHED,
         fetch: (input, init) =>
           String(input).includes('/signature/')
             ? fetch(`${other.at.url}/v1/signature/${id}`, {

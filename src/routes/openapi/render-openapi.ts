@@ -79,6 +79,11 @@ const PARAMETERS: JsonObject = {
     '^[0-9a-f]{64}$',
     'SHA-256 of a secret, whose holder owns the receipt.',
   ),
+  inline: requestHeader(
+    'X-Countersign-Inline',
+    '^receipt$',
+    'The receipt comes inside the answer: in a stream as comments before its terminator, else in the header `X-Countersign-Receipt`.',
+  ),
 }
 
 const HEADERS: JsonObject = {
@@ -99,7 +104,7 @@ function relayOperation({ endpoint, body }: RelayRoute): Operation {
     summary: `Relayed byte for byte to the model server, and signed: \`${endpoint}\`.`,
     tag: 'inference',
     access: 'required',
-    parameters: ['challenge', 'owner'],
+    parameters: ['challenge', 'owner', 'inline'],
     requestBody: { required: true, content: { [type]: { schema: schemaRef('Any') } } },
     answers: {
       'application/json': schemaRef('Any'),

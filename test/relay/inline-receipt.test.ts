@@ -1,0 +1,264 @@
+/** A receipt inside the answer it is about: where it stands, what it is over, and that nobody else's bytes change by it. */
+import { createHash } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { MAX_INLINE_HEADER_LENGTH } from '../../attestation/protocol/inline-receipt.ts'
+import { InlineReceipts } from '../../src/client/inline-receipts.ts'
+import { inlineComments } from '../../src/relay/inline-receipt.ts'
+import { chat, chatBody, get, header, jsonObject, openRaw, rawChat } from '../harness/chat.ts'
+import type { ChatHow } from '../harness/chat.ts'
+import { startTestService } from '../harness/service.ts'
+import type { TestService } from '../harness/service.ts'
+import { startUpstream } from '../harness/zg-upstream.ts'
+import type { Upstream, UpstreamHandler } from '../harness/zg-upstream.ts'
+
+let at: TestService
+beforeAll(async () => {
+  at = await startTestService()
+})
+afterAll(() => at.close())
+afterEach(() => {
+  for (const name of Object.keys(at.model.faults)) {
+    Object.assign(at.model.faults, { [name]: undefined })
+  }
+})
+
+const ASKED: NonNullable<ChatHow['headers']> = [['x-countersign-inline', 'receipt']]
+const STREAM = chatBody('x', { stream: true, max_tokens: 4 })
+const COMMENT = /: countersign-receipt \d+\/\d+ [A-Za-z0-9_-]+\n\n/
+const digest = (bytes: Uint8Array) => `sha256:${createHash('sha256').update(bytes).digest('hex')}`
+
+/** The receipt inside a stream, and the bytes beside it. */
+function taken(body: Buffer): { receipt: string | null; rest: Buffer } {
+  const inline = new InlineReceipts()
+  const rest = Buffer.concat([inline.push(body), inline.end()])
+  return { receipt: inline.receipt(), rest }
+}
+
+const eventsOf = (receipt: string | null) => jsonObject(receipt ?? '')['event_log']
+
+async function behind(handler: UpstreamHandler, run: (service: TestService) => Promise<void>) {
+  const upstream: Upstream = await startUpstream(handler)
+  const service = await startTestService({ upstreams: [{ name: 'u', url: upstream.url }] })
+  try {
+    await run(service)
+  } finally {
+    await service.close()
+    await upstream.close()
+  }
+}
+
+const CHUNK =
+  'data: {"id":"c","choices":[{"index":0,"delta":{"content":"x"},"finish_reason":"stop"}]}\n\n'
+
+describe('a stream whose receipt was asked for', () => {
+  test.each([
+    ['as the model sends it', {}],
+    ['cut at every byte', { splitAt: 'every' }],
+    ['in pieces of 40 bytes with CRLF', { splitAt: 40, crlf: true }],
+  ])('has it right before its terminator, over all other bytes: %s', async (_name, faults) => {
+    Object.assign(at.model.faults, faults)
+    const reply = await chat(at, STREAM, { headers: ASKED })
+    expect(reply.text).toMatch(
+      /\n\r?\n: countersign-receipt 1\/1 [\w-]+\n\ndata: \[DONE\]\r?\n\r?\n$/,
+    )
+    const { receipt, rest } = taken(reply.body)
+    expect(rest.toString()).toBe(reply.text.replace(COMMENT, ''))
+    const served = await get(at, `/v1/aci/receipts/${header(reply, 'x-receipt-id')}`, {
+      who: 'alice',
+    })
+    expect(receipt).toBe(served.text)
+    expect(eventsOf(receipt)).toMatchObject([
+      { type: 'request.received', body_hash: digest(Buffer.from(STREAM)) },
+      { type: 'request.forwarded' },
+      { type: 'response.returned', body_hash: digest(rest) },
+      { outcome: 'complete', response_bytes: rest.length },
+    ])
+    Object.assign(at.model.faults, { splitAt: undefined })
+  })
+
+  test('has it in one write with the terminator', async () => {
+    const raw = await openRaw(at.port, rawChat(STREAM, ['x-countersign-inline: receipt']))
+    await raw.until('0\r\n\r\n')
+    raw.socket.destroy()
+    const last = raw.received().split('\r\n').at(-4) ?? ''
+    expect(last).toMatch(/^: countersign-receipt 1\/1 [\w-]+\n\ndata: \[DONE\]\n\n$/)
+  })
+
+  test('is byte for byte what the model sent where nobody asked, or asked for something else', async () => {
+    const shape = (text: string) => text.replace(/"id": ?"[^"]*"|"created": ?\d+/g, '')
+    const asked = await chat(at, STREAM, { headers: ASKED })
+    for (const headers of [[], [['x-countersign-inline', 'Receipt, please']]] as const) {
+      const plain = await chat(at, STREAM, { headers })
+      expect(plain.text).not.toContain('countersign')
+      expect(shape(plain.text)).toBe(shape(asked.text.replace(COMMENT, '')))
+      expect(taken(plain.body)).toEqual({ receipt: null, rest: plain.body })
+    }
+  })
+
+  test('carries the view alone under a relay principal, and never an opening', async () => {
+    const reply = await chat(at, STREAM, { who: 'broker', headers: ASKED })
+    const { receipt } = taken(reply.body)
+    expect(eventsOf(receipt)).toMatchObject([{ type: 'countersign.record' }])
+    const served = await get(at, `/v1/aci/receipts/${header(reply, 'x-receipt-id')}`)
+    expect(receipt).toBe(served.text)
+    expect(receipt).not.toContain(header(reply, 'x-countersign-opening'))
+  })
+
+  test.each([
+    ['/v1/messages', { max_tokens: 4 }, /\n\n: countersign-receipt .*\n\nevent: message_stop\n/],
+    ['/v1/completions', { prompt: 'x' }, /\n\n: countersign-receipt .*\n\ndata: \[DONE\]\n/],
+    [
+      '/v1/responses',
+      { input: 'x' },
+      /\n\n: countersign-receipt .*\n\nevent: response.completed\n/,
+    ],
+  ])('has it before the last event of %s', async (path, more, place) => {
+    const reply = await chat(at, chatBody('x', { stream: true, ...more }), { path, headers: ASKED })
+    expect(reply.text).toMatch(place)
+    const { receipt, rest } = taken(reply.body)
+    expect(eventsOf(receipt)).toContainEqual({
+      type: 'response.returned',
+      body_hash: digest(rest),
+    })
+  })
+
+  test('with what follows a terminator: that is under the receipt, too', () =>
+    behind(
+      (_seen, response) => {
+        response.setHeader('content-type', 'text/event-stream')
+        response.end(`${CHUNK}data: [DONE]\n\n: bye`)
+      },
+      async (service) => {
+        const reply = await chat(service, STREAM, { headers: ASKED })
+        const { receipt, rest } = taken(reply.body)
+        expect(rest.toString()).toBe(`${CHUNK}data: [DONE]\n\n: bye`)
+        expect(eventsOf(receipt)).toContainEqual({
+          type: 'response.returned',
+          body_hash: digest(rest),
+        })
+      },
+    ))
+
+  test('whose terminator has no blank line ends as it does for everybody, receipt included', () =>
+    behind(
+      (_seen, response) => {
+        response.setHeader('content-type', 'text/event-stream')
+        response.end(`${CHUNK}data: [DONE]`)
+      },
+      async (service) => {
+        const reply = await chat(service, STREAM, { headers: ASKED })
+        const { receipt, rest } = taken(reply.body)
+        expect(rest.toString()).toBe(`${CHUNK}data: [DONE]`)
+        expect(receipt).not.toBeNull()
+      },
+    ))
+
+  test('that stops in the middle of an event is not kept waiting for its rest', () =>
+    behind(
+      async (_seen, response) => {
+        response.setHeader('content-type', 'text/event-stream')
+        response.write(CHUNK.slice(0, 20))
+        await sleep(600)
+        response.end(`${CHUNK.slice(20)}data: [DONE]\n\n`)
+      },
+      async (service) => {
+        const raw = await openRaw(service.port, rawChat(STREAM, ['x-countersign-inline: receipt']))
+        const started = performance.now()
+        await raw.until(CHUNK.slice(0, 20))
+        expect(performance.now() - started).toBeLessThan(550)
+        await raw.until('[DONE]')
+        raw.socket.destroy()
+        // Where one event ends and the next begins was not followed any more: the receipt is to be fetched.
+        expect(raw.received()).not.toContain('countersign-receipt')
+      },
+    ))
+
+  test('that never ends its terminator is cut as it is for everybody', () =>
+    behind(
+      (_seen, response) => {
+        response.setHeader('content-type', 'text/event-stream')
+        response.write(`${CHUNK}data: [DONE]`)
+      },
+      async (service) => {
+        const reply = await chat(service, STREAM, { headers: ASKED })
+        expect(reply.text).not.toContain('[DONE]')
+        await service.settled(1)
+        expect(service.receipts[0]?.record.outcome).toBe('upstream_error')
+      },
+    ))
+
+  test('that breaks off, or is an error, carries none', async () => {
+    at.model.faults.resetAfterBytes = 400
+    const broken = await chat(at, STREAM, { headers: ASKED })
+    expect(broken.text).not.toContain('countersign-receipt')
+    at.model.faults.resetAfterBytes = undefined
+    await behind(
+      (_seen, response) => {
+        response.writeHead(500, { 'content-type': 'text/event-stream' })
+        response.end('data: {"error":{}}\n\ndata: [DONE]\n\n')
+      },
+      async (service) => {
+        const reply = await chat(service, STREAM, { headers: ASKED })
+        expect(reply.text).not.toContain('countersign-receipt')
+      },
+    )
+  })
+})
+
+describe('a buffered answer whose receipt was asked for', () => {
+  test('has it in a header, and the model’s own body', async () => {
+    const reply = await chat(at, chatBody('x'), { headers: ASKED })
+    const receipt = header(reply, 'x-countersign-receipt')
+    expect(eventsOf(receipt)).toContainEqual({
+      type: 'response.returned',
+      body_hash: digest(reply.body),
+    })
+    const served = await get(at, `/v1/aci/receipts/${header(reply, 'x-receipt-id')}`, {
+      who: 'alice',
+    })
+    expect(receipt).toBe(served.text)
+    const plain = await chat(at, chatBody('x'))
+    expect(plain.headers['x-countersign-receipt']).toBeUndefined()
+  })
+
+  test('has it with a refusal, too, and with the view under a relay principal', async () => {
+    const refused = await chat(at, '[]', { headers: ASKED })
+    expect(refused.status).toBe(400)
+    expect(header(refused, 'x-countersign-receipt')).toContain('"outcome":"refused"')
+    const relayed = await chat(at, chatBody('x'), { who: 'broker', headers: ASKED })
+    const view = header(relayed, 'x-countersign-receipt')
+    expect(eventsOf(view)).toMatchObject([{ type: 'countersign.record' }])
+  })
+
+  test('has none where a name in it is not ASCII', async () => {
+    const reply = await chat(at, chatBody('x', { größe: 1 }), { headers: ASKED })
+    expect(reply.status).toBe(200)
+    expect(reply.headers['x-countersign-receipt']).toBeUndefined()
+    const many = Object.fromEntries(Array.from({ length: 8 }, (_, i) => [`member_${i}`, i]))
+    const fits = await chat(at, chatBody('x', many), { headers: ASKED })
+    expect(eventsOf(header(fits, 'x-countersign-receipt'))).toHaveLength(4)
+  })
+
+  test('has none where it would be longer than headers may be', async () => {
+    const members = Object.fromEntries(Array.from({ length: 60 }, (_, i) => [`member_${i}`, i]))
+    const reply = await chat(at, chatBody('x', members), { headers: ASKED })
+    expect(reply.status).toBe(200)
+    expect(reply.headers['x-countersign-receipt']).toBeUndefined()
+    const id = header(reply, 'x-receipt-id')
+    const served = await get(at, `/v1/aci/receipts/${id}`, { who: 'alice' })
+    expect(served.body.length).toBeGreaterThan(MAX_INLINE_HEADER_LENGTH)
+    const streamed = await chat(at, chatBody('x', { ...members, stream: true }), { headers: ASKED })
+    expect(streamed.text).toMatch(/: countersign-receipt 1\/3 .{4096}\n: countersign-receipt 2\/3 /)
+    const { receipt, rest } = taken(streamed.body)
+    expect(eventsOf(receipt)).toContainEqual({
+      type: 'response.returned',
+      body_hash: digest(rest),
+    })
+  })
+})
+
+test('a receipt that is longer than a stream may carry is not put into it', () => {
+  expect(inlineComments('x'.repeat(64 * 1024)).length).toBeGreaterThan(64 * 1024)
+  expect(inlineComments('x'.repeat(64 * 1024 + 1)).length).toBe(0)
+})
