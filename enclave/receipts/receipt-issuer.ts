@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { createHmac, randomBytes } from 'node:crypto'
+import { createHmac } from 'node:crypto'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
 import { toHex } from '../../attestation/protocol/hex.ts'
 import type { Sha256Digest } from '../../attestation/protocol/hex.ts'
@@ -37,10 +37,8 @@ import type {
   StoredReceipt,
 } from './receipt-store.ts'
 import { interruptedRecord } from './interrupted-record.ts'
+import { createReceiptIds } from './receipt-ids.ts'
 import { encodeReceipt } from './stored-receipt.ts'
-
-/** Random bits of a receipt id, in bytes: the id is a capability for users behind a relay. */
-const RECEIPT_ID_BYTES = 16
 
 /** One admitted request, from admission to settlement. */
 export interface Admission {
@@ -127,22 +125,9 @@ export interface IssuerOptions {
   readonly now: () => number
 }
 
-/** Random bytes fetched at once: one call for each receipt would cost as much as hashing its bodies. */
-const RANDOM_POOL_BYTES = 4096
-
-function createIdSource(prefix: string): () => string {
-  let pool = Buffer.alloc(0)
-  return () => {
-    if (pool.length < RECEIPT_ID_BYTES) pool = randomBytes(RANDOM_POOL_BYTES)
-    const id = prefix + pool.toString('hex', 0, RECEIPT_ID_BYTES)
-    pool = pool.subarray(RECEIPT_ID_BYTES)
-    return id
-  }
-}
-
 export function createReceiptIssuer(options: IssuerOptions): ReceiptIssuer {
   const { keys, configDigest, store, now } = options
-  const nextId = createIdSource(`${keys.simulated ? SIMULATION_ID_PREFIX : ''}rcpt-`)
+  const nextId = createReceiptIds(`${keys.simulated ? SIMULATION_ID_PREFIX : ''}rcpt-`)
   let sequence = 0
 
   const saltOf = (receiptId: string): Buffer =>

@@ -12,7 +12,6 @@ import { nodeCrypto } from '../../attestation/crypto/node.ts'
 import { NO_CONTENT, attestContent } from '../../enclave/receipts/attest-content.ts'
 import type { Exchange as Settled, ReceiptIssuer } from '../../enclave/receipts/receipt-issuer.ts'
 import { createObserver } from './answer-observer.ts'
-import type { Observer } from './answer-observer.ts'
 import type { BodyReader } from './large/body-reader.ts'
 import { LARGE_BODY_BYTES } from './large/gather.ts'
 import type { Gathered } from './large/gather.ts'
@@ -21,7 +20,8 @@ import { readRequest, sha256Of } from './read-request.ts'
 import type { RequestReading, RequestRules } from './read-request.ts'
 import type { AdmittedRequest, ReadResult, Recorder, Recording, Settlement } from './recording.ts'
 import type { RelayRoute } from './relay-routes.ts'
-import { EMPTY_HASH, ResponseDigest } from './response-digest.ts'
+import { EMPTY_HASH } from './response-digest.ts'
+import { WatchedAnswer } from './watched-answer.ts'
 
 export interface ChatRecorderOptions {
   readonly issuer: ReceiptIssuer
@@ -37,15 +37,11 @@ export function createChatRecorder(options: ChatRecorderOptions): Recorder {
 
 type Members = readonly RequestMember[] | null
 
-/** Pieces of a stream, and bytes of them, that are put aside and then hashed and read in one go. */
-const PIECES_AT_ONCE = 32
-const BYTES_AT_ONCE = 32 * 1024
-
 class ChatRecording implements Recording {
   readonly headers: readonly string[]
   readonly #options: ChatRecorderOptions
   readonly #admission
-  readonly #response = new ResponseDigest()
+  readonly #sent = new WatchedAnswer()
   #requestHash: Sha256Digest | null = null
   #forwardedHash: Sha256Digest | null = null
   /** Until its members are digested; a parsed body can be many times the size of its text. */
@@ -58,12 +54,6 @@ class ChatRecording implements Recording {
   #choices = 1
   #modelRequested: string | null = null
   #rewrites: readonly RewriteName[] = []
-  /** Sent, and neither hashed nor read yet. */
-  #waiting: Buffer[] = []
-  #waitingBytes = 0
-  #observer: Observer | null = null
-  /** Reading the answer failed by a fault of ours. */
-  #broken = false
   readonly #route: RelayRoute
   readonly inline: boolean
   #inlineReceipt: string | null = null
@@ -123,7 +113,7 @@ class ChatRecording implements Recording {
     if (!verdict.ok) return verdict
     const { choices, forward, forwardedHash, rewrites } = verdict
     this.#choices = choices
-    this.#observer = createObserver(this.#route, choices, this.#options.sseLineBytes)
+    this.#sent.show(createObserver(this.#route, choices, this.#options.sseLineBytes))
     this.#forwardedHash = forwardedHash
     this.#rewrites = rewrites
     return { ok: true, facts: { model, forward } }
@@ -141,59 +131,15 @@ class ChatRecording implements Recording {
   }
 
   pass(chunk: Buffer): boolean {
-    const observer = this.#observer
-    if (observer === null) return true
-    if (this.#broken) return false
-    try {
-      if (observer.canWait(chunk)) {
-        this.#waiting.push(chunk)
-        this.#waitingBytes += chunk.length
-        const full = this.#waiting.length >= PIECES_AT_ONCE || this.#waitingBytes >= BYTES_AT_ONCE
-        if (full) this.#readWaiting()
-        return true
-      }
-      this.#readWaiting()
-      observer.stream(chunk)
-      if (observer.terminatorInSight || this.#broken) return false
-    } catch {
-      this.#broken = true
-      return false
-    }
-    this.#response.add(chunk)
-    return true
-  }
-
-  /**
-   * Asks the observer, if there is one to be asked. A fault of ours in reading an answer costs the answer its content, and
-   * the rest of a stream is held to its end; it must not end what goes on around it.
-   */
-  #observe<T>(ask: (observer: Observer) => T): T | null {
-    if (this.#observer === null || this.#broken) return null
-    try {
-      return ask(this.#observer)
-    } catch {
-      this.#broken = true
-      return null
-    }
+    return this.#sent.pass(chunk)
   }
 
   get terminated(): boolean {
-    return this.#observe((observer) => observer.terminated) ?? false
+    return this.#sent.observe((observer) => observer.terminated) ?? false
   }
 
   sent(chunk: Buffer): void {
-    this.#response.add(chunk)
-  }
-
-  #readWaiting(): void {
-    const [first] = this.#waiting
-    if (first === undefined) return
-    const bytes =
-      this.#waiting.length === 1 ? first : Buffer.concat(this.#waiting, this.#waitingBytes)
-    this.#waiting = []
-    this.#waitingBytes = 0
-    this.#response.add(bytes)
-    this.#observe((observer) => observer.streamWaiting(bytes))
+    this.#sent.digest.add(chunk)
   }
 
   get receiptId(): string {
@@ -205,7 +151,7 @@ class ChatRecording implements Recording {
   }
 
   get responseBytes(): number {
-    return this.#response.bytes
+    return this.#sent.digest.bytes
   }
 
   buffered(body: Gathered, decoded?: Buffer | null): Promise<Buffer> | Buffer {
@@ -216,9 +162,9 @@ class ChatRecording implements Recording {
       )
     }
     const { bytes } = body
-    this.#response.set(sha256Of(bytes), bytes.length)
+    this.#sent.digest.set(sha256Of(bytes), bytes.length)
     const text = decoded === undefined ? bytes : decoded
-    if (text !== null) this.#observe((observer) => observer.body(text))
+    if (text !== null) this.#sent.observe((observer) => observer.body(text))
     return bytes
   }
 
@@ -235,18 +181,18 @@ class ChatRecording implements Recording {
       salt: this.#admission.salt,
     })
     this.#largeAnswer = answer
-    this.#response.set(answer.responseHash, answer.body.length)
+    this.#sent.digest.set(answer.responseHash, answer.body.length)
     return bufferOf(answer.body)
   }
 
   get complete(): boolean {
     if (this.#largeAnswer !== null) return this.#largeAnswer.complete
-    this.#readWaiting()
-    return this.#observe((observer) => observer.complete) ?? false
+    this.#sent.readWaiting()
+    return this.#sent.observe((observer) => observer.complete) ?? false
   }
 
   settle(settlement: Settlement): Promise<void> | null {
-    this.#readWaiting()
+    this.#sent.readWaiting()
     this.digestRequest()
     return this.#largeMembers === null && this.#largeRequestHash === null
       ? this.#issue(settlement, this.#members)
@@ -267,8 +213,8 @@ class ChatRecording implements Recording {
       backend: settlement.backend,
       requestHash: this.#requestHash ?? EMPTY_HASH,
       forwardedHash: settlement.forwarded ? this.#forwardedHash : null,
-      responseHash: this.#response.end(),
-      responseBytes: this.#response.bytes,
+      responseHash: this.#sent.digest.end(),
+      responseBytes: this.#sent.digest.bytes,
       whole: settlement.whole,
       members,
       chatId: facts?.chatId ?? null,
@@ -297,7 +243,7 @@ class ChatRecording implements Recording {
     if (this.#largeAnswer !== null) return this.#largeAnswer
     const { salt } = this.#admission
     return (
-      this.#observe((observer) => {
+      this.#sent.observe((observer) => {
         const facts = observer.facts()
         return { facts, content: attestContent(facts.content, salt, nodeCrypto) }
       }) ?? { facts: null, content: NO_CONTENT }

@@ -31,7 +31,7 @@ import { WholeEvents } from './whole-events.ts'
  * at most: what follows it belongs to the bytes that are signed.
  */
 export const TERMINATOR_GRACE_MS = 250
-/** Milliseconds that the rest of an event is waited for, in a stream that carries its receipt. */
+/** Milliseconds between two pieces of an event, in a stream that carries its receipt: then the event is not waited for. */
 export const EVENT_WAIT_MS = 250
 
 const DECODERS = {
@@ -91,7 +91,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #grace: NodeJS.Timeout | null = null
   /** Runs while the client takes nothing of a stream. */
   #stall: NodeJS.Timeout | null = null
-  /** Runs while an event that began to arrive is not whole. */
+  /** Runs while the rest of an event is to come. */
   #eventWait: NodeJS.Timeout | null = null
   #keepAlive: KeepAlive | null = null
   #keptAlive = false
@@ -302,6 +302,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     if (events.givenUp && this.#held.length === 0) this.#events = null
     if (!events.waiting || this.#settled) return
     // The rest of an event may not come. Then what there is of it goes out, as it does where nobody waits for it.
+    this.#eventWait?.refresh()
     this.#eventWait ??= setTimeout(() => {
       this.#passEvents(controller, events, [events.giveUp()])
     }, EVENT_WAIT_MS)
