@@ -41,6 +41,9 @@ const CALL_TOOLS = {
   messages: [{ role: 'user' as const, content: '[[tool]]' }],
 }
 
+/** The receipt that comes with a buffered answer: without it one is fetched. */
+const INSIDE = ['X-Countersign-Receipt']
+
 const ATTACKS: readonly (readonly [
   string,
   BrokerHostility,
@@ -61,8 +64,18 @@ const ATTACKS: readonly (readonly [
     ASK,
     'receipt_missing',
   ],
-  ['hides the receipts', { dropRoute: ['signature'] }, ASK, 'receipt_unavailable'],
-  ['forges a receipt', { changeReads: { document: '{}' } }, ASK, 'receipt_malformed'],
+  [
+    'hides the receipts',
+    { dropRoute: ['signature'], dropHeaders: INSIDE },
+    ASK,
+    'receipt_unavailable',
+  ],
+  [
+    'forges a receipt',
+    { changeReads: { document: '{}' }, dropHeaders: INSIDE },
+    ASK,
+    'receipt_malformed',
+  ],
 ]
 
 describe('a broker that', () => {
