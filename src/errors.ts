@@ -240,7 +240,7 @@ export const SERVICE_ERRORS = {
   keyset_expired: {
     status: 503,
     type: 'server_error',
-    message: 'The keyset of this boot has expired; the service must be restarted.',
+    message: 'The keyset has expired, and no evidence could be had to renew it; try again.',
     retryAfter: 60,
   },
   upstream_unavailable: {

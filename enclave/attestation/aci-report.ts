@@ -7,8 +7,12 @@ import { nodeCrypto } from '../../attestation/crypto/node.ts'
 import { ACI_VERSION, aciReportData } from '../../attestation/protocol/aci-statement.ts'
 import { toHex } from '../../attestation/protocol/hex.ts'
 import type { Hex32 } from '../../attestation/protocol/hex.ts'
-import type { BootKeys } from '../keys/boot-keys.ts'
+import type { BootKeys, NamedKeyset } from '../keys/boot-keys.ts'
+import { AttestationError } from './attestation-error.ts'
 import type { Attestor } from './attestor.ts'
+
+/** Attempts at a report: a keyset is renewed once in days, so the second one finds it in force. */
+const MAX_ATTEMPTS = 2
 
 /** The report's JSON text; `evidence.countersign` holds the whole canonical document for the same nonce. */
 export async function aciReport(
@@ -17,21 +21,37 @@ export async function aciReport(
   nonce: Hex32 | null,
   abandoned: () => boolean,
 ): Promise<string> {
-  const binding = aciReportData(keys.keysetDigest, nonce, nodeCrypto)
+  for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+    const text = await reportOf(keys.current, attestor, keys, nonce, abandoned)
+    if (text !== null) return text
+  }
+  throw new AttestationError('attestation_busy')
+}
+
+/** @returns null where the keyset was renewed between the two quotes: report and document inside must be of one keyset */
+async function reportOf(
+  { keyset, digest }: NamedKeyset,
+  attestor: Attestor,
+  keys: BootKeys,
+  nonce: Hex32 | null,
+  abandoned: () => boolean,
+): Promise<string | null> {
+  const binding = aciReportData(digest, nonce, nodeCrypto)
   const slot = new Uint8Array(64)
   slot.set(binding)
   const [canonical, { cpu }] = await Promise.all([
-    attestor.document(nonce, { abandoned }),
+    attestor.vouched(nonce, { abandoned }),
     nonce === null
       ? attestor.cachedEvidenceFor(slot, 'aci')
       : attestor.evidenceFor(slot, null, abandoned, 'aci'),
   ])
+  if (canonical.keyset.digest !== digest) return null
   return JSON.stringify({
     api_version: ACI_VERSION,
-    workload_keyset_digest: keys.keysetDigest,
+    workload_keyset_digest: digest,
     attestation: {
       tee_type: 'tdx',
-      workload_keyset: keys.keyset,
+      workload_keyset: keyset,
       report_data: toHex(binding),
       source_provenance: {
         repo_url: null,
@@ -47,7 +67,7 @@ export async function aciReport(
         vm_config: cpu.vmConfig,
         key_custody: keys.address.custody,
         downstream_tls_binding: null,
-        countersign: canonical,
+        countersign: canonical.text,
       },
     },
     service_capabilities: { supported_e2ee_versions: [], serving: 'direct' },

@@ -4,21 +4,16 @@
  * @module
  */
 import { setImmediate } from 'node:timers/promises'
-import { toHex } from '../../attestation/protocol/hex.ts'
 import type { Hex32 } from '../../attestation/protocol/hex.ts'
 import { MAX_NONCES_PER_ROUND } from '../../attestation/protocol/nonce-tree.ts'
+import type { NamedKeyset } from '../keys/boot-keys.ts'
 import { AttestationError } from './attestation-error.ts'
 import { createRoundMaker } from './make-round.ts'
 import type { Evidence, Round, RoundParts } from './make-round.ts'
 import { createSerialQueue } from './serial-queue.ts'
-import type { Lane } from './serial-queue.ts'
+import { CACHED_ROUND_MS, createSingleQuotes } from './single-quotes.ts'
+import type { SingleQuotes } from './single-quotes.ts'
 import { within } from './within.ts'
-
-/** Age in milliseconds beyond which the round without nonces is not served; at half of it, it is made anew. */
-export const CACHED_ROUND_MS = 300_000
-
-/** Requests of the other doors that may wait for a quote of their own. */
-export const MAX_WAITING_QUOTES = 16
 
 /** Milliseconds that a client waits for its evidence. */
 export const MAX_WAIT_MS = 60_000
@@ -28,9 +23,6 @@ export const MAX_COLLECT_MS = 120_000
 
 /** Clients that are answered in one turn of the event loop. */
 export const DELIVERED_AT_ONCE = 8
-
-/** Where a call for a single client waits. */
-export type SingleLane = Extract<Lane, 'aci' | 'legacy'>
 
 export interface DocumentOptions {
   /** `gate`: before everybody else. Who waits already is answered along. Default `round`. */
@@ -45,21 +37,20 @@ export interface DocumentWarning {
   readonly detail: string
 }
 
-export interface Attestor {
+/** A document, and the keyset that it vouches for. */
+export interface VouchedDocument {
+  /** Its exact JSON text. */
+  readonly text: string
+  readonly keyset: NamedKeyset
+}
+
+export interface Attestor extends SingleQuotes {
   /** The canonical document's exact JSON text. */
   document(nonce: Hex32 | null, options?: DocumentOptions): Promise<string>
-  /**
-   * A quote over bytes that another door's format fixed, with GPU evidence under a nonce of its choice.
-   * @param abandoned as for documents
-   */
-  evidenceFor(
-    reportData: Uint8Array,
-    gpuNonce: Uint8Array | null,
-    abandoned: () => boolean,
-    lane?: SingleLane,
-  ): Promise<Evidence>
-  /** The same without a nonce of anybody's: made once, and anew when it is as old as a cached round may get. */
-  cachedEvidenceFor(reportData: Uint8Array, lane?: SingleLane): Promise<Evidence>
+  /** The same with the keyset that was in force when its round began. */
+  vouched(nonce: Hex32 | null, options?: DocumentOptions): Promise<VouchedDocument>
+  /** A round of its own for a keyset that is not in force yet, before all others. */
+  documentOf(keyset: NamedKeyset, nonce: Hex32): Promise<string>
   readonly appCompose: string
 }
 
@@ -86,7 +77,7 @@ interface Waiter {
 const NEVER = (): boolean => false
 
 export function createAttestor(options: AttestorOptions): Attestor {
-  const { cpu, gpu, nowMs, maxWaitMs = MAX_WAIT_MS, maxCollectMs = MAX_COLLECT_MS } = options
+  const { keys, cpu, gpu, nowMs, maxWaitMs = MAX_WAIT_MS, maxCollectMs = MAX_COLLECT_MS } = options
   const collateral = options.collateral ?? null
   const makeRound = createRoundMaker({ ...options, collateral })
   const queue = createSerialQueue()
@@ -113,8 +104,12 @@ export function createAttestor(options: AttestorOptions): Attestor {
     }
   }
 
-  async function round(kind: 'nonces' | 'cached', nonces: readonly Hex32[]): Promise<Round> {
-    const made = await timed(kind, () => makeRound(nonces))
+  async function round(
+    kind: 'nonces' | 'cached',
+    nonces: readonly Hex32[],
+    keyset?: NamedKeyset,
+  ): Promise<Round> {
+    const made = await timed(kind, () => makeRound(nonces, keyset))
     options.onEvidence?.(made.evidence)
     return made
   }
@@ -192,6 +187,8 @@ export function createAttestor(options: AttestorOptions): Attestor {
   }
 
   async function cachedRound(): Promise<Round> {
+    // One of a keyset that has been renewed since vouches for what nobody is given any more.
+    if (cached?.keyset !== keys.current) cached = null
     const age = cached === null ? Infinity : nowMs() - cached.madeAtMs
     // Without an age, the clock was set back: nobody knows how old it is.
     if (cached === null || !(age >= 0 && age < CACHED_ROUND_MS)) {
@@ -203,69 +200,40 @@ export function createAttestor(options: AttestorOptions): Attestor {
     return cached
   }
 
-  /** By report data; the doors ask for two values in a boot. */
-  const kept = new Map<
-    string,
-    { readonly evidence: Promise<Evidence>; readonly madeAtMs: number }
-  >()
-
-  async function single(
-    data: Uint8Array,
-    nonce: Uint8Array | null,
-    abandoned: () => boolean,
-    lane: SingleLane,
-  ): Promise<Evidence> {
-    if (queue.waiting(lane) >= MAX_WAITING_QUOTES) throw new AttestationError('attestation_busy')
-    const collect = () =>
-      timed('single', async () => ({
-        gpu: gpu === null || nonce === null ? null : await gpu.collect(nonce),
-        cpu: await cpu.quote(data),
-      }))
-    let gone = false
-    const collected = queue.run(lane, collect, () => gone || abandoned())
-    try {
-      return await within(collected, maxWaitMs, () => {
-        gone = true
-        return new AttestationError('attestation_busy')
-      })
-    } catch (error) {
-      if (error instanceof AttestationError) throw error
-      throw new AttestationError('attestation_unavailable', error)
-    }
-  }
-
   function render({ text }: Round, nonce: object | null): string {
     const warnings = options.warnings?.() ?? []
     return `${text},"warnings":${JSON.stringify(warnings)},"nonce":${JSON.stringify(nonce)}}`
   }
 
+  async function documentFrom(nonce: Hex32 | null, making: Promise<Round>) {
+    let made: Round
+    try {
+      made = await making
+    } catch (error) {
+      if (error instanceof AttestationError) throw error
+      throw new AttestationError('attestation_unavailable', error)
+    }
+    if (nonce === null) return { text: render(made, null), keyset: made.keyset }
+    const proof = made.proofs.get(nonce)
+    if (proof === undefined) throw new AttestationError('attestation_unavailable')
+    return { text: render(made, { value: nonce, ...proof }), keyset: made.keyset }
+  }
+
+  const vouched = (nonce: Hex32 | null, given: DocumentOptions = {}): Promise<VouchedDocument> =>
+    documentFrom(nonce, nonce === null ? cachedRound() : joinRound(nonce, given))
+
   return {
     appCompose: cpu.facts.appCompose,
+    vouched,
 
-    async document(nonce, given = {}) {
-      let made: Round
-      try {
-        made = await (nonce === null ? cachedRound() : joinRound(nonce, given))
-      } catch (error) {
-        if (error instanceof AttestationError) throw error
-        throw new AttestationError('attestation_unavailable', error)
-      }
-      if (nonce === null) return render(made, null)
-      const proof = made.proofs.get(nonce)
-      if (proof === undefined) throw new AttestationError('attestation_unavailable')
-      return render(made, { value: nonce, ...proof })
+    document: async (nonce, given) => (await vouched(nonce, given)).text,
+
+    async documentOf(keyset, nonce) {
+      const making = queue.run('gate', () => round('nonces', [nonce], keyset))
+      const busy = () => new AttestationError('attestation_busy')
+      return (await documentFrom(nonce, within(making, maxWaitMs, busy))).text
     },
 
-    evidenceFor: (data, nonce, abandoned, lane = 'legacy') => single(data, nonce, abandoned, lane),
-
-    async cachedEvidenceFor(data, lane = 'legacy') {
-      const key = toHex(data)
-      const known = kept.get(key)
-      if (known !== undefined && nowMs() - known.madeAtMs < CACHED_ROUND_MS) return known.evidence
-      const evidence = single(data, null, NEVER, lane)
-      kept.set(key, { evidence, madeAtMs: nowMs() })
-      evidence.catch(() => kept.delete(key))
-      return evidence
-    },
+    ...createSingleQuotes({ cpu, gpu, nowMs, maxWaitMs, queue, timed }),
   }
 }

@@ -21,7 +21,7 @@ import type { JsonObject } from '../../attestation/protocol/json.ts'
 import { buildNonceTree } from '../../attestation/protocol/nonce-tree.ts'
 import type { NonceProof } from '../../attestation/protocol/nonce-tree.ts'
 import { gpuNonce, reportData } from '../../attestation/protocol/statement.ts'
-import type { BootKeys } from '../keys/boot-keys.ts'
+import type { BootKeys, NamedKeyset } from '../keys/boot-keys.ts'
 
 export const DOCUMENT_VERSION = 'countersign/1'
 
@@ -47,6 +47,8 @@ export interface Round {
   /** JSON text of the document's members but for `warnings` and `nonce`, without the closing brace. */
   readonly text: string
   readonly evidence: Evidence
+  /** The one that it vouches for. */
+  readonly keyset: NamedKeyset
   readonly proofs: ReadonlyMap<Hex32, NonceProof>
   readonly madeAtMs: number
   readonly stapled: readonly object[] | null
@@ -55,8 +57,11 @@ export interface Round {
 const digestOf = (value: unknown): Sha256Digest =>
   toSha256Digest(nodeCrypto.sha256(canonicalBytes(value)))
 
+/** @param keyset to vouch for; default: the one in force when the round begins */
+export type MakeRound = (nonces: readonly Hex32[], keyset?: NamedKeyset) => Promise<Round>
+
 /** @returns the function that makes rounds, one at a time */
-export function createRoundMaker(parts: RoundParts): (nonces: readonly Hex32[]) => Promise<Round> {
+export function createRoundMaker(parts: RoundParts): MakeRound {
   const { keys, config, configDigest, cpu, gpu, nowMs } = parts
   let digested: { readonly list: readonly object[]; readonly digest: Sha256Digest } | null = null
 
@@ -67,12 +72,14 @@ export function createRoundMaker(parts: RoundParts): (nonces: readonly Hex32[]) 
     return digested.digest
   }
 
-  return async (nonces) => {
+  return async (nonces, given) => {
+    // Read once: it may be renewed while the evidence is collected.
+    const keyset = given ?? keys.current
     const unique = [...new Set(nonces)]
     const tree = unique.length === 0 ? null : buildNonceTree(unique, nodeCrypto)
     const core = {
       boot_id: keys.bootId,
-      keyset_digest: keys.keysetDigest,
+      keyset_digest: keyset.digest,
       nonce_root: tree === null ? null : tree.root,
       round: toHex32(randomBytes(32)),
     }
@@ -93,7 +100,7 @@ export function createRoundMaker(parts: RoundParts): (nonces: readonly Hex32[]) 
       boot_id: keys.bootId,
       round: core.round,
       issued_at: statement.issued_at,
-      keyset: keys.keyset,
+      keyset: keyset.keyset,
       config,
       log: null,
       evidence: {
@@ -110,6 +117,7 @@ export function createRoundMaker(parts: RoundParts): (nonces: readonly Hex32[]) 
     return {
       text: JSON.stringify(members).slice(0, -1),
       evidence: { cpu: evidence, gpu: gpuEvidence },
+      keyset,
       proofs: new Map(
         tree === null ? [] : unique.map((nonce, index) => [nonce, tree.proof(index)]),
       ),

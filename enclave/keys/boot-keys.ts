@@ -1,6 +1,9 @@
 /**
  * Everything that identifies one boot: its id, its keys and the keyset they make.
  *
+ * The keys never change within a boot. A keyset that is renewed names the same keys until a later time, and so has another
+ * digest: what holds a digest reads the one in force when it needs it, and whoever needs it twice reads it once.
+ *
  * @module
  */
 import { randomBytes } from 'node:crypto'
@@ -21,8 +24,14 @@ import { createBootSigner } from './ed25519-signer.ts'
 import type { Ed25519Signer } from './ed25519-signer.ts'
 import type { TlsKey } from './tls-key.ts'
 
-/** Life of a keyset in seconds: 30 days. Past it the service refuses work until it is restarted. */
+/** Default life of a keyset in seconds: 30 days. */
 export const KEYSET_LIFETIME_S = 30 * 24 * 3600
+
+/** A keyset and its digest, which belong together. */
+export interface NamedKeyset {
+  readonly keyset: Keyset
+  readonly digest: Sha256Digest
+}
 
 export interface BootKeys {
   readonly bootId: Hex32
@@ -37,13 +46,26 @@ export interface BootKeys {
   readonly tls: TlsKey | null
   /** HMAC key of the openings; 32 bytes, never leaves the process. */
   readonly storeKey: Uint8Array
+  /** In force now: receipts name it, and rounds are made for it. */
+  readonly current: NamedKeyset
   readonly keyset: Keyset
   readonly keysetDigest: Sha256Digest
+  /** The same keys, valid until then (unix seconds). Nothing names it before it is adopted. */
+  renewed(notAfter: number): NamedKeyset
+  /**
+   * Puts a renewed keyset in force. Its document has passed the gate and is archived before: a receipt must never name a
+   * keyset that nobody can look up.
+   *
+   * @throws TypeError for one that {@link BootKeys.renewed} of this boot did not make
+   */
+  adopt(next: NamedKeyset): void
 }
 
 export interface BootKeyOptions {
   /** Unix seconds. */
   readonly now: number
+  /** Life of the keyset in seconds. Default: {@link KEYSET_LIFETIME_S}. */
+  readonly lifetimeS?: number
   /** ACI subject, e.g. `dstack-app://<app id>`. */
   readonly subject: string | null
   readonly simulated: boolean
@@ -60,9 +82,8 @@ export function createBootKeys(options: BootKeyOptions): BootKeys {
   const legacy = createBootSigner()
   const log = createBootSigner()
   const receiptKeyId = `${prefix}receipt-${toHex(receipt.publicKey.subarray(0, 8))}`
-  const keyset: Keyset = {
+  const members: Omit<Keyset, 'not_after'> = {
     subject: options.subject === null ? null : `${prefix}${options.subject}`,
-    not_after: options.now + KEYSET_LIFETIME_S,
     receipt_signing_keys: [
       { key_id: receiptKeyId, algo: ACI_RECEIPT_ALGO, public_key: toHex(receipt.publicKey) },
       {
@@ -85,6 +106,14 @@ export function createBootKeys(options: BootKeyOptions): BootKeys {
     // Without a domain: one key serves every name, and whoever reached it under another one reached this enclave too.
     tls_public_keys: tls === null ? [] : [{ spki_sha256: tls.spkiSha256 }],
   }
+  const made = new WeakSet<NamedKeyset>()
+  const renewed = (notAfter: number): NamedKeyset => {
+    const keyset: Keyset = { ...members, not_after: notAfter }
+    const named = Object.freeze({ keyset, digest: keysetDigest(keyset, crypto) })
+    made.add(named)
+    return named
+  }
+  let current = renewed(options.now + (options.lifetimeS ?? KEYSET_LIFETIME_S))
   return Object.freeze({
     bootId: toHex32(randomBytes(32)),
     simulated: options.simulated,
@@ -95,7 +124,19 @@ export function createBootKeys(options: BootKeyOptions): BootKeys {
     address,
     tls,
     storeKey: randomBytes(32),
-    keyset,
-    keysetDigest: keysetDigest(keyset, crypto),
+    get current() {
+      return current
+    },
+    get keyset() {
+      return current.keyset
+    },
+    get keysetDigest() {
+      return current.digest
+    },
+    renewed,
+    adopt(next: NamedKeyset) {
+      if (!made.has(next)) throw new TypeError('not a keyset of this boot')
+      current = next
+    },
   })
 }

@@ -90,10 +90,13 @@ export interface DurableStore {
   admitted(admission: OpenAdmission): void
   /** Admitted by earlier boots, and found without a receipt when the store was opened. */
   readonly interrupted: readonly InterruptedAdmission[]
-  /** Keeps the attestation document of this boot's keyset, once. */
-  archive(document: string): Promise<void>
-  /** The document that an earlier boot kept; null where there is none. */
+  /** Keeps the attestation document of a keyset of this boot, the first that is given for it. */
+  archive(keysetDigest: string, document: string): Promise<void>
+  /** The document that this boot or an earlier one kept; null where there is none. */
   document(keysetDigest: string): string | null
+  /** Unix seconds, from an earlier boot: no true clock is before it. Null where none was kept. */
+  readonly clockFloor: number | null
+  keepClockFloor(at: number): Promise<void>
   /** Writes something, to see whether it can. */
   probe(): Promise<void>
   /** Entries that were there and could not be opened: changed, moved, or of another key. */

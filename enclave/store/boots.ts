@@ -1,5 +1,5 @@
 /**
- * The boots whose receipts a store holds: their numbers, by what their receipts are verified, and their documents.
+ * The boots whose receipts a store holds: their numbers, by what their receipts are verified, and the documents of their keysets.
  *
  * @module
  */
@@ -10,13 +10,15 @@ import type { Change, Tables } from './open-tables.ts'
 import type { Sealer } from './sealer.ts'
 import { StoreError } from './store-error.ts'
 import { decodeBoot, encodeBoot } from './stored-entry.ts'
-import type { BootIdentity } from './stored-entry.ts'
+import type { BootIdentity, KeysetNumbers } from './stored-entry.ts'
 
 const NUMBER_BYTES = 4
 const POSITION_BYTES = 8
 const BOOT_ID_BYTES = 32
 /** Boots that a store knows: one in three minutes for a month. Older ones without receipts go first, and then with theirs. */
 export const MAX_BOOTS = 16_384
+/** Renewed keysets of one boot whose documents are kept, the latest; that of its first is kept beside them. */
+export const MAX_RENEWED = 64
 /** Bytes of a document that is archived: as many as verifiers read. */
 export const MAX_ARCHIVED_BYTES = MAX_DOCUMENT_BYTES
 
@@ -25,13 +27,18 @@ export interface KnownBoot {
   readonly identity: BootIdentity
 }
 
+/** 0 is the keyset that the boot began with. */
+interface BootEntry extends KnownBoot {
+  readonly renewed: KeysetNumbers
+}
+
 export interface Boots {
   /** Of an entry of this boot. */
   key(position: bigint): Buffer
   /** The boot that an entry's key belongs to; null where none is known. */
   of(key: Uint8Array): KnownBoot | null
-  /** Null for one that no verifier would read. */
-  archive(document: string): Change | null
+  /** Of a keyset of this boot. None for a document that no verifier would read. */
+  archive(keysetDigest: string, document: string): readonly Change[]
   document(keysetDigest: string): string | null
   /** Drops what is known of boots before this one. */
   forgetBefore(key: Uint8Array): readonly Change[]
@@ -51,38 +58,51 @@ function numberKey(number: number): Buffer {
   return key
 }
 
+/** That of a boot's first keyset lies under its number alone. */
+function documentKey(number: number, keyset: number): Buffer {
+  return keyset === 0 ? numberKey(number) : Buffer.concat([numberKey(number), numberKey(keyset)])
+}
+
 /** Reads the earlier boots and adds this one. */
 export async function openBoots(
   tables: Tables,
   sealer: Sealer,
   { bootId, identity, refuse }: BootsOptions,
 ): Promise<Boots> {
-  const known = new Map<number, KnownBoot>()
+  const known = new Map<number, BootEntry>()
   let last = 0
   for (const { key, value } of tables.boots.getRange()) {
     last = key.readUInt32BE()
     const id = toHex32(value.subarray(0, BOOT_ID_BYTES))
     const plain = sealer.open('boots', key, NO_HEADER, id, value.subarray(BOOT_ID_BYTES))
     if (plain === null) refuse()
-    else known.set(last, { bootId: id, identity: decodeBoot(plain) })
+    else known.set(last, { bootId: id, ...decodeBoot(plain) })
   }
   for (const number of [...known.keys()]) {
     if (hasEntries(tables, number) && known.size < MAX_BOOTS) continue
     known.delete(number)
-    const key = numberKey(number)
-    await Promise.all([tables.boots.remove(key), tables.documents.remove(key)])
+    await Promise.all(goneWith(tables, number).map(({ table, key }) => table.remove(key)))
   }
   const own = last + 1
   if (own > 0xffff_ffff) throw new StoreError('store_damaged')
-  known.set(own, { bootId, identity })
+  const renewed = new Map<number, string>()
+  known.set(own, { bootId, identity, renewed })
   const ownKey = numberKey(own)
-  await tables.boots.put(
-    ownKey,
+  const ownRow = () =>
     Buffer.concat([
       Buffer.from(bootId, 'hex'),
-      sealer.seal('boots', ownKey, NO_HEADER, encodeBoot(identity)),
-    ]),
-  )
+      sealer.seal('boots', ownKey, NO_HEADER, encodeBoot(identity, renewed)),
+    ])
+  await tables.boots.put(ownKey, ownRow())
+  let lastKeyset = 0
+
+  /** The number of a keyset of this boot, a new one where it has none. */
+  const numberOf = (digest: string): number => {
+    if (digest === identity.keysetDigest) return 0
+    for (const [number, other] of renewed) if (other === digest) return number
+    renewed.set(++lastKeyset, digest)
+    return lastKeyset
+  }
 
   return {
     key(position) {
@@ -94,17 +114,28 @@ export async function openBoots(
     of: (key) =>
       key.length < NUMBER_BYTES ? null : (known.get(Buffer.from(key).readUInt32BE()) ?? null),
 
-    archive(document) {
+    archive(digest, document) {
       const plain = Buffer.from(document)
-      if (plain.length > MAX_ARCHIVED_BYTES) return null
-      const value = sealer.seal('documents', ownKey, NO_HEADER, plain)
-      return { table: tables.documents, key: ownKey, value }
+      if (plain.length > MAX_ARCHIVED_BYTES) return []
+      const number = numberOf(digest)
+      const key = documentKey(own, number)
+      const value = sealer.seal('documents', key, NO_HEADER, plain)
+      const changes: Change[] = [{ table: tables.documents, key, value }]
+      if (number === 0) return changes
+      for (const oldest of renewed.keys()) {
+        if (renewed.size <= MAX_RENEWED) break
+        renewed.delete(oldest)
+        changes.push({ table: tables.documents, key: documentKey(own, oldest), value: null })
+      }
+      return [...changes, { table: tables.boots, key: ownKey, value: ownRow() }]
     },
 
-    document(keysetDigest) {
+    document(digest) {
       for (const [number, boot] of known) {
-        if (boot.identity.keysetDigest !== keysetDigest) continue
-        const key = numberKey(number)
+        const isOf = ([, other]: readonly [number, string]) => other === digest
+        const keyset = boot.identity.keysetDigest === digest ? 0 : [...boot.renewed].find(isOf)?.[0]
+        if (keyset === undefined) continue
+        const key = documentKey(number, keyset)
         const value = tables.documents.get(key)
         if (value === undefined) return null
         const plain = sealer.open('documents', key, NO_HEADER, boot.bootId, value)
@@ -120,15 +151,20 @@ export async function openBoots(
       for (const number of known.keys()) {
         if (number >= first || hasEntries(tables, number)) continue
         known.delete(number)
-        const gone = numberKey(number)
-        changes.push(
-          { table: tables.boots, key: gone, value: null },
-          { table: tables.documents, key: gone, value: null },
-        )
+        changes.push(...goneWith(tables, number))
       }
       return changes
     },
   }
+}
+
+/** What goes when a boot does. */
+function goneWith(tables: Tables, number: number): readonly Change[] {
+  const keys = tables.documents.getKeys({ start: numberKey(number), end: numberKey(number + 1) })
+  return [
+    { table: tables.boots, key: numberKey(number), value: null },
+    ...[...keys].map((key) => ({ table: tables.documents, key: Buffer.from(key), value: null })),
+  ]
 }
 
 /** Receipts, or admissions that still await theirs. */

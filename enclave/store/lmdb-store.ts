@@ -16,6 +16,7 @@ import type {
   StoredReceipt,
 } from '../receipts/receipt-store.ts'
 import { createAdmissionJournal } from './admission-journal.ts'
+import { CLOCK_FLOOR_KEY, readClockFloor, sealClockFloor } from './clock-floor.ts'
 import { openBoots } from './boots.ts'
 import { createGroupCommit } from './group-commit.ts'
 import type { Durability } from './group-commit.ts'
@@ -113,7 +114,7 @@ async function openOwned(
   })
 
   let position = 0n
-  let archived = false
+  const archived = new Set<string>()
   const read = (key: Buffer | undefined): StoredReceipt | null => {
     if (key === undefined) return null
     const value = tables.records.get(key)
@@ -205,13 +206,15 @@ async function openOwned(
     durable: {
       admitted: (admission: OpenAdmission) => journal.admitted(admission),
       interrupted: journal.interrupted satisfies readonly InterruptedAdmission[],
-      archive: async (document) => {
-        const change = archived ? null : boots.archive(document)
-        if (change === null) return
-        await commit.flushed([change])
-        archived = true
+      archive: async (digest, document) => {
+        const changes = archived.has(digest) ? [] : boots.archive(digest, document)
+        if (changes.length === 0) return
+        await commit.flushed(changes)
+        archived.add(digest)
       },
       document: (digest) => boots.document(digest),
+      clockFloor: readClockFloor(tables, sealer, refuse),
+      keepClockFloor: (at) => commit.flushed([sealClockFloor(tables, sealer, bootId, at)]),
       probe: () => commit.flushed([{ table: tables.meta, key: PROBE, value: probeValue(now()) }]),
       refused: () => refused,
       async close() {
@@ -259,7 +262,10 @@ async function checkFormat(tables: Tables, check: string, ephemeral: boolean): P
     if (!ephemeral || key !== 'ephemeral') throw new StoreError('store_key_mismatch')
     const { boots, documents, records, admissions, receipts, chats } = tables
     const all = [boots, documents, records, admissions, receipts, chats]
-    await Promise.all(all.map((table) => table.clearAsync()))
+    await Promise.all([
+      ...all.map((table) => table.clearAsync()),
+      tables.meta.remove(CLOCK_FLOOR_KEY),
+    ])
   }
   await tables.meta.put(FORMAT, Buffer.from(own, 'latin1'))
 }

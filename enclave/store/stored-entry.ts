@@ -15,6 +15,7 @@ import { decodeReceipt } from '../receipts/stored-receipt.ts'
 
 /** Of a boot, in the store: by what its receipts are verified. */
 export interface BootIdentity {
+  /** Of the keyset that the boot begins with. */
   readonly keysetDigest: string
   readonly receiptKeyId: string
   /** EIP-55 */
@@ -68,13 +69,30 @@ export function decodeEntry(plain: Buffer, boot: BootIdentity): StoredReceipt {
   return { ...decodeReceipt(text.slice(at), ownership), kept }
 }
 
-export function encodeBoot({ keysetDigest, receiptKeyId, address }: BootIdentity): Buffer {
-  return Buffer.from(`${line(keysetDigest)}\n${line(receiptKeyId)}\n${line(address)}`)
+/** A boot's keysets: digests by the number under which their documents lie. */
+export type KeysetNumbers = ReadonlyMap<number, string>
+
+/** Three lines, then one for each renewed keyset: its number, a space, its digest. */
+export function encodeBoot(
+  { keysetDigest, receiptKeyId, address }: BootIdentity,
+  renewed: KeysetNumbers,
+): Buffer {
+  const head = `${line(keysetDigest)}\n${line(receiptKeyId)}\n${line(address)}`
+  return Buffer.from([head, ...[...renewed].map(([n, digest]) => `${n} ${digest}`)].join('\n'))
 }
 
-export function decodeBoot(plain: Buffer): BootIdentity {
-  const [keysetDigest = '', receiptKeyId = '', address = ''] = plain.toString('utf8').split('\n')
-  return { keysetDigest, receiptKeyId, address }
+export function decodeBoot(plain: Buffer): {
+  readonly identity: BootIdentity
+  readonly renewed: KeysetNumbers
+} {
+  const [keysetDigest = '', receiptKeyId = '', address = '', ...more] = plain
+    .toString('utf8')
+    .split('\n')
+  const renewed = more.map((text): readonly [number, string] => {
+    const [number = '', digest = ''] = text.split(' ')
+    return [Number(number), digest]
+  })
+  return { identity: { keysetDigest, receiptKeyId, address }, renewed: new Map(renewed) }
 }
 
 export function encodeAdmission(admission: OpenAdmission): Buffer {

@@ -77,7 +77,7 @@ const unsignedRecorder = {
   admit: () => ({
     receiptId: '',
     responseBytes: 0,
-    headers: [],
+    headers: () => [],
     readRequest: (body) => ({ ok: true, facts: { model: null, forward: bytesOf(body) } }),
     cutRequest() {},
     digestRequest() {},
@@ -97,7 +97,7 @@ const metrics = createMetrics({
   version: '',
   bootId: '',
   configDigest: '',
-  keysetDigest: '',
+  keysetDigest: () => '',
   openRequests: () => 0,
   requestBytesHeld: () => 0,
   upstreams: () => [],

@@ -26,8 +26,9 @@ import { obtainGpuCollateral } from './obtain-gpu-collateral.ts'
 import type { GpuCollateralOptions } from './obtain-gpu-collateral.ts'
 import { printable, printableJson } from './printable.ts'
 import { Refusal } from './refusal.ts'
-import { collateralFor, fetchDocument } from './verify.ts'
-import type { FetchedDocument } from './verify.ts'
+import { fetchDocument } from './fetch-document.ts'
+import type { FetchedDocument } from './fetch-document.ts'
+import { collateralFor } from './verify.ts'
 
 export interface SmokeOptions
   extends Omit<PolicyOptions, 'require'>, CollateralOptions, GpuCollateralOptions {

@@ -6,7 +6,6 @@
 import { randomBytes } from 'node:crypto'
 import { appraiseDocument } from '../../attestation/appraiser/appraise-document.ts'
 import type { Appraisal } from '../../attestation/appraiser/appraise-document.ts'
-import type { ObservedChannel } from '../../attestation/appraiser/channel/judge-channel.ts'
 import { POLICIES } from '../../attestation/appraiser/policies.ts'
 import { DEFAULT_POLICY } from '../../attestation/appraiser/policy.ts'
 import { CHECK_CODES } from '../../attestation/appraiser/codes.ts'
@@ -23,7 +22,7 @@ import { nodeCrypto } from '../../attestation/crypto/node.ts'
 import type { DcapCollateral } from '../../attestation/protocol/dcap-collateral.ts'
 import { isHex32, toHex32 } from '../../attestation/protocol/hex.ts'
 import type { Hex32 } from '../../attestation/protocol/hex.ts'
-import { getOnce } from '../channel/get-once.ts'
+import { appraiseArchived, keysetOfReceipt } from './archived-document.ts'
 import {
   isBareReport,
   judgeGpuFile,
@@ -34,8 +33,10 @@ import type { GpuFileOptions } from './appraise-gpu-file.ts'
 import { appraiseReportFile, layoutOf } from './appraise-report-file.ts'
 import type { FileLayout, ReportFileOptions } from './appraise-report-file.ts'
 import { checkReceipt, readReceiptFiles } from './check-receipt.ts'
-import type { ReceiptOptions } from './check-receipt.ts'
+import type { ReceiptFiles, ReceiptOptions } from './check-receipt.ts'
 import { EXIT } from './exit-codes.ts'
+import { fetchArchived, fetchDocument } from './fetch-document.ts'
+import type { FetchedDocument } from './fetch-document.ts'
 import { obtainGpuCollateral } from './obtain-gpu-collateral.ts'
 import type { GpuCollateralOptions } from './obtain-gpu-collateral.ts'
 import { loadPolicy } from './load-policy.ts'
@@ -45,12 +46,9 @@ import type { CollateralOptions } from './obtain-collateral.ts'
 import { formatBinding, formatDevices } from './print-devices.ts'
 import { adviceOn, formatChecks } from './print-verdict.ts'
 import { printable, printableJson } from './printable.ts'
-import { MAX_DOCUMENT_BYTES, readBounded } from './read-bounded.ts'
+import { readBounded } from './read-bounded.ts'
 import { findQuote } from './read-quote.ts'
 import { Refusal } from './refusal.ts'
-
-/** Milliseconds for an answer: a round of attestation takes seconds on hardware. */
-export const FETCH_MS = 60_000
 
 export interface VerifyOptions
   extends
@@ -65,40 +63,19 @@ export interface VerifyOptions
   readonly json?: boolean
 }
 
-/** Where the wrapped document is served: the same below an OpenAI base URL, a broker's proxy path and a bare origin. */
-export function documentUrl(base: string, nonce: Hex32): string {
-  const url = new URL(base)
-  const path = url.pathname.replace(/\/+$/, '')
-  url.pathname = `${path === '' ? '/v1' : path}/attestation/document`
-  url.search = `?nonce=${nonce}`
-  return url.href
-}
-
-export interface FetchedDocument {
-  readonly bytes: Uint8Array
-  /** What it came on. */
-  readonly channel: ObservedChannel
-}
-
-/**
- * Over any certificate: the document says by itself whose it is, and whether the connection ended there.
- *
- * @throws Refusal where the answer is not 200, or too large
- */
-export async function fetchDocument(base: string, nonce: Hex32): Promise<FetchedDocument> {
-  const { status, body, channel } = await getOnce(documentUrl(base, nonce), {
-    maxBytes: MAX_DOCUMENT_BYTES,
-    timeoutMs: FETCH_MS,
-  })
-  if (body === null) throw new Refusal('The answer is too large.', EXIT.internal)
-  if (status !== 200) throw new Refusal(`The service answered ${status}.`, EXIT.internal)
-  return { bytes: unwrapDocument(body), channel }
-}
-
 /** The system's code alone: messages quote addresses and headers. */
 function causeOf(error: unknown): string {
   const code = error instanceof Error && 'code' in error ? error.code : undefined
   return typeof code === 'string' && /^[A-Z0-9_]{1,64}$/.test(code) ? ` (${code})` : ''
+}
+
+async function reached<T>(target: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (error instanceof Refusal) throw error
+    throw new Refusal(`${target} cannot be reached${causeOf(error)}.`, EXIT.internal)
+  }
 }
 
 function nonceOf(options: VerifyOptions, live: boolean): Hex32 | null {
@@ -222,6 +199,22 @@ export async function collateralFor(
   return obtainCollateral(quote, options, policy.tdx.maxCollateralAgeS)
 }
 
+/**
+ * What the service serves: for the caller's nonce, or, as of a time that was given, what it keeps of the keyset that the receipt
+ * names.
+ */
+async function fetchEvidence(
+  target: string,
+  nonce: Hex32 | null,
+  files: ReceiptFiles | null,
+): Promise<FetchedDocument> {
+  if (nonce !== null) return fetchDocument(target, nonce)
+  const digest = files === null ? null : keysetOfReceipt(files.text)
+  const archived = digest === null ? null : await fetchArchived(target, digest)
+  if (archived !== null) return archived
+  throw new Refusal('The service keeps no document of the keyset of this receipt.', EXIT.internal)
+}
+
 /** @returns the exit code */
 export async function verify(target: string, options: VerifyOptions): Promise<number> {
   await refuseUnreadSettings(options)
@@ -229,18 +222,15 @@ export async function verify(target: string, options: VerifyOptions): Promise<nu
   // What holds now must stand on recent collateral; what held then, on the collateral of its time.
   const fallback = options.at === undefined ? POLICIES['relying-party'] : DEFAULT_POLICY
   const policy = await loadPolicy(options, fallback)
-  const nonce = nonceOf(options, live)
-  let given: { readonly bytes: Uint8Array; readonly channel: ObservedChannel | null }
-  try {
-    given =
-      live && nonce !== null
-        ? await fetchDocument(target, nonce)
-        : { bytes: unwrapDocument(await readBounded(target)), channel: null }
-  } catch (error) {
-    if (error instanceof Refusal) throw error
-    throw new Refusal(`${target} cannot be reached${causeOf(error)}.`, EXIT.internal)
-  }
-  const { bytes, channel } = given
+  const files = await readReceiptFiles(options)
+  // No document is made for a time that has passed; what it was then is archived.
+  const past = live && options.at !== undefined && files !== null
+  const nonce = nonceOf(options, live && !past)
+  const { bytes, channel } = await reached(target, async () =>
+    live
+      ? fetchEvidence(target, past ? null : nonce, files)
+      : { bytes: unwrapDocument(await readBounded(target)), channel: null },
+  )
   if (!live && parseQuote(bytes).ok) {
     throw new Refusal(
       `${target} is a bare quote, which does not say what it is over: verify takes the document or report around it; ` +
@@ -256,7 +246,6 @@ export async function verify(target: string, options: VerifyOptions): Promise<nu
     )
   }
   const at = timeOf(options.at)
-  const files = await readReceiptFiles(options)
   const layout = live ? 'countersign' : layoutOf(bytes, options)
   if (layout === 'countersign' || layout === 'gpu' || layout === 'nras') {
     refuseNeedless(options, layout)
@@ -286,7 +275,12 @@ export async function verify(target: string, options: VerifyOptions): Promise<nu
     refuseUnknownChecks(options, verdict)
     return printReport({ ...verdict, ...facts, receipt: null, layout }, options)
   }
-  const appraised = appraiseDocument(bytes, { ...appraisal, channel })
+  let appraised = appraiseDocument(bytes, { ...appraisal, channel })
+  const named = files === null || appraised.trusted === null ? null : keysetOfReceipt(files.text)
+  if (live && named !== null && named !== appraised.trusted?.keysetDigest) {
+    const archived = await reached(target, () => fetchArchived(target, named))
+    if (archived !== null) appraised = appraiseArchived(archived, bytes, appraisal)
+  }
   const { verdict, trusted } = appraised
   const receipt =
     files === null || trusted === null ? null : checkReceipt(options, files, trusted, at, policy)

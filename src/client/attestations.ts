@@ -4,26 +4,39 @@
  * @module
  */
 import { appraiseDocument } from '../../attestation/appraiser/appraise-document.ts'
-import type { TrustedKeyset } from '../../attestation/appraiser/appraise-document.ts'
+import type {
+  AppraisalOptions,
+  TrustedKeyset,
+} from '../../attestation/appraiser/appraise-document.ts'
 import { fail } from '../../attestation/appraiser/check.ts'
 import type { Check } from '../../attestation/appraiser/check.ts'
 import {
   MAX_DOCUMENT_BYTES,
   unwrapDocument,
 } from '../../attestation/appraiser/document/parse-document.ts'
+import { stapledCollateral } from '../../attestation/appraiser/document/stapled-collateral.ts'
 import type { AppraisalPolicy } from '../../attestation/appraiser/policy.ts'
 import type { CryptoPort } from '../../attestation/crypto/port.ts'
 import type { DcapCollateral } from '../../attestation/protocol/dcap-collateral.ts'
 import type { GpuCollateral } from '../../attestation/protocol/gpu-collateral.ts'
 import { toHex32 } from '../../attestation/protocol/hex.ts'
+import type { Sha256Digest } from '../../attestation/protocol/hex.ts'
 import { randomBytes, readBytes } from './bytes.ts'
 
 /** Evidence of several GPUs takes seconds, and clients share rounds. */
 export const ATTESTATION_TIMEOUT_MS = 60_000
 /** Base URLs remembered; the oldest go first. */
 export const MAX_BASES = 256
+/** Keysets remembered that were in force before the one that was attested. */
+export const MAX_ARCHIVED = 64
 
 const PROVES = 'The service showed its evidence.'
+const PROVES_ARCHIVE = 'The document that the service keeps of a keyset is of that keyset.'
+const NO_COLLATERAL: GivenCollateral = { collateral: null, gpuCollateral: null }
+
+/** How a document is judged, beside what is the same for all. */
+type JudgedBy = Pick<AppraisalOptions, 'nonce'> &
+  Partial<Pick<AppraisalOptions, 'asOf' | 'collateral' | 'gpuCollateral'>>
 
 export type AttestationOutcome =
   | { readonly ok: true; readonly trusted: TrustedKeyset; readonly checks: readonly Check[] }
@@ -37,6 +50,16 @@ export interface GivenCollateral {
 
 /** @param document unwrapped. A rejection is no evidence: the service is then unavailable */
 export type CollateralOf = (document: Uint8Array) => Promise<GivenCollateral>
+
+type Attested = AttestationOutcome & { readonly ok: true }
+
+/** What replaces the oldest where there are too many. */
+function remember<T>(map: Map<string, T>, key: string, value: T, limit: number): void {
+  map.delete(key)
+  map.set(key, value)
+  const oldest = map.keys().next().value
+  if (map.size > limit && oldest !== undefined) map.delete(oldest)
+}
 
 export interface AttestationOptions {
   readonly fetch: typeof fetch
@@ -57,11 +80,24 @@ export interface Attestations {
     authorization: string | null,
     known: TrustedKeyset,
   ): Promise<AttestationOutcome>
+  /**
+   * The keyset of that digest by the document that the service keeps of it: a receipt names it, and it has been renewed since, or
+   * the service has started anew. It is judged now, all but the age of the document.
+   */
+  archived(
+    base: string,
+    authorization: string | null,
+    digest: Sha256Digest,
+  ): Promise<AttestationOutcome>
 }
 
 export function createAttestations(options: AttestationOptions): Attestations {
   const { crypto, policy, now } = options
-  const known = new Map<string, AttestationOutcome & { readonly ok: true }>()
+  const known = new Map<string, Attested>()
+  /** By digest: whoever served the document, it vouches for those keys and no others. */
+  const earlier = new Map<string, Attested>()
+  /** By base, what its last document was stapled with. */
+  const stapled = new Map<string, GivenCollateral>()
   const pending = new Map<string, Promise<AttestationOutcome>>()
 
   const unavailable = (detail: string): AttestationOutcome => ({
@@ -69,11 +105,13 @@ export function createAttestations(options: AttestationOptions): Attestations {
     checks: [fail('client.attestation', 'attestation_unavailable', PROVES, detail)],
   })
 
-  async function attest(base: string, authorization: string | null): Promise<AttestationOutcome> {
-    const nonce = toHex32(randomBytes(32))
+  async function read(
+    url: string,
+    authorization: string | null,
+  ): Promise<Uint8Array | AttestationOutcome> {
     let bytes: Uint8Array | null
     try {
-      const response = await options.fetch(`${base}/attestation/document?nonce=${nonce}`, {
+      const response = await options.fetch(url, {
         headers: {
           accept: 'application/json',
           ...(authorization === null ? {} : { authorization }),
@@ -88,32 +126,38 @@ export function createAttestations(options: AttestationOptions): Attestations {
     } catch {
       return unavailable('no answer')
     }
-    if (bytes === null) return unavailable('the document is too long')
-    const document = unwrapDocument(bytes)
-    let given: GivenCollateral | null
-    try {
-      given = (await options.collateralOf?.(document)) ?? null
-    } catch {
-      return unavailable('no collateral')
-    }
-    const { verdict, trusted } = appraiseDocument(document, {
-      crypto,
-      at: now(),
-      nonce,
-      policy,
-      ...given,
-    })
+    return bytes === null ? unavailable('the document is too long') : unwrapDocument(bytes)
+  }
+
+  /** Collateral from elsewhere than the document; null where it is judged by its own. Rejects where it cannot be had. */
+  const givenFor = async (document: Uint8Array): Promise<GivenCollateral | null> =>
+    (await options.collateralOf?.(document)) ?? null
+
+  function judge(bytes: Uint8Array, given: JudgedBy): AttestationOutcome {
+    const { verdict, trusted } = appraiseDocument(bytes, { crypto, at: now(), policy, ...given })
     if (trusted === null) {
       // Where nothing failed, a check that the policy requires was skipped; its sentence says which.
       const failed = verdict.checks.some(({ status }) => status === 'fail')
       const required = fail('client.attestation', 'depends_on_failed', PROVES, verdict.sentence)
       return { ok: false, checks: failed ? verdict.checks : [...verdict.checks, required] }
     }
-    const outcome = { ok: true, trusted, checks: verdict.checks } as const
-    known.delete(base)
-    known.set(base, outcome)
-    const oldest = known.keys().next().value
-    if (known.size > MAX_BASES && oldest !== undefined) known.delete(oldest)
+    return { ok: true, trusted, checks: verdict.checks }
+  }
+
+  async function attest(base: string, authorization: string | null): Promise<AttestationOutcome> {
+    const nonce = toHex32(randomBytes(32))
+    const bytes = await read(`${base}/attestation/document?nonce=${nonce}`, authorization)
+    if (!(bytes instanceof Uint8Array)) return bytes
+    let given: GivenCollateral | null
+    try {
+      given = await givenFor(bytes)
+    } catch {
+      return unavailable('no collateral')
+    }
+    const outcome = judge(bytes, { nonce, ...given })
+    if (!outcome.ok) return outcome
+    remember(known, base, outcome, MAX_BASES)
+    remember(stapled, base, stapledCollateral(bytes), MAX_BASES)
     return outcome
   }
 
@@ -139,6 +183,29 @@ export function createAttestations(options: AttestationOptions): Attestations {
         return Promise.resolve(found)
       }
       return share(base, authorization)
+    },
+    async archived(base, authorization, digest) {
+      const found = earlier.get(digest)
+      if (found !== undefined && now() <= found.trusted.notAfter) return found
+      const bytes = await read(`${base}/attestation/keysets/${digest}`, authorization)
+      if (!(bytes instanceof Uint8Array)) return bytes
+      // The collateral of its time may be too old by now; that of the document that was just attested is not.
+      let given: GivenCollateral
+      try {
+        given = (await givenFor(bytes)) ?? stapled.get(base) ?? NO_COLLATERAL
+      } catch {
+        return unavailable('no collateral')
+      }
+      const outcome = judge(bytes, { nonce: null, asOf: true, ...given })
+      if (!outcome.ok) return outcome
+      if (outcome.trusted.keysetDigest !== digest) {
+        return {
+          ok: false,
+          checks: [fail('client.archive', 'archive_other_keyset', PROVES_ARCHIVE)],
+        }
+      }
+      remember(earlier, digest, outcome, MAX_ARCHIVED)
+      return outcome
     },
   }
 }

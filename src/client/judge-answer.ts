@@ -8,6 +8,7 @@ import { fail } from '../../attestation/appraiser/check.ts'
 import type { Check } from '../../attestation/appraiser/check.ts'
 import type { CheckCode } from '../../attestation/appraiser/codes.ts'
 import type { AppraisalPolicy } from '../../attestation/appraiser/policy.ts'
+import { parseReceipt } from '../../attestation/appraiser/receipt/parse-receipt.ts'
 import { verifyReceipt } from '../../attestation/appraiser/receipt/verify-receipt.ts'
 import type {
   ExpectedExchange,
@@ -15,6 +16,7 @@ import type {
   ReceiptVerdict,
 } from '../../attestation/appraiser/receipt/verify-receipt.ts'
 import type { CryptoPort } from '../../attestation/crypto/port.ts'
+import type { Sha256Digest } from '../../attestation/protocol/hex.ts'
 import type { Attestations } from './attestations.ts'
 import { fetchReceipt, inlineOfHeaders, readOpening, receiptIdOf } from './fetch-receipt.ts'
 import type { FetchedReceipt } from './fetch-receipt.ts'
@@ -156,17 +158,31 @@ export async function judgeAnswer(exchange: Exchange, answer: Answer): Promise<C
   if (firstFailure(verdict.checks) !== 'receipt_other_keyset') {
     return toVerdict(exchange, receiptId, withShape(verdict), verdict)
   }
-  // The service has restarted, or another one answered: what it attests to now decides.
+  // The service has renewed its keyset or restarted, or another one answered: what it attests to now decides.
   const renewed = await client.attestations.renew(base, authorization, trusted)
   if (!renewed.ok) {
     const both = [...checks, ...verdict.checks, ...renewed.checks]
     return toVerdict({ ...exchange, trusted: null }, receiptId, both, null)
   }
-  verdict = verify(renewed.trusted)
-  return toVerdict(
-    { ...exchange, trusted: renewed.trusted },
-    receiptId,
-    withShape(verdict),
-    verdict,
-  )
+  let judgedBy = renewed.trusted
+  verdict = verify(judgedBy)
+  const named = firstFailure(verdict.checks) === 'receipt_other_keyset' ? keysetOf(receipt) : null
+  if (named !== null) {
+    // It was made between two changes. Whoever signed it answered this request, so its keyset is no older than that.
+    const archived = await client.attestations.archived(base, authorization, named)
+    if (!archived.ok) {
+      const both = [...checks, ...verdict.checks, ...archived.checks]
+      return toVerdict({ ...exchange, trusted: judgedBy }, receiptId, both, null)
+    }
+    judgedBy = archived.trusted
+    verdict = verify(judgedBy)
+  }
+  const judged = { ...exchange, trusted: judgedBy }
+  return toVerdict(judged, receiptId, withShape(verdict), verdict)
+}
+
+/** The keyset that a receipt names; null where it cannot be read. */
+function keysetOf({ document }: FetchedReceipt): Sha256Digest | null {
+  const parsed = parseReceipt(document)
+  return parsed.ok ? parsed.receipt.record.keyset_digest : null
 }

@@ -45,6 +45,7 @@ export function attestedConfig(config: Config, facts: AttestedFacts): JsonObject
     })),
     allow_remote_upstream: config.allow_remote_upstream,
     address_key: { source: facts.addressKeySource, generation: facts.addressKeyGeneration },
+    keyset_days: config.keyset_days,
     gpu: {
       required: facts.gpuRequired,
       nvswitches: config.gpu?.nvswitches ?? 0,

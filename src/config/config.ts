@@ -31,6 +31,9 @@ export const ADDRESS_KEY_DIR = /^\/[\x21-\x7e]{0,79}$/
 /** Milliseconds of silence after which a stream may be given a comment: from one that costs little to one that is of use. */
 const MIN_KEEP_ALIVE_MS = 1_000
 const MAX_KEEP_ALIVE_MS = 600_000
+/** Days that a keyset is valid for; default policies accept 92 at most. */
+const DEFAULT_KEYSET_DAYS = 30
+const MAX_KEYSET_DAYS = 90
 /** Days and bytes that receipts are kept for, unless the configuration says otherwise. */
 export const DEFAULT_RETENTION = { days: 30, bytes: 8 * 1024 ** 3 } as const
 const MAX_RETENTION_DAYS = 3_650
@@ -89,6 +92,7 @@ const members = z.strictObject({
     .min(1, 'name at least one: --upstream http://127.0.0.1:8000')
     .max(64),
   ...keyMembers,
+  keyset_days: z.number().int().min(1).max(MAX_KEYSET_DAYS).default(DEFAULT_KEYSET_DAYS),
   gpu: z
     .strictObject({
       required: z.number('a number of GPUs, 0 for none').int().min(0).max(MAX_GPUS),

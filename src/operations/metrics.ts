@@ -37,7 +37,7 @@ export interface MetricSources {
   readonly version: string
   readonly bootId: string
   readonly configDigest: string
-  readonly keysetDigest: string
+  readonly keysetDigest: () => string
   readonly openRequests: () => number
   readonly requestBytesHeld: () => number
   readonly upstreams: () => readonly UpstreamGauges[]
@@ -265,7 +265,7 @@ export function createMetrics(sources: MetricSources): Metrics {
       version: sources.version,
       boot_id: sources.bootId,
       config_digest: sources.configDigest,
-      keyset_digest: sources.keysetDigest,
+      keyset_digest: sources.keysetDigest(),
     },
     1,
   )

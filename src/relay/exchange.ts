@@ -51,7 +51,7 @@ export interface RelayOptions {
   /** Told of each admitted request when it is over. */
   readonly account: AccountSink
   /** Sent with every answer, names and values in turn. */
-  readonly headers: readonly string[]
+  readonly headers: () => readonly string[]
 }
 
 export interface ChatRequest {
@@ -379,7 +379,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   // — endings ——————————————————————————————————————————————————————————————————————————————————————————————————————
 
   #headers(): string[] {
-    const out = [...this.#options.headers, ...this.#recording.headers]
+    const out = [...this.#options.headers(), ...this.#recording.headers]
     if (this.#contentType !== '') out.push('Content-Type', this.#contentType)
     if (this.#encoding !== '') out.push('Content-Encoding', this.#encoding)
     if (this.#retryAfter !== null) out.push('Retry-After', String(this.#retryAfter))

@@ -102,7 +102,7 @@ export function relayChat(options: RelayOptions, request: ChatRequest): void {
       replyError(
         res,
         refusal,
-        [...options.headers, ...recording.headers, ...inline, ...close],
+        [...options.headers(), ...recording.headers, ...inline, ...close],
         body,
       )
       if (early) discardRest(req)
@@ -128,7 +128,7 @@ export function relayChat(options: RelayOptions, request: ChatRequest): void {
       responseBytes: 0,
     } as const
     account.settled(facts, false, () => {
-      replyError(res, error, options.headers, errorBody(error))
+      replyError(res, error, options.headers(), errorBody(error))
       leaveWhenWritten(res, limits, request.done)
     })
   }

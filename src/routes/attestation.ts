@@ -26,7 +26,7 @@ export interface AttestationRoutesOptions {
   readonly attestor: Attestor
   readonly keys: BootKeys
   readonly facts: GuestFacts
-  /** Of an earlier boot; null where none is kept. */
+  /** Of a keyset that was renewed, or of an earlier boot; null where none is kept. */
   readonly archived: (keysetDigest: string) => string | null
   /** Those that are open; the canonical document always is. */
   readonly doors: readonly Door[]
@@ -106,12 +106,15 @@ export function attestationRoutes(options: AttestationRoutesOptions): Router {
     (shape: (document: string) => string) =>
     (req: Request, res: Response): void | Promise<void> => {
       const { digest } = req.params
-      if (digest === keys.keysetDigest) {
-        return respond(res, async () => sendText(res, 200, shape(await attestor.document(null))))
-      }
-      const document = isSha256Digest(digest) ? archived(digest) : null
-      if (document === null) return sendError(res, 'not_found')
-      return sendText(res, 200, shape(document))
+      const send = (document: string | null): void =>
+        document === null ? sendError(res, 'not_found') : sendText(res, 200, shape(document))
+      if (!isSha256Digest(digest)) return send(null)
+      if (digest !== keys.keysetDigest) return send(archived(digest))
+      return respond(res, async () => {
+        const { text, keyset } = await attestor.vouched(null)
+        // Renewed in the meantime, and so archived before.
+        send(keyset.digest === digest ? text : archived(digest))
+      })
     }
   readable(
     router,

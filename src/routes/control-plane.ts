@@ -21,13 +21,13 @@ export interface ControlPlaneOptions extends AttestationRoutesOptions, ReceiptRo
   readonly openapi: string
   readonly version: string
   /** Sent with every answer, names and values in turn. */
-  readonly headers: readonly string[]
+  readonly headers: () => readonly string[]
   /** A request failed in a way that is our bug. */
   readonly onFault: (error: unknown) => void
 }
 
 export function createControlPlane(options: ControlPlaneOptions): Express {
-  const { version, headers } = options
+  const { version } = options
   const app = express()
   app.disable('x-powered-by')
   app.disable('etag')
@@ -35,6 +35,7 @@ export function createControlPlane(options: ControlPlaneOptions): Express {
   app.set('trust proxy', false)
 
   app.use((_req, res, next) => {
+    const headers = options.headers()
     for (let i = 0; i + 1 < headers.length; i += 2) {
       res.setHeader(headers[i] ?? '', headers[i + 1] ?? '')
     }

@@ -1,6 +1,6 @@
 /**
  * Passes the gate before the service serves, and again on a schedule: leaves readiness where a hard cause comes up, and returns
- * by itself when it is gone.
+ * by itself when it is gone. Renews the keyset when that is due, with a document that passed the gate for it.
  *
  * @module
  */
@@ -9,10 +9,13 @@ import type { Stapler } from '../../attestation/collateral/staple/create-stapler
 import { toHex32 } from '../../attestation/protocol/hex.ts'
 import { within } from '../../enclave/attestation/within.ts'
 import type { Attestor, DocumentWarning } from '../../enclave/attestation/attestor.ts'
+import type { BootKeys, NamedKeyset } from '../../enclave/keys/boot-keys.ts'
 import type { ServiceLog } from '../operations/open-log.ts'
 import { adviceOf } from './advice-of.ts'
+import type { ClockFloor } from './clock-floor.ts'
 import { faultCode, faultName } from './fault-name.ts'
 import type { Gate } from './gate.ts'
+import type { Keysets } from './keysets.ts'
 import type { ServiceState } from './state.ts'
 
 /** Milliseconds between two attempts to pass the gate while it is shut. */
@@ -34,10 +37,10 @@ export interface SelfAttestationOptions {
   readonly gate: Gate
   readonly state: ServiceState
   readonly stapler: Stapler | null
-  /** Keeps the document that passed, for the receipts made under it; at once where there is no store on disk. */
-  readonly archive: (document: string) => Promise<void>
+  readonly keys: BootKeys
+  readonly keysets: Keysets
+  readonly clockFloor: ClockFloor
   readonly log: ServiceLog
-  readonly keysetDigest: string
   /** Milliseconds between two judgements. */
   readonly intervalMs: number
   readonly closing: AbortSignal
@@ -73,10 +76,14 @@ function createSleep(closing: AbortSignal): {
 }
 
 export function attestItself(options: SelfAttestationOptions): SelfAttestation {
-  const { attestor, gate, state, stapler, log, intervalMs, closing } = options
+  const { attestor, gate, state, stapler, keys, keysets, clockFloor, log, intervalMs } = options
+  const { closing } = options
   let warnings: readonly DocumentWarning[] = []
   let missed = 0
-  let archived = false
+  /** The document that was kept last is that of this keyset. */
+  let archived: NamedKeyset | null = null
+  /** The store did not take something, so the next attempt comes soon. */
+  let unkept = false
   const { sleep, wake } = createSleep(closing)
   // New collateral may say what the last judgement could not know.
   stapler?.onChange(wake)
@@ -92,34 +99,45 @@ export function attestItself(options: SelfAttestationOptions): SelfAttestation {
     }
     // Its own nonce: an old document must not open the gate.
     const nonce = toHex32(randomBytes(32))
-    const document = await attestor.document(nonce, { lane: 'gate' })
-    const clockFloor = stapler?.newestSignedAt() ?? null
-    const findings = gate(document, { nonce, clockFloor })
+    const next = keysets.due()
+    const document = await (next === null
+      ? attestor.document(nonce, { lane: 'gate' })
+      : attestor.documentOf(next, nonce))
+    const findings = gate(document, { nonce, clockFloor: clockFloor.value() })
     missed = 0
     warnings = findings.warnings
     if (findings.cause === null) {
-      if (!(await kept(document))) return
-      if (state.attestation.refusal === 'not_attested') {
-        log.info({ keyset: options.keysetDigest }, 'attested to itself; serving')
-      }
-      state.attested()
+      await keep(document, next ?? keys.current)
+      // Until there is another one it goes on under the keyset whose document is kept.
+      if (archived === null) state.notAttested('store_unavailable')
+      else serve()
       return
     }
     state.notAttested(findings.cause)
     log.error({ cause: findings.cause }, 'refuses to serve: its own evidence does not pass')
   }
 
-  /** A receipt whose keyset nobody can look up after a restart could not be verified then, so none is made before. */
-  const kept = async (document: string): Promise<boolean> => {
-    if (archived) return true
+  const serve = (): void => {
+    const refused = () => state.attestation.refusal === 'not_attested'
+    const before = refused()
+    state.attested()
+    if (before && !refused()) log.info({ keyset: keys.keysetDigest }, 'attested to itself; serving')
+  }
+
+  /** A receipt whose keyset nobody can look up could not be verified by who did not ask in time, so none is made before. */
+  const keep = async (document: string, keyset: NamedKeyset): Promise<void> => {
     try {
-      await options.archive(document)
-      archived = true
+      await clockFloor.keep()
+      if (archived === keyset) return
+      await keysets.archive(keyset.digest, document)
+      archived = keyset
+      if (keyset === keys.current) return
+      keysets.adopt(keyset)
+      log.info({ keyset: keyset.digest }, 'keyset renewed')
     } catch (error) {
-      state.notAttested('store_unavailable')
+      unkept = true
       log.warn({ cause: faultName(error) }, 'the store did not take the document; will try again')
     }
-    return archived
   }
 
   /** Evidence that cannot be had once may be had in two seconds; requests are not refused for that. */
@@ -136,6 +154,7 @@ export function attestItself(options: SelfAttestationOptions): SelfAttestation {
     closing.addEventListener('abort', () => resolve(), { once: true })
     const run = async (): Promise<void> => {
       while (!closing.aborted) {
+        unkept = false
         try {
           await judge()
         } catch (error) {
@@ -143,7 +162,8 @@ export function attestItself(options: SelfAttestationOptions): SelfAttestation {
         }
         const open = state.attestation.refusal !== 'not_attested'
         if (open) resolve()
-        await sleep(open && missed === 0 ? intervalMs : GATE_RETRY_MS)
+        const soon = !open || missed > 0 || unkept
+        await sleep(soon ? GATE_RETRY_MS : Math.min(intervalMs, keysets.dueInMs()))
       }
     }
     void run()

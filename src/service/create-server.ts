@@ -53,7 +53,7 @@ export interface ServerOptions {
   /** Told of the error that a request of a hot route got instead of being admitted. */
   readonly onRefused: (code: ServiceErrorCode) => void
   /** Sent with every answer, names and values in turn. */
-  readonly headers: readonly string[]
+  readonly headers: () => readonly string[]
   /** Everything that is not a hot route. */
   readonly controlPlane: RequestListener
 }
@@ -108,7 +108,7 @@ export function createServer(
     onRefused(code)
     const early = bodyPending(req)
     const close = early && !more.includes('Connection') ? ['Connection', 'close'] : []
-    replyError(res, code, [...headers, ...more, ...close])
+    replyError(res, code, [...headers(), ...more, ...close])
     if (early) discardRest(req)
   }
 
@@ -164,7 +164,7 @@ export function createServer(
     const done = state.enter()
     admitted()
     if (hot.kind === 'models') {
-      relayModels({ ...options, headers: [...headers, ...CORS_HEADERS] }, res, done)
+      relayModels({ ...options, headers: [...headers(), ...CORS_HEADERS] }, res, done)
       return
     }
     const query = mark === -1 ? '' : url.slice(mark)
@@ -230,7 +230,7 @@ export function createServer(
       return
     }
     socket.on('error', () => socket.destroy())
-    socket.end(rawError(code, headers))
+    socket.end(rawError(code, headers()))
   }
   server.on('connect', (_req, socket) => leaveHttp(socket, 'invalid_target'))
   server.on('upgrade', (_req, socket) => leaveHttp(socket, 'upgrade_unsupported'))
@@ -258,7 +258,7 @@ export function createServer(
     const code = CLIENT_ERRORS[String(error.code)] ?? 'malformed_http'
     onRefused(code)
     socket.on('error', () => socket.destroy())
-    socket.end(rawError(code, headers))
+    socket.end(rawError(code, headers()))
   })
   return {
     server,

@@ -8,7 +8,6 @@ import type {
   CpuEvidenceSource,
   GpuEvidenceSource,
 } from '../../attestation/attester/evidence-source.ts'
-import { ACI_VERSION } from '../../attestation/protocol/aci-statement.ts'
 import type { Stapler } from '../../attestation/collateral/staple/create-stapler.ts'
 import { toSha256Digest } from '../../attestation/protocol/hex.ts'
 import { canonicalBytes } from '../../attestation/protocol/jcs.ts'
@@ -35,19 +34,21 @@ import { readReadiness } from '../operations/readiness.ts'
 import { createRequestLog } from '../operations/request-log.ts'
 import { countUpstreams, readUpstreams } from '../operations/read-upstreams.ts'
 import { openUpstreams } from '../relay/upstreams.ts'
-import { MODELS_PATHS, RELAY_ROUTES } from '../relay/relay-routes.ts'
 import { createDoorLimits } from '../routes/door-limits.ts'
 import { createControlPlane } from '../routes/control-plane.ts'
-import { renderOpenApi } from '../routes/openapi/render-openapi.ts'
 import { VERSION } from '../version.ts'
 import type { Weights } from '../weights/measure-weights.ts'
+import { createAciHeaders } from './aci-headers.ts'
+import { createClockFloor } from './clock-floor.ts'
 import { createOperationsServer } from './create-operations-server.ts'
 import type { ServerOptions } from './create-server.ts'
 import { faultName } from './fault-name.ts'
 import { attestItself } from './attest-itself.ts'
 import type { SelfAttestation } from './attest-itself.ts'
 import type { Gate } from './gate.ts'
+import { createKeysets } from './keysets.ts'
 import type { Bound } from './listen.ts'
+import { openApiText } from './open-api-text.ts'
 import { openReceipts } from './open-receipts.ts'
 import type { StoreSource } from './open-receipts.ts'
 import { openListeners } from './open-listeners.ts'
@@ -57,6 +58,7 @@ import { openTls } from './tls/open-tls.ts'
 
 /** Milliseconds for the requests that a shutdown cut to be settled. */
 export const SETTLE_MS = 2_000
+const DAY_S = 86_400
 
 export interface ServiceParts {
   readonly config: Config
@@ -120,9 +122,11 @@ export async function startService(parts: ServiceParts): Promise<Service> {
     weights: parts.weights,
   })
   const tls = await openTls(config.tls, { key: parts.tlsKey ?? null, simulated, nowMs })
+  const lifetimeS = config.keyset_days * DAY_S
   const configDigest = toSha256Digest(nodeCrypto.sha256(canonicalBytes(document)))
   const keys = createBootKeys({
     now: now(),
+    lifetimeS,
     subject: `dstack-app://${cpu.facts.appId}`,
     simulated,
     address,
@@ -152,9 +156,13 @@ export async function startService(parts: ServiceParts): Promise<Service> {
   const receipts = await openReceipts({ source, keys, configDigest, log, nowMs })
   const { issuer } = receipts
   const { store, ...stored } = receipts.watched
+  const durable = store.durable ?? null
+  const keysets = createKeysets({ keys, lifetimeS, now, durable })
+  const clockFloor = createClockFloor({ stapler, durable, now })
   const state = createServiceState({
     maxOpen: limits.openRequests,
-    keysetNotAfter: keys.keyset.not_after,
+    keysetNotAfter: () => keys.keyset.not_after,
+    clockSetBack: () => clockFloor.ahead(),
     now,
     storeRefuses: stored.refusing,
   })
@@ -171,40 +179,32 @@ export async function startService(parts: ServiceParts): Promise<Service> {
     version: VERSION,
     bootId: keys.bootId,
     configDigest,
-    keysetDigest: keys.keysetDigest,
+    keysetDigest: () => keys.keysetDigest,
     openRequests: () => state.open,
     requestBytesHeld: () => budget.taken,
     upstreams: () => readUpstreams(upstreams),
     store: () => store.usage(),
     storeFailures: stored.failures,
-    storeRefused: () => store.durable?.refused() ?? 0,
+    storeRefused: () => durable?.refused() ?? 0,
     readiness,
     warnings,
     logLinesDropped: parts.logLinesDropped ?? (() => 0),
   })
   const { request: countRequest, streamBegan, refused } = metrics
   const logRequest = createRequestLog(log, config.logging.requests)
-  const headers = ['X-ACI-Version', ACI_VERSION, 'X-ACI-Keyset-Digest', keys.keysetDigest]
+  const headers = createAciHeaders(keys)
   const controlPlane = createControlPlane({
     attestor,
     keys,
     facts: cpu.facts,
     doors: config.doors,
     doorLimits: createDoorLimits(limits, authenticate),
-    archived: (digest) => store.durable?.document(digest) ?? null,
+    archived: (digest) => keysets.document(digest),
     store,
     issuer,
     authenticate,
     readiness,
-    openapi: JSON.stringify(
-      renderOpenApi({
-        version: VERSION,
-        doors: config.doors,
-        relayed: RELAY_ROUTES,
-        models: MODELS_PATHS,
-        operations: config.metrics !== null,
-      }),
-    ),
+    openapi: openApiText(config),
     version: VERSION,
     headers,
     onFault: (error) => log.error({ fault: faultName(error) }, 'a control-plane request failed'),
@@ -263,9 +263,10 @@ export async function startService(parts: ServiceParts): Promise<Service> {
     gate: parts.gate,
     state,
     stapler,
-    archive: async (text) => store.durable?.archive(text),
+    keys,
+    keysets,
+    clockFloor,
     log,
-    keysetDigest: keys.keysetDigest,
     intervalMs: limits.gateMs,
     closing: closing.signal,
   })

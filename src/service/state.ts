@@ -29,8 +29,10 @@ export interface ServiceState {
 
 export interface StateOptions {
   readonly maxOpen: number
-  /** Unix seconds after which the keyset is refused by verifiers. */
-  readonly keysetNotAfter: number
+  /** Unix seconds after which the keyset in force is refused by verifiers. */
+  readonly keysetNotAfter: () => number
+  /** The clock is behind a date that a vendor signed. */
+  readonly clockSetBack: () => boolean
   readonly now: () => number
   /** The store takes no receipts. */
   readonly storeRefuses: () => boolean
@@ -44,9 +46,9 @@ export function createServiceState(options: StateOptions): ServiceState {
   let open = 0
   const waiting = new Set<() => void>()
   const attestation = (): 'not_attested' | 'keyset_expired' | null => {
-    if (!attested) return 'not_attested'
+    if (!attested || options.clockSetBack()) return 'not_attested'
     // Past it, every verifier refuses the receipts: better no answer than one that nobody can check.
-    return options.now() >= options.keysetNotAfter ? 'keyset_expired' : null
+    return options.now() >= options.keysetNotAfter() ? 'keyset_expired' : null
   }
   return {
     get refusal() {
@@ -58,7 +60,8 @@ export function createServiceState(options: StateOptions): ServiceState {
       return open >= options.maxOpen ? 'overloaded' : null
     },
     get attestation() {
-      return { refusal: attestation(), cause: attested ? null : cause }
+      const setBack = options.clockSetBack() ? 'clock_set_back' : null
+      return { refusal: attestation(), cause: setBack ?? (attested ? null : cause) }
     },
     get open() {
       return open

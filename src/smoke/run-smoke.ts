@@ -82,6 +82,7 @@ async function probeReceipt(
   let judged: ClientVerdict | null = null
   const secret = randomBytes(CHALLENGE_BYTES)
   const known = () => Promise.resolve({ ok: true, trusted, checks: verdict.checks } as const)
+  const unjudged = () => Promise.resolve({ ok: false, checks: [] } as const)
   const verifying = fetchVerifying({
     fetch: node.fetch,
     crypto: nodeCrypto,
@@ -94,10 +95,10 @@ async function probeReceipt(
     },
     ownerHash: toHex(nodeCrypto.sha256(secret)),
     ownerSecret: toBase64Url(secret),
-    // A service that restarts meanwhile has another keyset, which nobody judged.
     // Whether receipts can be fetched is a part of what is tried.
     inline: false,
-    attestations: { get: known, renew: () => Promise.resolve({ ok: false, checks: [] }) },
+    // A service that restarts meanwhile has another keyset, which nobody judged.
+    attestations: { get: known, renew: unjudged, archived: unjudged },
   })
   const messages = [{ role: 'user', content: 'Reply with exactly: pong' }]
   try {

@@ -98,7 +98,7 @@ describe('the canonical door', () => {
   })
 
   test('shares one round among the clients that wait, each with its own nonce', async () => {
-    at.agentFaults.delayMs = 80
+    at.agentFaults.delayMs = 400
     const before = at.quotes.length
     const nonces = Array.from({ length: 40 }, nonce)
     const first = get(at, `/attestation?nonce=${nonce()}`)

@@ -9,11 +9,8 @@ import { isJsonObject, parseJsonText } from '../../attestation/protocol/json.ts'
 import type { JsonObject } from '../../attestation/protocol/json.ts'
 import { MAX_NONCES_PER_ROUND, nonceRoot } from '../../attestation/protocol/nonce-tree.ts'
 import { gpuNonce, reportData } from '../../attestation/protocol/statement.ts'
-import {
-  CACHED_ROUND_MS,
-  MAX_WAITING_QUOTES,
-  createAttestor,
-} from '../../enclave/attestation/attestor.ts'
+import { createAttestor } from '../../enclave/attestation/attestor.ts'
+import { CACHED_ROUND_MS, MAX_WAITING_QUOTES } from '../../enclave/attestation/single-quotes.ts'
 import { createEphemeralAddressKey } from '../../enclave/keys/address-key.ts'
 import { createBootKeys } from '../../enclave/keys/boot-keys.ts'
 

@@ -154,7 +154,7 @@ test('a request costs the metrics a few microseconds at most', () => {
     version: '0',
     bootId: '',
     configDigest: '',
-    keysetDigest: '',
+    keysetDigest: () => '',
     openRequests: () => 0,
     requestBytesHeld: () => 0,
     upstreams: () => [],

@@ -39,7 +39,7 @@ describe('what was acknowledged', () => {
     const before = [first.issuer.document(own), first.issuer.opening(own)]
     const signed = first.issuer.legacy(own, 'ecdsa')
     const view = first.issuer.view(relayed)
-    await first.store.durable.archive('{"the":"document"}')
+    await first.store.durable.archive(first.keys.keysetDigest, '{"the":"document"}')
     await first.store.durable.close()
 
     const second = await boot(path, key)
@@ -60,10 +60,10 @@ describe('what was acknowledged', () => {
 
   test('a document too large to be kept is not, and nothing is kept twice', async () => {
     const at = await boot(newFolder(), rootKey())
-    await at.store.durable.archive('x'.repeat(MAX_ARCHIVED_BYTES + 1))
+    await at.store.durable.archive(at.keys.keysetDigest, 'x'.repeat(MAX_ARCHIVED_BYTES + 1))
     expect(at.store.durable.document(at.keys.keysetDigest)).toBeNull()
-    await at.store.durable.archive('first')
-    await at.store.durable.archive('second')
+    await at.store.durable.archive(at.keys.keysetDigest, 'first')
+    await at.store.durable.archive(at.keys.keysetDigest, 'second')
     expect(at.store.durable.document(at.keys.keysetDigest)).toBe('first')
   })
 })
@@ -132,7 +132,7 @@ test('the volume shows no id, principal, address or text, nor the opening', asyn
   const at = await boot(path, key)
   const id = await at.serve({ chatId: 'chatcmpl-secret', modelServed: 'a-model-of-ours' })
   const receipt = at.store.get(id)
-  await at.store.durable.archive('{"document":"of ours"}')
+  await at.store.durable.archive(at.keys.keysetDigest, '{"document":"of ours"}')
   await at.store.durable.close()
   const bytes = readFileSync(join(path, 'receipts.mdb'))
   const texts = [id, 'chatcmpl-secret', 'a-model-of-ours', 'alice', 'complete', 'of ours']
@@ -150,7 +150,7 @@ describe('retention', () => {
     const options = { retention: { days: 1, bytes: 1024 ** 3 }, now: () => now }
     const first = await boot(path, key, options)
     const old = await first.serve({ chatId: 'reused' })
-    await first.store.durable.archive('of the first boot')
+    await first.store.durable.archive(first.keys.keysetDigest, 'of the first boot')
     await first.store.durable.close()
     const second = await boot(path, key, options)
     now += 86_400

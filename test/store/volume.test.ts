@@ -35,7 +35,7 @@ async function filled(): Promise<{ path: string; key: Uint8Array; ids: string[] 
   const first = await boot(path, key)
   const ids: string[] = []
   for (let i = 0; i < 4; i++) ids.push(await first.serve({ chatId: `chat-${String(i)}` }))
-  await first.store.durable.archive('a document')
+  await first.store.durable.archive(first.keys.keysetDigest, 'a document')
   await first.store.durable.close()
   return { path, key, ids }
 }

@@ -104,4 +104,8 @@ export const DOCUMENT_CODES = {
     family: 'absent',
     meaning: 'the attestation document could not be fetched',
   },
+  archive_other_keyset: {
+    family: 'invalid',
+    meaning: 'the archived document that was served is not of the keyset that was asked for',
+  },
 } as const satisfies CodeTable

@@ -1,0 +1,103 @@
+/**
+ * Quotes for a single client: those of the doors whose formats fixed the report data.
+ *
+ * @module
+ */
+import type {
+  CpuEvidenceSource,
+  GpuEvidenceSource,
+} from '../../attestation/attester/evidence-source.ts'
+import { toHex } from '../../attestation/protocol/hex.ts'
+import { AttestationError } from './attestation-error.ts'
+import type { Evidence } from './make-round.ts'
+import type { Lane, SerialQueue } from './serial-queue.ts'
+import { within } from './within.ts'
+
+/** Age in milliseconds beyond which evidence without a nonce is not served; a round is made anew at half of it. */
+export const CACHED_ROUND_MS = 300_000
+
+/** Requests of the other doors that may wait for a quote of their own. */
+export const MAX_WAITING_QUOTES = 16
+
+/** Where a call for a single client waits. */
+export type SingleLane = Extract<Lane, 'aci' | 'legacy'>
+
+export interface SingleQuotes {
+  /**
+   * A quote over bytes that another door's format fixed, with GPU evidence under a nonce of its choice.
+   * @param abandoned asked before the evidence is collected: does nobody wait for it any more?
+   */
+  evidenceFor(
+    reportData: Uint8Array,
+    gpuNonce: Uint8Array | null,
+    abandoned: () => boolean,
+    lane?: SingleLane,
+  ): Promise<Evidence>
+  /** The same without a nonce of anybody's: made once, and anew when it is as old as a cached round may get. */
+  cachedEvidenceFor(reportData: Uint8Array, lane?: SingleLane): Promise<Evidence>
+}
+
+export interface SingleQuotesOptions {
+  readonly cpu: CpuEvidenceSource
+  readonly gpu: GpuEvidenceSource | null
+  readonly nowMs: () => number
+  readonly maxWaitMs: number
+  readonly queue: SerialQueue
+  /** Bounds and times the work. */
+  readonly timed: (kind: 'single', work: () => Promise<Evidence>) => Promise<Evidence>
+}
+
+interface Kept {
+  readonly evidence: Promise<Evidence>
+  readonly madeAtMs: number
+}
+
+const NEVER = (): boolean => false
+
+export function createSingleQuotes(options: SingleQuotesOptions): SingleQuotes {
+  const { cpu, gpu, nowMs, maxWaitMs, queue, timed } = options
+  /** By report data; the doors ask for two values for each keyset. */
+  const kept = new Map<string, Kept>()
+
+  async function single(
+    data: Uint8Array,
+    nonce: Uint8Array | null,
+    abandoned: () => boolean,
+    lane: SingleLane,
+  ): Promise<Evidence> {
+    if (queue.waiting(lane) >= MAX_WAITING_QUOTES) throw new AttestationError('attestation_busy')
+    const collect = () =>
+      timed('single', async () => ({
+        gpu: gpu === null || nonce === null ? null : await gpu.collect(nonce),
+        cpu: await cpu.quote(data),
+      }))
+    let gone = false
+    const collected = queue.run(lane, collect, () => gone || abandoned())
+    try {
+      return await within(collected, maxWaitMs, () => {
+        gone = true
+        return new AttestationError('attestation_busy')
+      })
+    } catch (error) {
+      if (error instanceof AttestationError) throw error
+      throw new AttestationError('attestation_unavailable', error)
+    }
+  }
+
+  return {
+    evidenceFor: (data, nonce, abandoned, lane = 'legacy') => single(data, nonce, abandoned, lane),
+
+    async cachedEvidenceFor(data, lane = 'legacy') {
+      const key = toHex(data)
+      const isOld = ({ madeAtMs }: Kept) => !(nowMs() - madeAtMs < CACHED_ROUND_MS)
+      const known = kept.get(key)
+      if (known !== undefined && !isOld(known)) return known.evidence
+      // Values of keysets that were renewed are never asked for again.
+      for (const [other, evidence] of kept) if (isOld(evidence)) kept.delete(other)
+      const evidence = single(data, null, NEVER, lane)
+      kept.set(key, { evidence, madeAtMs: nowMs() })
+      evidence.catch(() => kept.delete(key))
+      return evidence
+    },
+  }
+}

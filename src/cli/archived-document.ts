@@ -1,0 +1,40 @@
+/**
+ * The archived document that a receipt is judged under, where it names another keyset than the one in force: the service has
+ * renewed its keyset since, or has started anew.
+ *
+ * @module
+ */
+import { appraiseDocument } from '../../attestation/appraiser/appraise-document.ts'
+import type { Appraisal, AppraisalOptions } from '../../attestation/appraiser/appraise-document.ts'
+import { stapledCollateral } from '../../attestation/appraiser/document/stapled-collateral.ts'
+import { parseReceipt } from '../../attestation/appraiser/receipt/parse-receipt.ts'
+import type { Sha256Digest } from '../../attestation/protocol/hex.ts'
+import type { FetchedDocument } from './fetch-document.ts'
+
+/** The keyset that a receipt names; null where it cannot be read, which its own checks then say. */
+export function keysetOfReceipt(text: string): Sha256Digest | null {
+  const parsed = parseReceipt(text)
+  return parsed.ok ? parsed.receipt.record.keyset_digest : null
+}
+
+/**
+ * Judges it at the same time and under the same policy as the document of the keyset in force, all but its age: it is as old as its
+ * keyset. Collateral that the caller gives counts first, then that of the document in force, then its own.
+ *
+ * @param inForce exact text of the document that the service served for the caller's nonce; null where none was asked for
+ */
+export function appraiseArchived(
+  { bytes, channel }: FetchedDocument,
+  inForce: Uint8Array | null,
+  options: AppraisalOptions,
+): Appraisal {
+  const fresher = inForce === null ? null : stapledCollateral(inForce)
+  return appraiseDocument(bytes, {
+    ...options,
+    channel,
+    nonce: null,
+    asOf: true,
+    collateral: options.collateral ?? fresher?.collateral ?? null,
+    gpuCollateral: options.gpuCollateral ?? fresher?.gpuCollateral ?? null,
+  })
+}
