@@ -91,9 +91,10 @@ test('a clock that was set back before a restart is refused by the next boot, be
   expect(jsonObject(ready.body)['attested']).toMatchObject({ cause: 'clock_set_back' })
   // Between two judgements, too.
   backMs = 0
-  await expect.poll(async () => (await chat(at, chatBody('x'))).status).toBe(200)
+  const status = async () => (await chat(at, chatBody('x'))).status
+  await expect.poll(status, { timeout: 10_000 }).toBe(200)
   backMs = 30 * 86_400_000
-  expect((await chat(at, chatBody('x'))).status).toBe(503)
+  expect(await status()).toBe(503)
   await at.close()
 })
 
