@@ -149,6 +149,39 @@ export const SERVICE_ERRORS = {
     message: 'No valid bearer token was presented.',
   },
   not_found: { status: 404, type: 'not_found', message: 'Not found.' },
+  log_off: { status: 404, type: 'not_found', message: 'This service keeps no log.' },
+  log_boot_unknown: {
+    status: 404,
+    type: 'not_found',
+    message: 'No log of that boot is kept here.',
+  },
+  log_size_unknown: {
+    status: 404,
+    type: 'not_found',
+    message: 'The log has no head of that size that covers what was asked for.',
+  },
+  log_not_published: {
+    status: 404,
+    type: 'not_found',
+    message: 'The record is in the log, and no published head covers it yet.',
+    retryAfter: 60,
+  },
+  log_not_public: {
+    status: 403,
+    type: 'forbidden',
+    message: 'This log is not read as a whole here.',
+  },
+  log_proof_gone: {
+    status: 410,
+    type: 'not_found',
+    message: 'The leaves that this proof needs are not kept any more.',
+  },
+  invalid_log_query: {
+    status: 400,
+    type: invalid,
+    message:
+      'size, from, to and tile are whole numbers, from not above to; boot is 64 lower-case hex digits.',
+  },
   model_not_found: {
     status: 404,
     type: 'not_found',

@@ -13,6 +13,7 @@ import type { JsonObject } from '../protocol/json.ts'
 import type { Keyset } from '../protocol/keyset.ts'
 import { judgeChannel } from './channel/judge-channel.ts'
 import type { ObservedChannel } from './channel/judge-channel.ts'
+import type { LogHead } from '../protocol/statement.ts'
 import { fail, info, pass } from './check.ts'
 import type { Check } from './check.ts'
 import { judgeDocumentGpus } from './document/judge-document-gpus.ts'
@@ -75,6 +76,8 @@ export interface TrustedKeyset {
   readonly notAfter: number
   /** Lower-case `0x` address of the address key; null where the keyset has none. */
   readonly address: string | null
+  /** The head of the log that the statement names; null where the configuration says that there is none. */
+  readonly log: LogHead | null
 }
 
 export interface Appraisal {
@@ -101,6 +104,7 @@ export const CORE_CHECKS: readonly string[] = Object.freeze([
   'compose.mr_config_id',
   'statement.gpu',
   'statement.collateral',
+  'statement.log',
   'statement.binding',
   'statement.fresh',
 ])
@@ -198,6 +202,7 @@ function judge(document: AttestationDocument, options: AppraisalOptions): Apprai
       simulated,
       notAfter: document.keyset.not_after,
       address: keyset.address,
+      log: document.log,
     }),
   }
 }

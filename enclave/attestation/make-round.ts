@@ -21,6 +21,7 @@ import type { JsonObject } from '../../attestation/protocol/json.ts'
 import { buildNonceTree } from '../../attestation/protocol/nonce-tree.ts'
 import type { NonceProof } from '../../attestation/protocol/nonce-tree.ts'
 import { gpuNonce, reportData } from '../../attestation/protocol/statement.ts'
+import type { LogHead } from '../../attestation/protocol/statement.ts'
 import type { BootKeys, NamedKeyset } from '../keys/boot-keys.ts'
 
 export const DOCUMENT_VERSION = 'countersign/1'
@@ -40,6 +41,8 @@ export interface RoundParts {
   readonly gpu: GpuEvidenceSource | null
   /** What is stapled now; the same list as long as it is the same. Null where the configuration promises none. */
   readonly collateral: (() => readonly object[]) | null
+  /** The head that is published now; null or absent only where the configuration says that there is no log. */
+  readonly log?: (() => LogHead) | null
   readonly nowMs: () => number
 }
 
@@ -85,6 +88,7 @@ export function createRoundMaker(parts: RoundParts): MakeRound {
     }
     const gpuEvidence = gpu === null ? null : await gpu.collect(gpuNonce(core, nodeCrypto))
     const stapled = parts.collateral?.() ?? null
+    const log = parts.log?.() ?? null
     const madeAtMs = nowMs()
     const statement = {
       ...core,
@@ -92,7 +96,7 @@ export function createRoundMaker(parts: RoundParts): MakeRound {
       config_digest: configDigest,
       gpu_evidence_digest: gpuEvidence === null ? null : digestOf(gpuEvidence),
       issued_at: Math.floor(madeAtMs / 1000),
-      log: null,
+      log,
     }
     const evidence = await cpu.quote(reportData(statement, nodeCrypto))
     const members = {
@@ -102,7 +106,7 @@ export function createRoundMaker(parts: RoundParts): MakeRound {
       issued_at: statement.issued_at,
       keyset: keyset.keyset,
       config,
-      log: null,
+      log,
       evidence: {
         tee_type: 'tdx',
         quote: toHex(evidence.quote),

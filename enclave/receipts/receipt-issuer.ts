@@ -1,8 +1,9 @@
 /**
  * Issues receipts: admits a request under a fresh id, and settles it once, whatever became of it.
  *
- * Settling is one synchronous step: sequence number, record, signatures, store. Nothing can come between, so no two
- * records share a number and no answer's last byte can leave before its receipt is stored.
+ * Settling is one synchronous step: sequence number, record, leaf of the log, signatures, store. Nothing can come between, so no
+ * two records share a number, none is signed that the log does not hold, and no answer's last byte can leave before its receipt is
+ * stored.
  *
  * @module
  */
@@ -29,6 +30,7 @@ import type {
 import type { RequestMember } from '../../attestation/protocol/request-members.ts'
 import { SIMULATION_ID_PREFIX } from '../../attestation/protocol/simulation.ts'
 import type { BootKeys } from '../keys/boot-keys.ts'
+import type { BootLog } from '../log/boot-log.ts'
 import type { AttestedContent } from './attest-content.ts'
 import type {
   InterruptedAdmission,
@@ -121,14 +123,18 @@ export interface IssuerOptions {
   readonly keys: BootKeys
   readonly configDigest: Sha256Digest
   readonly store: ReceiptStore
+  /** Null or absent where the log is off: then records are only counted. */
+  readonly log?: Pick<BootLog, 'append' | 'nextIndex'> | null
   /** Unix seconds. */
   readonly now: () => number
 }
 
 export function createReceiptIssuer(options: IssuerOptions): ReceiptIssuer {
-  const { keys, configDigest, store, now } = options
+  const { keys, configDigest, store, now, log = null } = options
   const nextId = createReceiptIds(`${keys.simulated ? SIMULATION_ID_PREFIX : ''}rcpt-`)
+  /** Of records without a log. */
   let sequence = 0
+  const nextSequence = (): number => log?.nextIndex ?? ++sequence
 
   const saltOf = (receiptId: string): Buffer =>
     createHmac('sha256', keys.storeKey).update(receiptId).digest()
@@ -178,7 +184,7 @@ export function createReceiptIssuer(options: IssuerOptions): ReceiptIssuer {
         receipt_id: admission.receiptId,
         response_bytes: exchange.responseBytes,
         ...(exchange.rewrites.length === 0 ? {} : { rewrites: exchange.rewrites }),
-        sequence: ++sequence,
+        sequence: nextSequence(),
         served_at: now(),
         status: exchange.status,
         usage: exchange.usage,
@@ -186,6 +192,7 @@ export function createReceiptIssuer(options: IssuerOptions): ReceiptIssuer {
       const runs = recordRuns(record)
       const text = recordText(record, runs)
       const hash = recordTextHash(text, nodeCrypto)
+      log?.append(hash)
       const { whole } = exchange
       const signed = fullReceipt(record, hash, bodies, { whole }, keys.receiptKeyId, runs)
       const signature = sign(signed)
@@ -225,12 +232,13 @@ export function createReceiptIssuer(options: IssuerOptions): ReceiptIssuer {
         boot_id: keys.bootId,
         config_digest: configDigest,
         keyset_digest: keys.keysetDigest,
-        sequence: ++sequence,
+        sequence: nextSequence(),
         served_at: now(),
       })
       const runs = recordRuns(record)
       const text = recordText(record, runs)
       const hash = recordTextHash(text, nodeCrypto)
+      log?.append(hash)
       const signature = sign(receiptView(record, hash, keys.receiptKeyId, runs))
       const receipt = { recordHash: hash, bodies, whole: false, signature, eip191: null }
       const stored = store.put({

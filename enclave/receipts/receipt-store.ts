@@ -4,6 +4,7 @@
  * @module
  */
 import type { Hex32, Sha256Digest } from '../../attestation/protocol/hex.ts'
+import type { LeafKeeper } from '../log/leaf-keeper.ts'
 import type { BodyHashes, ReceiptRecord } from '../../attestation/protocol/record.ts'
 
 /** Who may see a receipt. */
@@ -97,6 +98,8 @@ export interface DurableStore {
   /** Unix seconds, from an earlier boot: no true clock is before it. Null where none was kept. */
   readonly clockFloor: number | null
   keepClockFloor(at: number): Promise<void>
+  /** Where the log of the boot is kept; absent in a store that keeps none. */
+  readonly leaves?: LeafKeeper
   /** Writes something, to see whether it can. */
   probe(): Promise<void>
   /** Entries that were there and could not be opened: changed, moved, or of another key. */

@@ -27,7 +27,7 @@ import { openGpus } from '../service/open-gpus.ts'
 import { openSimulatedGpus, openSimulation } from '../service/open-simulation.ts'
 import type { SimulatedRoots } from '../service/open-simulation.ts'
 import { openSimulatedStapler, openStapler } from '../service/open-stapler.ts'
-import type { ServiceParts } from '../service/start-service.ts'
+import type { ServiceParts } from '../service/service.ts'
 import { transportOf } from './obtain-collateral.ts'
 import { Refusal } from './refusal.ts'
 

@@ -6,6 +6,7 @@
 import type { JsonObject } from '../../attestation/protocol/json.ts'
 import { WEIGHTS_LABEL } from '../../attestation/protocol/weights-digest.ts'
 import type { AddressKeySource } from '../../enclave/keys/key-providers.ts'
+import { TILE_LEAVES } from '../../enclave/log/leaf-keeper.ts'
 import type { PrincipalConfig } from '../relay/principals.ts'
 import type { Weights } from '../weights/measure-weights.ts'
 import { attestedGate } from './attested-gate.ts'
@@ -79,6 +80,8 @@ export function attestedConfig(config: Config, facts: AttestedFacts): JsonObject
     logging: { content: false, requests: config.logging.requests },
     metrics: config.metrics === null ? null : { ...config.metrics },
     store: config.store === null ? null : { ...config.store },
+    // A head's size is a whole number of units, but for the first.
+    log: config.log === null ? null : { ...config.log, unit: TILE_LEAVES },
     limits: { ...limitsOf(config) },
   }
 }

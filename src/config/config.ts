@@ -14,6 +14,7 @@ import { DEFAULT_REJECTED_MEMBERS, STATEFUL_REQUESTS } from '../relay/request-po
 import { DOORS } from '../routes/attestation.ts'
 import { collateralSchema } from './collateral-schema.ts'
 import { DEFAULT_LISTEN, listenerSchema, tlsSchema } from './listener-schema.ts'
+import { logSchema } from './log-schema.ts'
 import { upstreamProblems } from './upstream-problems.ts'
 
 /** GPUs that one machine can be required to have. */
@@ -156,6 +157,7 @@ const members = z.strictObject({
       }),
     ])
     .default(null),
+  log: logSchema,
   reject_members: z
     .array(z.string().min(1).max(256))
     .max(256)

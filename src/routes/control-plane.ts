@@ -11,11 +11,14 @@ import type { AttestationRoutesOptions } from './attestation.ts'
 import { cors } from './cors.ts'
 import { endRoutes } from './end-routes.ts'
 import { healthRoutes } from './health.ts'
+import { logRoutes } from './log.ts'
+import type { LogRoutesOptions } from './log.ts'
 import { receiptRoutes } from './receipts.ts'
 import type { ReceiptRoutesOptions } from './receipts.ts'
 import { readable, sendText } from './reply.ts'
 
-export interface ControlPlaneOptions extends AttestationRoutesOptions, ReceiptRoutesOptions {
+export interface ControlPlaneOptions
+  extends AttestationRoutesOptions, ReceiptRoutesOptions, LogRoutesOptions {
   readonly readiness: () => Readiness
   /** The OpenAPI document's JSON text. */
   readonly openapi: string
@@ -53,6 +56,7 @@ export function createControlPlane(options: ControlPlaneOptions): Express {
   app.use(about)
   app.use(attestationRoutes(options))
   app.use(receiptRoutes(options))
+  app.use(logRoutes(options))
   endRoutes(app, options.onFault)
   return app
 }

@@ -31,32 +31,42 @@ function ownerSecret(req: Request): Uint8Array | null {
   return secret.length <= MAX_OWNER_SECRET ? secret : null
 }
 
-export function receiptRoutes(options: ReceiptRoutesOptions): Router {
-  const { store, issuer, authenticate, doors } = options
-  const router = Router({ caseSensitive: true, strict: true })
+type ReceiptAnswer = (receipt: StoredReceipt, owner: boolean, req: Request, res: Response) => void
 
-  const withReceipt =
-    (answer: (receipt: StoredReceipt, owner: boolean, req: Request, res: Response) => void) =>
-    (req: Request, res: Response) => {
-      const id = req.params['id']
-      if (typeof id !== 'string' || id.length > MAX_ID) {
+/** What makes a handler of a route with a receipt's id in it: answers those who may see the receipt, and refuses the others. */
+export function receiptReader({
+  store,
+  authenticate,
+}: Pick<ReceiptRoutesOptions, 'store' | 'authenticate'>): (
+  answer: ReceiptAnswer,
+) => (req: Request, res: Response) => void {
+  return (answer) => (req, res) => {
+    const id = req.params['id']
+    if (typeof id !== 'string' || id.length > MAX_ID) {
+      sendError(res, 'not_found')
+      return
+    }
+    const principal = authenticate(req.headers.authorization)
+    const found = findReceipt(store, id, { principal, ownerSecret: ownerSecret(req) })
+    switch (found.access) {
+      case 'none':
         sendError(res, 'not_found')
         return
-      }
-      const principal = authenticate(req.headers.authorization)
-      const found = findReceipt(store, id, { principal, ownerSecret: ownerSecret(req) })
-      switch (found.access) {
-        case 'none':
-          sendError(res, 'not_found')
-          return
-        case 'unauthorized':
-          sendError(res, 'unauthorized')
-          return
-        case 'owner':
-        case 'view':
-          answer(found.receipt, found.access === 'owner', req, res)
-      }
+      case 'unauthorized':
+        sendError(res, 'unauthorized')
+        return
+      case 'owner':
+      case 'view':
+        answer(found.receipt, found.access === 'owner', req, res)
     }
+  }
+}
+
+export function receiptRoutes(options: ReceiptRoutesOptions): Router {
+  const { issuer, doors } = options
+  const router = Router({ caseSensitive: true, strict: true })
+
+  const withReceipt = receiptReader(options)
 
   const textOf = (receipt: StoredReceipt, owner: boolean): string =>
     owner ? issuer.document(receipt) : issuer.view(receipt)

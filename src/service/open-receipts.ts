@@ -1,15 +1,19 @@
 /**
- * The store, watched, and what issues receipts into it; what an earlier boot left open is accounted for first.
+ * The store, watched, the log, and what issues receipts into both; what an earlier boot left open is accounted for first.
  *
  * @module
  */
 import type { Hex32, Sha256Digest } from '../../attestation/protocol/hex.ts'
 import type { BootKeys } from '../../enclave/keys/boot-keys.ts'
+import { openBootLog } from '../../enclave/log/boot-log.ts'
+import type { BootLog } from '../../enclave/log/boot-log.ts'
+import { createMemoryKeeper } from '../../enclave/log/leaf-keeper.ts'
 import { createReceiptIssuer } from '../../enclave/receipts/receipt-issuer.ts'
 import type { ReceiptIssuer } from '../../enclave/receipts/receipt-issuer.ts'
 import { createMemoryStore } from '../../enclave/receipts/memory-store.ts'
 import type { ReceiptStore } from '../../enclave/receipts/receipt-store.ts'
 import type { BootIdentity } from '../../enclave/store/stored-entry.ts'
+import type { Config } from '../config/config.ts'
 import type { ServiceLog } from '../operations/open-log.ts'
 import { watchStore } from '../operations/watch-store.ts'
 import type { WatchedStore } from '../operations/watch-store.ts'
@@ -32,6 +36,8 @@ export interface ReceiptsOptions {
   readonly source: StoreSource | number
   readonly keys: BootKeys
   readonly configDigest: Sha256Digest
+  /** Of the log of records; null where there is none. */
+  readonly records: Config['log']
   readonly log: ServiceLog
   readonly nowMs: () => number
 }
@@ -39,12 +45,13 @@ export interface ReceiptsOptions {
 export interface Receipts {
   readonly watched: WatchedStore
   readonly issuer: ReceiptIssuer
+  readonly records: BootLog | null
   close(): Promise<void>
 }
 
 /** @throws StoreError */
 export async function openReceipts(options: ReceiptsOptions): Promise<Receipts> {
-  const { keys, configDigest, log, nowMs } = options
+  const { keys, configDigest, log, nowMs, records: config } = options
   const now = () => Math.floor(nowMs() / 1000)
   let watched: WatchedStore | null = null
   const { keysetDigest, receiptKeyId, address } = keys
@@ -61,7 +68,33 @@ export async function openReceipts(options: ReceiptsOptions): Promise<Receipts> 
   const inner = await open(options.source)
   watched = watchStore(inner, nowMs)
   const { store } = watched
-  const issuer = createReceiptIssuer({ keys, configDigest, store, now })
+  let records: BootLog | null = null
+  try {
+    records =
+      config === null
+        ? null
+        : await openBootLog({
+            keys,
+            configDigest,
+            name: config.name,
+            keeper: store.durable?.leaves ?? createMemoryKeeper(config.public),
+          })
+  } catch (error) {
+    watched.close()
+    await inner.durable?.close()
+    throw error
+  }
+  const publish = async (): Promise<void> => {
+    try {
+      await records?.publish()
+    } catch (error) {
+      // The head before stands; the next attempt comes with the next time.
+      log.error({ cause: faultName(error) }, 'the store did not take the head of the log')
+    }
+  }
+  const publishing =
+    config === null ? null : setInterval(() => void publish(), config.interval_ms).unref()
+  const issuer = createReceiptIssuer({ keys, configDigest, store, log: records, now })
   const interrupted = store.durable?.interrupted ?? []
   try {
     await Promise.all(
@@ -77,7 +110,11 @@ export async function openReceipts(options: ReceiptsOptions): Promise<Receipts> 
   return {
     watched,
     issuer,
+    records,
     async close() {
+      if (publishing !== null) clearInterval(publishing)
+      // So that the last receipts can be proved under a head of their own boot.
+      await publish()
       watched.close()
       await inner.durable?.close()
     },

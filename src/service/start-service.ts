@@ -4,32 +4,20 @@
  * @module
  */
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
-import type {
-  CpuEvidenceSource,
-  GpuEvidenceSource,
-} from '../../attestation/attester/evidence-source.ts'
-import type { Stapler } from '../../attestation/collateral/staple/create-stapler.ts'
 import { toSha256Digest } from '../../attestation/protocol/hex.ts'
 import { canonicalBytes } from '../../attestation/protocol/jcs.ts'
-import type { JsonObject } from '../../attestation/protocol/json.ts'
 import { createAttestor } from '../../enclave/attestation/attestor.ts'
-import type { AddressKey } from '../../enclave/keys/address-key.ts'
 import { createBootKeys } from '../../enclave/keys/boot-keys.ts'
-import type { BootKeys } from '../../enclave/keys/boot-keys.ts'
-import type { TlsKey } from '../../enclave/keys/tls-key.ts'
 import { attestedConfig } from '../config/attested-config.ts'
 import { limitsOf } from '../config/config.ts'
-import type { Config } from '../config/config.ts'
 import { relayRules } from '../config/relay-rules.ts'
 import { createChatRecorder } from '../relay/chat-recorder.ts'
 import { createBodyReader } from '../relay/large/body-reader.ts'
 import { createByteBudget } from '../relay/byte-budget.ts'
 import { createAuthenticator } from '../relay/principals.ts'
-import type { PrincipalConfig } from '../relay/principals.ts'
 import { checkUpstreams } from '../relay/check-upstreams.ts'
 import { createMetrics } from '../operations/metrics.ts'
 import type { Metrics } from '../operations/metrics.ts'
-import type { ServiceLog } from '../operations/open-log.ts'
 import { readReadiness } from '../operations/readiness.ts'
 import { createRequestLog } from '../operations/request-log.ts'
 import { countUpstreams, readUpstreams } from '../operations/read-upstreams.ts'
@@ -37,7 +25,6 @@ import { openUpstreams } from '../relay/upstreams.ts'
 import { createDoorLimits } from '../routes/door-limits.ts'
 import { createControlPlane } from '../routes/control-plane.ts'
 import { VERSION } from '../version.ts'
-import type { Weights } from '../weights/measure-weights.ts'
 import { createAciHeaders } from './aci-headers.ts'
 import { createClockFloor } from './clock-floor.ts'
 import { createOperationsServer } from './create-operations-server.ts'
@@ -45,65 +32,18 @@ import type { ServerOptions } from './create-server.ts'
 import { faultName } from './fault-name.ts'
 import { attestItself } from './attest-itself.ts'
 import type { SelfAttestation } from './attest-itself.ts'
-import type { Gate } from './gate.ts'
 import { createKeysets } from './keysets.ts'
-import type { Bound } from './listen.ts'
 import { openApiText } from './open-api-text.ts'
 import { openReceipts } from './open-receipts.ts'
-import type { StoreSource } from './open-receipts.ts'
 import { openListeners } from './open-listeners.ts'
 import type { Listeners } from './open-listeners.ts'
+import type { Service, ServiceParts } from './service.ts'
 import { createServiceState } from './state.ts'
 import { openTls } from './tls/open-tls.ts'
 
 /** Milliseconds for the requests that a shutdown cut to be settled. */
 export const SETTLE_MS = 2_000
 const DAY_S = 86_400
-
-export interface ServiceParts {
-  readonly config: Config
-  readonly principals: readonly PrincipalConfig[]
-  readonly cpu: CpuEvidenceSource
-  readonly gpu: GpuEvidenceSource | null
-  readonly gpuRequired: number
-  readonly address: AddressKey
-  /** From the guest agent, where the configuration asks for it; default: one made here. */
-  readonly tlsKey?: TlsKey | null
-  readonly simulated: boolean
-  /** What the folder of weights held; null where none is configured. */
-  readonly weights: Weights | null
-  readonly log: ServiceLog
-  /** Lines that the log threw away; for the metrics. */
-  readonly logLinesDropped?: () => number
-  /** Judges the service's own document before it serves, and on a schedule. */
-  readonly gate: Gate
-  /** Gets the collateral that is served with the evidence, and is closed with the service; without it none is promised. */
-  readonly stapler?: Stapler | null
-  /** Where receipts are kept, or what opens it for this boot; in memory by default. */
-  readonly store?: StoreSource
-  /** Unix milliseconds. */
-  readonly nowMs?: () => number
-  /** Script of the threads that read large bodies; default: the one that was built with this module. */
-  readonly bodyWorker?: URL
-}
-
-export interface Service {
-  /** Of plain HTTP where that is served, else of TLS. */
-  readonly url: string
-  readonly host: string
-  readonly port: number
-  readonly tls: Bound | null
-  readonly keys: BootKeys
-  readonly config: JsonObject
-  /** Where health and metrics are served; null where the configuration says nowhere. */
-  readonly operations: Bound | null
-  /** Resolves when the gate was passed; stays open while it is not. */
-  readonly ready: Promise<void>
-  /** Says in readiness that the service leaves, and goes on serving: the time for balancers to notice. */
-  leave(): void
-  /** Stops taking requests, lets open ones finish within their time, closes. */
-  close(): Promise<void>
-}
 
 export async function startService(parts: ServiceParts): Promise<Service> {
   const { config, principals, cpu, address, simulated, log } = parts
@@ -133,6 +73,17 @@ export async function startService(parts: ServiceParts): Promise<Service> {
     tls: tls?.key ?? null,
     crypto: nodeCrypto,
   })
+  const source = parts.store ?? limits.receipts
+  const receipts = await openReceipts({
+    source,
+    keys,
+    configDigest,
+    records: config.log,
+    log,
+    nowMs,
+  })
+  const { issuer, records } = receipts
+  const { store, ...stored } = receipts.watched
   let metrics: Metrics | null = null
   let self: SelfAttestation | null = null
   const warnings = () => [
@@ -149,13 +100,10 @@ export async function startService(parts: ServiceParts): Promise<Service> {
     gpu: parts.gpu,
     collateral: stapler === null ? null : () => stapler.entries(),
     warnings,
+    log: records === null ? null : () => records.head,
     onEvidence: ({ cpu: { quote }, gpu }) => stapler?.observe({ quote, gpu }),
     nowMs,
   })
-  const source = parts.store ?? limits.receipts
-  const receipts = await openReceipts({ source, keys, configDigest, log, nowMs })
-  const { issuer } = receipts
-  const { store, ...stored } = receipts.watched
   const durable = store.durable ?? null
   const keysets = createKeysets({ keys, lifetimeS, now, durable })
   const clockFloor = createClockFloor({ stapler, durable, now })
@@ -202,6 +150,8 @@ export async function startService(parts: ServiceParts): Promise<Service> {
     archived: (digest) => keysets.document(digest),
     store,
     issuer,
+    records,
+    publicLog: config.log?.public === true,
     authenticate,
     readiness,
     openapi: openApiText(config),
@@ -278,6 +228,7 @@ export async function startService(parts: ServiceParts): Promise<Service> {
     operations,
     keys,
     config: document,
+    records,
     ready: self.ready,
     leave: () => state.leave(),
     close: () =>

@@ -14,6 +14,7 @@ import { toHex, toHex32, toSha256Digest } from '../../attestation/protocol/hex.t
 import type { Hex32, Sha256Digest } from '../../attestation/protocol/hex.ts'
 import { canonicalBytes } from '../../attestation/protocol/jcs.ts'
 import type { JsonObject } from '../../attestation/protocol/json.ts'
+import type { LogHead } from '../../attestation/protocol/statement.ts'
 import { toUtf8 } from '../../attestation/protocol/utf8.ts'
 import { createSimulatedGuest } from '../../attestation/simulator/dstack/create-simulated-guest.ts'
 import type { SimulatedGuest } from '../../attestation/simulator/dstack/create-simulated-guest.ts'
@@ -40,6 +41,7 @@ export const CONFIG: JsonObject = {
   address_key: { source: 'ephemeral', generation: 0 },
   gpu: { required: 2, nvswitches: 0 },
   collateral: { stapled: false },
+  log: null,
   doors: [],
 }
 
@@ -61,6 +63,8 @@ export interface WorldOptions {
   readonly derivedAddress?: boolean
   readonly keyIdPrefix?: string
   readonly now?: number
+  /** Head of the log that statements name. */
+  readonly log?: (bootId: Hex32) => LogHead
 }
 
 const COMPOSE = '{"docker_compose_file":"services: {}","name":"sim-countersign"}'
@@ -91,6 +95,7 @@ export function makeWorld(options: WorldOptions = {}): World {
     crypto: nodeCrypto,
   })
   const config = options.config ?? CONFIG
+  const { log: head } = options
   const configDigest = digestOf(config)
   const attestor = createAttestor({
     keys,
@@ -121,6 +126,7 @@ export function makeWorld(options: WorldOptions = {}): World {
               return Promise.resolve(options.gpu?.(evidence) ?? evidence)
             },
           },
+    log: head === undefined ? null : () => head(keys.bootId),
     nowMs: () => at * 1000,
   })
   const policy: AppraisalPolicy = {

@@ -11,6 +11,8 @@ import { simulationCheck } from '../../attestation/appraiser/document/verify-con
 import { parsePemChain } from '../../attestation/appraiser/x509/parse-pem-chain.ts'
 import { DEFAULT_POLICY } from '../../attestation/appraiser/policy.ts'
 import { toHex } from '../../attestation/protocol/hex.ts'
+import type { JsonObject } from '../../attestation/protocol/json.ts'
+import type { LogHead } from '../../attestation/protocol/statement.ts'
 import { fromUtf8, toUtf8 } from '../../attestation/protocol/utf8.ts'
 import { ADDRESS_KEY_PATH } from '../../enclave/keys/address-key.ts'
 import {
@@ -510,7 +512,7 @@ describe('policy', () => {
     expect(appraise(world, document, { nonce, policy }).verdict.verdict).toBe('rejected')
   })
 
-  test.each(['simulation', 'gpu', 'collateral', 'allow_remote_upstream'])(
+  test.each(['simulation', 'gpu', 'collateral', 'allow_remote_upstream', 'log'])(
     'a configuration without %s is malformed, not read as no',
     async (name) => {
       const { [name]: _gone, ...config } = CONFIG
@@ -520,6 +522,69 @@ describe('policy', () => {
       expect(verdict.verdict).not.toBe('accepted')
     },
   )
+})
+
+describe('the head of the log', () => {
+  const named = { ...CONFIG, log: { name: 'test/node' } }
+  const root = newNonce()
+  const judged = async (config: JsonObject, log?: (bootId: string) => LogHead) => {
+    const odd = makeWorld({ config, ...(log === undefined ? {} : { log }) })
+    const { verdict, trusted } = appraise(odd, await odd.attestor.document(null))
+    return { failed: failures(verdict.checks), log: trusted?.log }
+  }
+
+  test('is handed out with the keyset where it is of this boot and of the name that is attested', async () => {
+    const { failed, log } = await judged(named, (id) => ({
+      origin: `test/node/${id}`,
+      root,
+      size: 256,
+    }))
+    expect(failed).toEqual({})
+    expect(log).toMatchObject({ root, size: 256 })
+  })
+
+  test.each<[string, JsonObject, ((bootId: string) => LogHead) | undefined, string]>([
+    ['is not left out', named, undefined, 'log_head_missing'],
+    [
+      'is not of another name',
+      named,
+      (id) => ({ origin: `test/other/${id}`, root, size: 1 }),
+      'log_origin_mismatch',
+    ],
+    [
+      'is not of another boot',
+      named,
+      () => ({ origin: `test/node/${'0'.repeat(64)}`, root, size: 1 }),
+      'log_origin_mismatch',
+    ],
+    [
+      'is not over nothing',
+      named,
+      (id) => ({ origin: `test/node/${id}`, root, size: 0 }),
+      'log_origin_mismatch',
+    ],
+    [
+      'is not there where the configuration says that there is no log',
+      CONFIG,
+      (id) => ({ origin: `test/node/${id}`, root, size: 1 }),
+      'log_origin_mismatch',
+    ],
+  ])('%s', async (_what, config, log, wanted) => {
+    expect((await judged(config, log)).failed).toEqual({ 'statement.log': wanted })
+  })
+
+  test('is what the quote was made over', async () => {
+    const odd = makeWorld({
+      config: named,
+      log: (id) => ({ origin: `test/node/${id}`, root, size: 512 }),
+    })
+    const text = tamper(await odd.attestor.document(null), (value) => {
+      value.log = { ...(value.log as object), size: 256 }
+    })
+    expect(failures(appraise(odd, text).verdict.checks)).toEqual({
+      'statement.binding': 'statement_mismatch',
+    })
+  })
 })
 
 describe('structure', () => {

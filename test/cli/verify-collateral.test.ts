@@ -15,7 +15,7 @@ import { createGate } from '../../src/service/gate.ts'
 import { openSimulation } from '../../src/service/open-simulation.ts'
 import type { Simulation } from '../../src/service/open-simulation.ts'
 import { startService } from '../../src/service/start-service.ts'
-import type { Service } from '../../src/service/start-service.ts'
+import type { Service } from '../../src/service/service.ts'
 import { startIntelServer } from '../collateral/intel-server.helpers.ts'
 import type { IntelServer } from '../collateral/intel-server.helpers.ts'
 

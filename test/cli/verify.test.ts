@@ -16,7 +16,7 @@ import { openSimulation } from '../../src/service/open-simulation.ts'
 import type { Simulation } from '../../src/service/open-simulation.ts'
 import { SILENT_LOG } from '../../src/operations/open-log.ts'
 import { startService } from '../../src/service/start-service.ts'
-import type { Service } from '../../src/service/start-service.ts'
+import type { Service } from '../../src/service/service.ts'
 
 const TOKEN = '0123456789abcdef'
 const NONCE = toHex32(new Uint8Array(32).fill(7))

@@ -15,7 +15,7 @@ import { openSimulatedStapler } from '../../src/service/open-stapler.ts'
 import { openSimulation } from '../../src/service/open-simulation.ts'
 import type { Simulation } from '../../src/service/open-simulation.ts'
 import { startService } from '../../src/service/start-service.ts'
-import type { Service } from '../../src/service/start-service.ts'
+import type { Service } from '../../src/service/service.ts'
 
 describe('a service that staples', () => {
   let folder = ''

@@ -36,7 +36,7 @@ import { openSimulation } from '../../src/service/open-simulation.ts'
 import type { Simulation } from '../../src/service/open-simulation.ts'
 import type { StoreBoot } from '../../src/service/open-receipts.ts'
 import { startService } from '../../src/service/start-service.ts'
-import type { Service } from '../../src/service/start-service.ts'
+import type { Service } from '../../src/service/service.ts'
 import type { Weights } from '../../src/weights/measure-weights.ts'
 
 export const MODEL = 'demo/words'

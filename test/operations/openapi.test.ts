@@ -57,6 +57,7 @@ describe('/openapi.json', () => {
       digest: at.service.keys.keysetDigest,
       name: 'demo',
       index: '0',
+      tile: '0',
     }
   })
   afterAll(() => at.close())

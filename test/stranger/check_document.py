@@ -25,6 +25,7 @@ def check_document(checker, args, files):
     run("config.simulation", lambda doc: simulation(doc, args), "document.read")
     run("gpu.digest", gpu_digest, "document.read")
     run("collateral.digest", collateral_digest, "document.read")
+    run("statement.log", log_head, "document.read")
     run("nonce.path", lambda doc: nonce_root(doc, args), "document.read")
     run("statement", build_statement, "document.read", "keyset.digest", "config.digest",
         "gpu.digest", "collateral.digest", "nonce.path")
@@ -102,6 +103,20 @@ def collateral_digest(document):
              "no collateral where the configuration staples it")
         return None
     return jcs_digest(collateral)
+
+
+def log_head(document):
+    """Null only where the configuration says that there is no log; else of the log it names, of this boot."""
+    log, promised = document["log"], document["config"]["log"]
+    if promised is None:
+        need(log is None, "a head of a log that the configuration does not name")
+        return None
+    need(log is not None, "no head of the log that the configuration names")
+    need(set(log) == {"origin", "root", "size"}, "other members in the head")
+    same(log["origin"], promised["name"] + "/" + document["boot_id"], "origin of the log")
+    unhex(log["root"], 32)
+    need(type(log["size"]) is int and log["size"] > 0, "size of the log")
+    return log
 
 
 def nonce_root(document, args):

@@ -98,6 +98,8 @@ def answer(question):
     path = [bytes.fromhex(step) for step in question.get("path", [])]
     if kind == "root":
         return root_of([leaf_hash(bytes.fromhex(leaf)) for leaf in question["leaves"]]).hex()
+    if kind == "root_of_hashes":
+        return root_of([bytes.fromhex(leaf) for leaf in question["hashes"]]).hex()
     if kind == "inclusion":
         leaf = leaf_hash(bytes.fromhex(question["leaf"]))
         return inclusion_root(leaf, question["index"], question["size"], path).hex()

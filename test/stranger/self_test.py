@@ -101,7 +101,7 @@ def make_document():
     document = {
         "api_version": "countersign/1", "boot_id": g.BOOT_ID, "round": g.ROUND,
         "issued_at": g.ISSUED_AT, "keyset": g.keyset(), "log": None,
-        "config": {"gpu": {"required": 2}, "collateral": {"stapled": True}},
+        "config": {"gpu": {"required": 2}, "collateral": {"stapled": True}, "log": None},
         "nonce": {"value": NONCES[MINE].hex(), **g.proof(MINE, NONCES)},
         "evidence": {
             "tee_type": "tdx", "event_log": json.dumps([boot_event, *events]), "vm_config": "{}",
@@ -293,7 +293,7 @@ class Refuses(unittest.TestCase):
         for name, value, more in (
             ("boot_id", "00" * 32, ["gpu.nonce", "record.boot"]),
             ("round", "00" * 32, ["gpu.nonce"]), ("issued_at", g.ISSUED_AT + 1, []),
-            ("log", {"origin": "o", "root": "00" * 32, "size": 1}, []),
+            ("log", {"origin": "o", "root": "00" * 32, "size": 1}, ["statement.log"]),
         ):
             with self.subTest(name):
                 case = self.with_document(lambda doc, n=name, v=value: doc.update({n: v}))

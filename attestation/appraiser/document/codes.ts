@@ -50,6 +50,14 @@ export const DOCUMENT_CODES = {
     family: 'invalid',
     meaning: 'the configuration promises stapled collateral, and the document has none',
   },
+  log_head_missing: {
+    family: 'invalid',
+    meaning: 'the configuration promises a log, and the statement names no head of it',
+  },
+  log_origin_mismatch: {
+    family: 'invalid',
+    meaning: 'the head is of a log that the configuration does not name, or of another boot',
+  },
   keyset_role_missing: {
     family: 'invalid',
     meaning:

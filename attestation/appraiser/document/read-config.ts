@@ -5,6 +5,7 @@
  */
 import { isJsonObject } from '../../protocol/json.ts'
 import type { JsonObject } from '../../protocol/json.ts'
+import { LOG_NAME } from '../../protocol/log/log-origin.ts'
 import { MAX_GPUS } from '../gpu/parse-gpu-evidence.ts'
 
 export interface ReadConfig {
@@ -14,6 +15,8 @@ export interface ReadConfig {
   readonly nvswitches: number
   readonly collateralStapled: boolean
   readonly allowRemoteUpstream: boolean
+  /** Null where the service keeps no log. */
+  readonly logName: string | null
 }
 
 function isDeviceCount(value: unknown): value is number {
@@ -22,7 +25,7 @@ function isDeviceCount(value: unknown): value is number {
 
 /** @returns the name of a member that is missing or malformed in place of the configuration */
 export function readConfig(config: JsonObject): ReadConfig | string {
-  const { simulation, gpu, collateral, allow_remote_upstream: remote } = config
+  const { simulation, gpu, collateral, allow_remote_upstream: remote, log } = config
   // Absence is never read as "no": an older or a doctored service must not look stricter than it is.
   if (typeof simulation !== 'boolean') return 'simulation'
   const { required, nvswitches }: JsonObject = isJsonObject(gpu) ? gpu : {}
@@ -31,11 +34,15 @@ export function readConfig(config: JsonObject): ReadConfig | string {
   const stapled = isJsonObject(collateral) ? collateral['stapled'] : undefined
   if (typeof stapled !== 'boolean') return 'collateral.stapled'
   if (typeof remote !== 'boolean') return 'allow_remote_upstream'
+  const logName = isJsonObject(log) ? log['name'] : log
+  if (logName !== null && (typeof logName !== 'string' || !LOG_NAME.test(logName)))
+    return 'log.name'
   return {
     simulation,
     gpuRequired: required,
     nvswitches,
     collateralStapled: stapled,
     allowRemoteUpstream: remote,
+    logName,
   }
 }

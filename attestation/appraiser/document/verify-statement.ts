@@ -9,6 +9,8 @@ import { hex32Bytes, toSha256Digest } from '../../protocol/hex.ts'
 import type { Hex32, Sha256Digest } from '../../protocol/hex.ts'
 import { canonicalBytes } from '../../protocol/jcs.ts'
 import { keysetDigest } from '../../protocol/keyset.ts'
+import { isTreeSize } from '../../protocol/log/inclusion-proof.ts'
+import { logOrigin } from '../../protocol/log/log-origin.ts'
 import { nonceRoot } from '../../protocol/nonce-tree.ts'
 import { gpuNonce, reportData } from '../../protocol/statement.ts'
 import { fail, pass, skip } from '../check.ts'
@@ -30,7 +32,7 @@ export interface StatementOptions {
 }
 
 export interface StatementResult {
-  /** statement.nonce, .gpu, .collateral, .binding and .fresh. */
+  /** statement.nonce, .gpu, .collateral, .log, .binding and .fresh. */
   readonly checks: Check[]
   readonly keysetDigest: Sha256Digest
   readonly configDigest: Sha256Digest
@@ -42,6 +44,7 @@ const PROVES = {
   nonce: 'The evidence was made after the nonce was chosen.',
   gpu: 'GPU evidence is there where the configuration requires it.',
   collateral: 'Collateral is there where the configuration promises it.',
+  log: 'The statement names a head of the log that the configuration promises.',
   binding: 'The enclave put forward exactly these keys, this configuration and this evidence.',
   fresh: 'The document is about as old as accepted.',
 } as const
@@ -64,6 +67,22 @@ function nonceCheck(
   return crypto.equal(hex32Bytes(nonce), hex32Bytes(document.nonce.value))
     ? pass(id, PROVES.nonce, `leaf ${document.nonce.index} of ${document.nonce.tree_size}`)
     : fail(id, 'nonce_mismatch', PROVES.nonce)
+}
+
+/** Without it, a service that is asked for its log could say that it has none. */
+function logCheck(document: AttestationDocument, config: ReadConfig | null): Check {
+  const id = 'statement.log'
+  if (config === null) return skip(id, 'depends_on_failed', PROVES.log)
+  const { log, bootId } = document
+  if (config.logName === null) {
+    return log === null
+      ? pass(id, PROVES.log, 'none promised')
+      : fail(id, 'log_origin_mismatch', PROVES.log, 'none promised')
+  }
+  if (log === null) return fail(id, 'log_head_missing', PROVES.log)
+  return log.origin === logOrigin(config.logName, bootId) && isTreeSize(log.size)
+    ? pass(id, PROVES.log, `${log.size} leaves`)
+    : fail(id, 'log_origin_mismatch', PROVES.log)
 }
 
 function freshCheck(document: AttestationDocument, options: StatementOptions): Check {
@@ -105,6 +124,7 @@ export function verifyStatement(
     document.collateral !== null || config?.collateralStapled === false
       ? pass('statement.collateral', PROVES.collateral)
       : fail('statement.collateral', 'collateral_missing', PROVES.collateral),
+    logCheck(document, config),
   )
 
   if (root === undefined || quote === null) {

@@ -7,6 +7,7 @@ import type { Door } from '../attestation.ts'
 import { spellings } from '../reply.ts'
 import { json } from './operation.ts'
 import type { Operation } from './operation.ts'
+import { LOG_ROUTES } from './log-operations.ts'
 import { schemaRef } from './schemas.ts'
 
 export interface ReadRoute {
@@ -130,6 +131,7 @@ export const READ_ROUTES: readonly ReadRoute[] = [
     answers: json('Signature'),
     errors: ['invalid_signing_algo', ...RECEIPT.errors],
   }),
+  ...LOG_ROUTES,
   route(
     ['/health', '/health/live'],
     {

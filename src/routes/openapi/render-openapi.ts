@@ -61,6 +61,18 @@ const PARAMETERS: JsonObject = {
     'Refused: no TLS key is attested.',
   ),
   id: path('id', 'A receipt id or a completion id.'),
+  boot: query(
+    'boot',
+    { type: 'string', pattern: '^[0-9a-f]{64}$' },
+    'Id of the boot whose log is asked for; default: this one.',
+  ),
+  size: query('size', { type: 'integer' }, 'Size of a published head; default: the last.'),
+  from: {
+    ...query('from', { type: 'integer' }, 'Size of the smaller head.'),
+    required: true,
+  },
+  to: query('to', { type: 'integer' }, 'Size of the larger head; default: the last.'),
+  tile: path('tile', 'Number of a whole tile of 256 leaves, from 0.'),
   digest: path('digest', 'Digest of a keyset.'),
   name: path('name', 'Name of an upstream.'),
   index: path('index', 'Number of its address, from 0.'),

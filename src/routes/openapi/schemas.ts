@@ -12,6 +12,8 @@ import { READINESS_PARTS } from '../../operations/readiness.ts'
 const HEX32 = { type: 'string', pattern: '^[0-9a-f]{64}$' }
 const DIGEST = { type: 'string', pattern: '^sha256:[0-9a-f]{64}$' }
 const TEXT = { type: 'string' }
+const INTEGER = { type: 'integer' }
+const PATH = { type: 'array', items: HEX32 }
 const TEXT_OR_NULL = { type: ['string', 'null'] }
 
 /** Of an object with these members, all of which are there; others may come beside them. */
@@ -104,6 +106,16 @@ export const SCHEMAS: JsonObject = {
       opening: HEX32,
     },
   ),
+  LogConsistency: object({ from: INTEGER, origin: TEXT, path: PATH, to: INTEGER }),
+  LogBoot: object({ boot_record: TEXT, origin: TEXT, path: PATH, tree_size: INTEGER }),
+  LogTile: object({ leaves: PATH, origin: TEXT, tile: INTEGER }),
+  LogInclusion: object({
+    checkpoint: TEXT_OR_NULL,
+    leaf_index: INTEGER,
+    origin: TEXT,
+    path: PATH,
+    tree_size: INTEGER,
+  }),
   Models: object({ object: { const: 'list' }, data: { type: 'array' } }),
   Any: { description: 'As the model server of that API takes and gives it.', type: 'object' },
 }
