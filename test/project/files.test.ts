@@ -94,6 +94,7 @@ const REASONS: Readonly<Record<string, string>> = {
     'one misbehaving service, every way in which its answers can be wrong and what is kept of them',
   'test/collateral/fetch-collateral.test.ts':
     'one misbehaving service, every way in which its answers can be wrong',
+  'src/errors.ts': 'one table of every error that the service answers with',
   'src/relay/exchange.ts':
     'one exchange is one state machine; its endings have to be read together to see that each settles once',
   'attestation/protocol/chat-content.ts':
