@@ -6,6 +6,7 @@
  */
 import { CHANNEL_CODES } from './channel/codes.ts'
 import { CUSTODY_CODES } from './custody/codes.ts'
+import { EVIDENCE_CODES } from './evidence/codes.ts'
 import { EVENT_LOG_CODES } from './eventlog/codes.ts'
 import { GPU_CODES } from './gpu/codes.ts'
 import { OCSP_CODES } from './gpu/ocsp/codes.ts'
@@ -58,6 +59,7 @@ export const CHECK_CODES = {
   ...RATLS_CODES,
   ...RECEIPT_CODES,
   ...REPORT_CODES,
+  ...EVIDENCE_CODES,
 } as const
 
 export type CheckCode = keyof typeof CHECK_CODES

@@ -12,6 +12,7 @@ export { CORE_CHECKS, appraiseDocument } from './appraise-document.ts'
 export { CHECK_CODES } from './codes.ts'
 export { appraiseCustody } from './custody/appraise-custody.ts'
 export { unwrapDocument } from './document/parse-document.ts'
+export { appraiseEvidence } from './evidence/appraise-evidence.ts'
 export { appraiseEventLog } from './eventlog/appraise-event-log.ts'
 export { appraiseGpu } from './gpu/appraise-gpu.ts'
 export { GPU_RUNGS } from './gpu/gpu-ladder.ts'
@@ -48,6 +49,12 @@ export type { Appraisal, AppraisalOptions, TrustedKeyset } from './appraise-docu
 export type { ObservedChannel } from './channel/judge-channel.ts'
 export type { Check, CheckStatus } from './check.ts'
 export type { CheckCode, CodeFamily } from './codes.ts'
+export type {
+  EvidenceAppraisal,
+  EvidenceOptions,
+  ReceiptToJudge,
+} from './evidence/appraise-evidence.ts'
+export type { VouchedTime } from './evidence/vouched-time.ts'
 export type { CustodyEvidence, CustodyOptions } from './custody/appraise-custody.ts'
 export type {
   EventLogAppraisal,

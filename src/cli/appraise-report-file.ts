@@ -4,6 +4,7 @@
  * @module
  */
 import { gunzipSync } from 'node:zlib'
+import { isEvidenceFile } from '../../attestation/appraiser/evidence/parse-evidence-file.ts'
 import { isGpuFile } from '../../attestation/appraiser/gpu/parse-gpu-file.ts'
 import { isNrasFile } from '../../attestation/appraiser/gpu/nras/parse-nras-answer.ts'
 import { appraiseRaTls } from '../../attestation/appraiser/ratls/appraise-ratls.ts'
@@ -30,14 +31,14 @@ export interface ReportFileOptions {
   readonly reportData?: string
 }
 
-const FILE_LAYOUTS = Object.freeze([...REPORT_LAYOUTS, 'ratls', 'gpu', 'nras'] as const)
+const FILE_LAYOUTS = Object.freeze([...REPORT_LAYOUTS, 'ratls', 'gpu', 'nras', 'evidence'] as const)
 const PEM_START = '-----BEGIN CERTIFICATE-----'
 
 /**
- * What a file is: a layout that was told or that it names itself, a certificate with evidence inside, GPU evidence alone, or what NVIDIA's service says of it;
+ * What a file is: a layout that was told or that it names itself, a certificate with evidence inside, GPU evidence alone, what NVIDIA's service says of it, or an evidence file;
  * `unclear` where it names no layout, or several.
  */
-export type FileLayout = ReportLayout | 'ratls' | 'gpu' | 'nras' | 'unclear'
+export type FileLayout = ReportLayout | 'ratls' | 'gpu' | 'nras' | 'evidence' | 'unclear'
 
 /**
  * A file that cannot be read, or names an unknown version, counts as an attestation document: that is what this command
@@ -56,6 +57,7 @@ export function layoutOf(bytes: Uint8Array, options: ReportFileOptions): FileLay
   const parsed = parseJson(bytes)
   if (parsed.ok && isGpuFile(parsed.value)) return 'gpu'
   if (parsed.ok && isNrasFile(parsed.value)) return 'nras'
+  if (parsed.ok && isEvidenceFile(parsed.value)) return 'evidence'
   if (!parsed.ok || !isJsonObject(parsed.value)) return 'countersign'
   const named = recogniseLayout(parsed.value)
   if (named !== null) return named
@@ -91,7 +93,7 @@ type Appraisal = Omit<AppraiseReportOptions, 'layout' | 'appCompose' | 'reportDa
 /** @param layout anything but an attestation document and what `judgeGpuFile` takes */
 export async function appraiseReportFile(
   bytes: Uint8Array,
-  layout: Exclude<FileLayout, 'gpu' | 'nras'>,
+  layout: Exclude<FileLayout, 'gpu' | 'nras' | 'evidence'>,
   appraisal: Appraisal,
   options: ReportFileOptions,
 ): Promise<Omit<ReportAppraisal, 'layout'>> {

@@ -15,7 +15,7 @@ import { Refusal } from './refusal.ts'
 export const FETCH_MS = 60_000
 
 /** Below `/v1` of a bare origin, and below whatever path is given: an OpenAI base URL, a broker's proxy path. */
-function attestationUrl(base: string, path: string, search: string): string {
+export function attestationUrl(base: string, path: string, search = ''): string {
   const url = new URL(base)
   const prefix = url.pathname.replace(/\/+$/, '')
   url.pathname = `${prefix === '' ? '/v1' : prefix}/attestation/${path}`
@@ -68,5 +68,21 @@ export async function fetchArchived(
   base: string,
   digest: Sha256Digest,
 ): Promise<FetchedDocument | null> {
-  return read(attestationUrl(base, `keysets/${digest}`, ''))
+  return read(attestationUrl(base, `keysets/${digest}`))
+}
+
+/** The system's code alone: messages quote addresses and headers. */
+function causeOf(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  return typeof code === 'string' && /^[A-Z0-9_]{1,64}$/.test(code) ? ` (${code})` : ''
+}
+
+/** @throws Refusal where nobody answers, in one sentence */
+export async function reached<T>(target: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (error instanceof Refusal) throw error
+    throw new Refusal(`${target} cannot be reached${causeOf(error)}.`, EXIT.internal)
+  }
 }

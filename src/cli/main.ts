@@ -16,6 +16,7 @@ import type { CollateralGpuOptions } from './collateral-gpu.ts'
 import { composeCheck } from './compose-check.ts'
 import type { ComposeCheckOptions } from './compose-check.ts'
 import { composeHash } from './compose-hash.ts'
+import { addEvidenceCommands } from './evidence-commands.ts'
 import { EXIT } from './exit-codes.ts'
 import { addNodeCommands } from './node-commands.ts'
 import { addProxyCommand } from './proxy-command.ts'
@@ -91,7 +92,7 @@ program
   .option('--roots <file>', 'roots of a simulation')
   .option(
     '--layout <name>',
-    'what the file is: countersign, dstack, vllm-proxy, aci, ratls, gpu or nras',
+    'what the file is: countersign, dstack, vllm-proxy, aci, ratls, gpu, nras or evidence',
   )
   .option('--compose <file>', 'for a report that holds none: the raw app-compose.json')
   .option('--report-data <hex>', 'for a dstack report: the bytes that you had quoted')
@@ -233,6 +234,7 @@ program
 
 addNodeCommands(program)
 addProxyCommand(program)
+addEvidenceCommands(program)
 
 program
   .command('appraise-tdx')

@@ -30,6 +30,7 @@ export function readGpuEvidence(bytes: Uint8Array, layout: FileLayout): readonly
   switch (layout) {
     case 'ratls':
     case 'nras':
+    case 'evidence':
     case 'unclear':
       return null
     case 'gpu': {

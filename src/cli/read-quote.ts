@@ -50,7 +50,7 @@ function quoteOfCertificate(pem: string): Uint8Array | null {
  * @returns null where it cannot be read, or holds none
  */
 export function findQuote(bytes: Uint8Array, told: FileLayout | null): Uint8Array | null {
-  if (told === 'unclear' || told === 'gpu' || told === 'nras') return null
+  if (told === 'unclear' || told === 'gpu' || told === 'nras' || told === 'evidence') return null
   if (told === 'ratls') return quoteOfCertificate(fromUtf8(bytes) ?? '')
   const parsed = parseReport(bytes, told)
   if (!parsed.ok) return null

@@ -20,6 +20,7 @@ import { VERDICT_EXIT_CODES, matchesCheckId } from '../../attestation/appraiser/
 import type { Verdict } from '../../attestation/appraiser/verdict.ts'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
 import type { DcapCollateral } from '../../attestation/protocol/dcap-collateral.ts'
+import { MAX_EVIDENCE_BYTES } from '../../attestation/protocol/evidence-file.ts'
 import { isHex32, toHex32 } from '../../attestation/protocol/hex.ts'
 import type { Hex32 } from '../../attestation/protocol/hex.ts'
 import { appraiseArchived, keysetOfReceipt } from './archived-document.ts'
@@ -35,10 +36,11 @@ import type { FileLayout, ReportFileOptions } from './appraise-report-file.ts'
 import { checkReceipt, readReceiptFiles } from './check-receipt.ts'
 import type { ReceiptFiles, ReceiptOptions } from './check-receipt.ts'
 import { EXIT } from './exit-codes.ts'
-import { fetchArchived, fetchDocument } from './fetch-document.ts'
+import { fetchArchived, fetchDocument, reached } from './fetch-document.ts'
 import type { FetchedDocument } from './fetch-document.ts'
 import { obtainGpuCollateral } from './obtain-gpu-collateral.ts'
 import type { GpuCollateralOptions } from './obtain-gpu-collateral.ts'
+import { judgeEvidenceFile } from './judge-evidence-file.ts'
 import { loadPolicy } from './load-policy.ts'
 import type { PolicyOptions } from './load-policy.ts'
 import { obtainCollateral, refuseUnreadSettings } from './obtain-collateral.ts'
@@ -46,7 +48,7 @@ import type { CollateralOptions } from './obtain-collateral.ts'
 import { formatBinding, formatDevices } from './print-devices.ts'
 import { adviceOn, formatChecks } from './print-verdict.ts'
 import { printable, printableJson } from './printable.ts'
-import { readBounded } from './read-bounded.ts'
+import { MAX_DOCUMENT_BYTES, readBounded } from './read-bounded.ts'
 import { findQuote } from './read-quote.ts'
 import { Refusal } from './refusal.ts'
 
@@ -61,21 +63,6 @@ export interface VerifyOptions
   readonly nonce?: string
   readonly at?: string
   readonly json?: boolean
-}
-
-/** The system's code alone: messages quote addresses and headers. */
-function causeOf(error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined
-  return typeof code === 'string' && /^[A-Z0-9_]{1,64}$/.test(code) ? ` (${code})` : ''
-}
-
-async function reached<T>(target: string, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work()
-  } catch (error) {
-    if (error instanceof Refusal) throw error
-    throw new Refusal(`${target} cannot be reached${causeOf(error)}.`, EXIT.internal)
-  }
 }
 
 function nonceOf(options: VerifyOptions, live: boolean): Hex32 | null {
@@ -141,6 +128,17 @@ function refuseUnknownChecks(options: VerifyOptions, verdict: Verdict): void {
 const REPORT_FLAGS = { compose: 'compose', reportData: 'report-data' } as const
 const FLAGS_WITHOUT_USE = {
   countersign: REPORT_FLAGS,
+  // Everything comes from the file.
+  evidence: {
+    ...REPORT_FLAGS,
+    collateral: 'collateral',
+    gpuCollateral: 'gpu-collateral',
+    fetchCollateral: 'fetch-collateral',
+    receipt: 'receipt',
+    opening: 'opening',
+    request: 'request',
+    response: 'response',
+  },
   gpu: REPORT_FLAGS,
   nras: {
     ...REPORT_FLAGS,
@@ -148,6 +146,10 @@ const FLAGS_WITHOUT_USE = {
     fetchCollateral: 'fetch-collateral',
   },
 } as const satisfies Partial<Record<FileLayout, Partial<Record<keyof VerifyOptions, string>>>>
+
+function isBoundToItsFlags(layout: FileLayout): layout is keyof typeof FLAGS_WITHOUT_USE {
+  return Object.hasOwn(FLAGS_WITHOUT_USE, layout)
+}
 
 /** An option that would be ignored may have been meant as a condition. */
 function refuseNeedless(options: VerifyOptions, layout: keyof typeof FLAGS_WITHOUT_USE): void {
@@ -222,14 +224,14 @@ export async function verify(target: string, options: VerifyOptions): Promise<nu
   // What holds now must stand on recent collateral; what held then, on the collateral of its time.
   const fallback = options.at === undefined ? POLICIES['relying-party'] : DEFAULT_POLICY
   const policy = await loadPolicy(options, fallback)
-  const files = await readReceiptFiles(options)
+  const asked = live ? await readReceiptFiles(options) : null
   // No document is made for a time that has passed; what it was then is archived.
-  const past = live && options.at !== undefined && files !== null
+  const past = options.at !== undefined && asked !== null
   const nonce = nonceOf(options, live && !past)
   const { bytes, channel } = await reached(target, async () =>
     live
-      ? fetchEvidence(target, past ? null : nonce, files)
-      : { bytes: unwrapDocument(await readBounded(target)), channel: null },
+      ? fetchEvidence(target, past ? null : nonce, asked)
+      : { bytes: unwrapDocument(await readBounded(target, MAX_EVIDENCE_BYTES)), channel: null },
   )
   if (!live && parseQuote(bytes).ok) {
     throw new Refusal(
@@ -247,11 +249,10 @@ export async function verify(target: string, options: VerifyOptions): Promise<nu
   }
   const at = timeOf(options.at)
   const layout = live ? 'countersign' : layoutOf(bytes, options)
-  if (layout === 'countersign' || layout === 'gpu' || layout === 'nras') {
-    refuseNeedless(options, layout)
+  if (layout !== 'evidence' && bytes.length > MAX_DOCUMENT_BYTES) {
+    throw new Refusal(`${target} is too large.`)
   }
-  if (layout !== 'countersign' && files !== null)
-    throw new Refusal('A receipt is judged under an attestation document.')
+  if (isBoundToItsFlags(layout)) refuseNeedless(options, layout)
   const moment = {
     crypto: nodeCrypto,
     at,
@@ -259,6 +260,13 @@ export async function verify(target: string, options: VerifyOptions): Promise<nu
     policy,
     ...(options.at === undefined ? {} : { asOf: true }),
   }
+  if (layout === 'evidence') {
+    refuseGpuFileOptions(options)
+    return judgeEvidenceFile(bytes, moment, options)
+  }
+  const files = live ? asked : await readReceiptFiles(options)
+  if (layout !== 'countersign' && files !== null)
+    throw new Refusal('A receipt is judged under an attestation document.')
   if (layout === 'gpu' || layout === 'nras') await refuseIntelCollateral(options)
   const gpuCollateral = await obtainGpuCollateral(bytes, layout, options, policy)
   if (layout === 'gpu' || layout === 'nras') {

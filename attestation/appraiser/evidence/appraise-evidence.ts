@@ -1,0 +1,165 @@
+/**
+ * Appraises the attestation documents of an evidence file, and finds for each receipt the keyset to judge it by. Everything comes from the
+ * file: nobody is asked.
+ *
+ * @module
+ */
+import { MAX_EVIDENCE_BYTES } from '../../protocol/evidence-file.ts'
+import type { Sha256Digest } from '../../protocol/hex.ts'
+import { keysetDigest } from '../../protocol/keyset.ts'
+import { toUtf8 } from '../../protocol/utf8.ts'
+import { appraiseDocument } from '../appraise-document.ts'
+import type { Appraisal, AppraisalOptions, TrustedKeyset } from '../appraise-document.ts'
+import { fail, pass } from '../check.ts'
+import type { Check } from '../check.ts'
+import { parseDocument } from '../document/parse-document.ts'
+
+import { stapledCollateral } from '../document/stapled-collateral.ts'
+import { parseReceipt } from '../receipt/parse-receipt.ts'
+import { requireBytes, requireNonce, requireOptions } from '../required-options.ts'
+import { decideVerdict } from '../verdict.ts'
+import type { Verdict } from '../verdict.ts'
+import { parseEvidenceFile } from './parse-evidence-file.ts'
+import type { ParsedEvidence, ParsedEvidenceReceipt } from './parse-evidence-file.ts'
+import { vouchedTime } from './vouched-time.ts'
+import type { VouchedTime } from './vouched-time.ts'
+
+/** Collateral comes from the file, which no connection speaks for; the nonce is one for the first document. */
+export type EvidenceOptions = Omit<
+  AppraisalOptions,
+  'collateral' | 'gpuCollateral' | 'cache' | 'gpuCache' | 'channel'
+>
+
+/** A receipt of the file with the keyset to judge it by, which stands in an accepted document. */
+export interface ReceiptToJudge {
+  readonly entry: ParsedEvidenceReceipt
+  readonly trusted: TrustedKeyset
+}
+
+export interface EvidenceAppraisal {
+  /** Over the file and all its documents. Receipts are not judged yet. */
+  readonly verdict: Verdict
+  /** Of the document that is the service's own; null where the file cannot be read. */
+  readonly current: Appraisal | null
+  /** Of the documents of other keysets that receipts name, in order. */
+  readonly earlier: readonly Appraisal[]
+  /** All receipts of the file, where its documents are accepted; else none. */
+  readonly receipts: readonly ReceiptToJudge[]
+  /** Null where the first document cannot be read. */
+  readonly time: VouchedTime | null
+}
+
+const PROVES = {
+  structure: 'The evidence file can be read in one way only.',
+  keysets:
+    'Each receipt has one attestation document to be judged by, and each document is needed.',
+} as const
+
+function verdictOf(checks: readonly Check[], asOf: boolean): Verdict {
+  return decideVerdict(checks, { required: [], asOf, simulated: false, acceptUnchecked: [] })
+}
+
+/** Keyset that a receipt names; null where the receipt cannot be read, which its own appraisal says. */
+function namedKeyset({ receipt }: ParsedEvidenceReceipt): Sha256Digest | null {
+  const parsed = parseReceipt(receipt)
+  return parsed.ok ? parsed.receipt.record.keyset_digest : null
+}
+
+/** Null for a document that cannot be read, which its own appraisal says. */
+function keysetOf(text: string, { crypto }: EvidenceOptions): Sha256Digest | null {
+  const parsed = parseDocument(toUtf8(text))
+  return parsed.ok ? keysetDigest(parsed.document.keyset, crypto) : null
+}
+
+function keysetsCheck(evidence: ParsedEvidence, keysets: readonly (Sha256Digest | null)[]): Check {
+  const id = 'evidence.keysets'
+  const named = evidence.receipts.map(namedKeyset)
+  const missing = named.find((digest) => digest !== null && !keysets.includes(digest))
+  if (missing !== undefined && missing !== null) {
+    return fail(id, 'evidence_keyset_missing', PROVES.keysets, missing)
+  }
+  const [, ...earlier] = keysets
+  const odd = earlier.find(
+    (digest, index) =>
+      digest !== null && (!named.includes(digest) || keysets.indexOf(digest) !== index + 1),
+  )
+  return odd === undefined || odd === null
+    ? pass(id, PROVES.keysets, `${keysets.length} of them`)
+    : fail(id, 'evidence_keyset_unused', PROVES.keysets, odd)
+}
+
+function isAccepted({ verdict }: Verdict): boolean {
+  return verdict === 'accepted' || verdict === 'accepted-as-of'
+}
+
+/** The first document speaks for the file; where something else of it fails, that does. */
+function combine(own: Verdict, current: Verdict, earlier: readonly Appraisal[]): Verdict {
+  const checks = [...own.checks, ...current.checks]
+  const bad = earlier.find(({ verdict }) => !isAccepted(verdict))?.verdict
+  if (!isAccepted(current)) return { ...current, checks }
+  if (!isAccepted(own)) return { ...own, checks }
+  if (bad === undefined) return { ...current, checks }
+  return { ...bad, checks, sentence: `Of another keyset that a receipt names: ${bad.sentence}` }
+}
+
+function judge(evidence: ParsedEvidence, options: EvidenceOptions): EvidenceAppraisal {
+  const { at, asOf = false } = options
+  const [first, ...rest] = evidence.attestations
+  const current = appraiseDocument(toUtf8(first.document), {
+    ...options,
+    collateral: first.collateral,
+    gpuCollateral: first.gpu_collateral,
+  })
+  const fresher = stapledCollateral(toUtf8(first.document))
+  const earlier = rest.map((attestation) =>
+    appraiseDocument(toUtf8(attestation.document), {
+      ...options,
+      // Its age is that of its keyset, and the nonce was for the other.
+      asOf: true,
+      nonce: null,
+      collateral: attestation.collateral ?? fresher.collateral ?? null,
+      gpuCollateral: attestation.gpu_collateral ?? fresher.gpuCollateral ?? null,
+    }),
+  )
+  const keysets = evidence.attestations.map(({ document }) => keysetOf(document, options))
+  const checks = [pass('evidence.structure', PROVES.structure), keysetsCheck(evidence, keysets)]
+  const verdict = combine(verdictOf(checks, asOf), current.verdict, earlier)
+  const trusted = [current, ...earlier].map((appraisal) => appraisal.trusted)
+  const receipts = isAccepted(verdict)
+    ? evidence.receipts.flatMap((entry) => {
+        // One that cannot be read names none: judged by the first, it fails for what it is.
+        const named = namedKeyset(entry) ?? keysets[0]
+        const found = trusted.find((keyset) => keyset?.keysetDigest === named) ?? null
+        return found === null ? [] : [{ entry, trusted: found }]
+      })
+    : []
+  const document = parseDocument(toUtf8(first.document))
+  const time = document.ok
+    ? vouchedTime({
+        issuedAt: document.document.issuedAt,
+        stapled: stapledCollateral(toUtf8(first.document)).collateral,
+        collateral: first.collateral,
+        checks: current.verdict.checks,
+        savedAt: evidence.savedAt,
+        asOf: asOf ? at : null,
+      })
+    : null
+  return { verdict, current, earlier, receipts, time }
+}
+
+/**
+ * Appraises an evidence file.
+ *
+ * @param bytes of the file
+ * @returns the verdict over its documents, and its receipts with the keysets to judge them by. Never throws on any bytes
+ * @throws TypeError as `appraiseDocument`
+ */
+export function appraiseEvidence(bytes: Uint8Array, given: EvidenceOptions): EvidenceAppraisal {
+  const options = requireOptions(given)
+  requireNonce(options.nonce)
+  const parsed = parseEvidenceFile(requireBytes(bytes, 'bytes', MAX_EVIDENCE_BYTES))
+  if (parsed.ok) return judge(parsed.evidence, options)
+  const check = fail('evidence.structure', parsed.code, PROVES.structure, parsed.detail)
+  const verdict = verdictOf([check], options.asOf ?? false)
+  return { verdict, current: null, earlier: [], receipts: [], time: null }
+}

@@ -1,0 +1,133 @@
+/**
+ * The evidence file (docs/protocol.md), from bytes to a typed value. Nothing in it is believed yet.
+ *
+ * @module
+ */
+import { decodeBase64 } from '../../protocol/base64.ts'
+import { readCollateral } from '../../protocol/dcap-collateral.ts'
+import {
+  EVIDENCE_PURPOSE,
+  MAX_EVIDENCE_ATTESTATIONS,
+  MAX_EVIDENCE_BODY_BYTES,
+  MAX_EVIDENCE_BYTES,
+  MAX_EVIDENCE_RECEIPTS,
+} from '../../protocol/evidence-file.ts'
+import type { EvidenceAttestation } from '../../protocol/evidence-file.ts'
+import { readGpuCollateral } from '../../protocol/gpu-collateral.ts'
+import { isHex32 } from '../../protocol/hex.ts'
+import { isJsonObject, parseJson } from '../../protocol/json.ts'
+import type { JsonValue } from '../../protocol/json.ts'
+import { MAX_RECEIPT_BYTES } from '../../protocol/receipt.ts'
+import { MAX_DOCUMENT_BYTES } from '../document/parse-document.ts'
+import { integerOf, listOf, objectOf, textOf, Unreadable } from '../read-members.ts'
+
+export interface ParsedEvidenceReceipt {
+  /** Exact text. */
+  readonly receipt: string
+  /** Lower-case hex of 32 bytes. */
+  readonly opening: string | null
+  /** The exact bodies. */
+  readonly request: Uint8Array | null
+  readonly response: Uint8Array | null
+}
+
+export interface ParsedEvidence {
+  /** Unix seconds, by whoever made the file. */
+  readonly savedAt: number
+  /** One at least. */
+  readonly attestations: readonly [EvidenceAttestation, ...EvidenceAttestation[]]
+  readonly receipts: readonly ParsedEvidenceReceipt[]
+}
+
+export type EvidenceResult =
+  | { readonly ok: true; readonly evidence: ParsedEvidence }
+  | {
+      readonly ok: false
+      readonly code: 'evidence_malformed' | 'evidence_unsupported'
+      readonly detail: string
+    }
+
+/** Says which parser a file is for, and no more. */
+export function isEvidenceFile(value: JsonValue): boolean {
+  const purpose = isJsonObject(value) ? value['purpose'] : undefined
+  return typeof purpose === 'string' && purpose.startsWith('countersign.evidence.')
+}
+
+function readAttestation(value: JsonValue): EvidenceAttestation {
+  const names = ['document', 'collateral', 'gpu_collateral']
+  const attestation = objectOf(value, 'an attestation', names)
+  const dcap = attestation['collateral']
+  const nvidia = attestation['gpu_collateral']
+  const collateral = dcap === null ? null : readCollateral(dcap)
+  if (collateral?.ok === false) throw new Unreadable(collateral.detail)
+  const gpu = nvidia === null ? null : readGpuCollateral(nvidia)
+  if (gpu?.ok === false) throw new Unreadable(gpu.detail)
+  return {
+    document: textOf(attestation['document'], 'attestations.document', MAX_DOCUMENT_BYTES),
+    collateral: collateral?.collateral ?? null,
+    gpu_collateral: gpu?.collateral ?? null,
+  }
+}
+
+function bodyOf(value: JsonValue | undefined, what: string): Uint8Array | null {
+  if (value === null) return null
+  const text = textOf(value, what, Math.ceil(MAX_EVIDENCE_BODY_BYTES / 3) * 4)
+  const bytes = decodeBase64(text)
+  if (bytes === null || bytes.length > MAX_EVIDENCE_BODY_BYTES) {
+    throw new Unreadable(`${what} is not base64 of at most ${MAX_EVIDENCE_BODY_BYTES} bytes`)
+  }
+  return bytes
+}
+
+function readReceipt(value: JsonValue): ParsedEvidenceReceipt {
+  const entry = objectOf(value, 'a receipt', ['receipt', 'opening', 'request', 'response'])
+  const opening = entry['opening'] ?? null
+  if (opening !== null && !isHex32(opening)) throw new Unreadable('an opening is not 64 hex digits')
+  return {
+    receipt: textOf(entry['receipt'], 'receipts.receipt', MAX_RECEIPT_BYTES),
+    opening,
+    request: bodyOf(entry['request'], 'receipts.request'),
+    response: bodyOf(entry['response'], 'receipts.response'),
+  }
+}
+
+function readEvidence(value: JsonValue): ParsedEvidence {
+  if (isJsonObject(value) && value['purpose'] !== EVIDENCE_PURPOSE) {
+    throw new Unreadable('another purpose', isEvidenceFile(value) ? 'unsupported' : 'malformed')
+  }
+  const file = objectOf(value, 'the evidence file', [
+    'purpose',
+    'saved_at',
+    'attestations',
+    'receipts',
+  ])
+  const [first, ...earlier] = listOf(
+    file['attestations'],
+    'attestations',
+    MAX_EVIDENCE_ATTESTATIONS,
+  ).map(readAttestation)
+  if (first === undefined) throw new Unreadable('no attestation document')
+  return {
+    savedAt: integerOf(file['saved_at'], 'saved_at'),
+    attestations: [first, ...earlier],
+    receipts: listOf(file['receipts'], 'receipts', MAX_EVIDENCE_RECEIPTS).map(readReceipt),
+  }
+}
+
+/** Parses one file. Never throws. */
+export function parseEvidenceFile(bytes: Uint8Array): EvidenceResult {
+  const malformed = (detail: string): EvidenceResult => ({
+    ok: false,
+    code: 'evidence_malformed',
+    detail,
+  })
+  if (bytes.length > MAX_EVIDENCE_BYTES) return malformed(`longer than ${MAX_EVIDENCE_BYTES} bytes`)
+  const parsed = parseJson(bytes)
+  if (!parsed.ok) return malformed(`not strict JSON: ${parsed.fault}`)
+  try {
+    return { ok: true, evidence: readEvidence(parsed.value) }
+  } catch (error) {
+    if (!(error instanceof Unreadable)) throw error
+    return { ok: false, code: `evidence_${error.kind}`, detail: error.message }
+  }
+}

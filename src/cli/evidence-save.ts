@@ -1,0 +1,236 @@
+/**
+ * `countersign evidence save <url>`: what a service shows about itself and some of its answers, in one file.
+ *
+ * Nothing is judged, so that what would be rejected can be kept too; what cannot be read at all is refused.
+ *
+ * @module
+ */
+import { randomBytes } from 'node:crypto'
+import { writeFile } from 'node:fs/promises'
+import {
+  parseDocument,
+  unwrapDocument,
+} from '../../attestation/appraiser/document/parse-document.ts'
+import { parseEvidenceFile } from '../../attestation/appraiser/evidence/parse-evidence-file.ts'
+import { DEFAULT_POLICY } from '../../attestation/appraiser/policy.ts'
+import { parseReceipt } from '../../attestation/appraiser/receipt/parse-receipt.ts'
+import { nodeCrypto } from '../../attestation/crypto/node.ts'
+import {
+  EVIDENCE_PURPOSE,
+  MAX_EVIDENCE_ATTESTATIONS,
+  MAX_EVIDENCE_BODY_BYTES,
+  MAX_EVIDENCE_BYTES,
+} from '../../attestation/protocol/evidence-file.ts'
+import type {
+  EvidenceAttestation,
+  EvidenceFile,
+  EvidenceReceipt,
+} from '../../attestation/protocol/evidence-file.ts'
+import { isHex32, toHex32 } from '../../attestation/protocol/hex.ts'
+import type { Sha256Digest } from '../../attestation/protocol/hex.ts'
+import { isJsonObject, parseJson } from '../../attestation/protocol/json.ts'
+import { keysetDigest } from '../../attestation/protocol/keyset.ts'
+import { fromUtf8, toUtf8 } from '../../attestation/protocol/utf8.ts'
+import { getOnce } from '../channel/get-once.ts'
+import { EXIT } from './exit-codes.ts'
+import {
+  attestationUrl,
+  FETCH_MS,
+  fetchArchived,
+  fetchDocument,
+  reached,
+} from './fetch-document.ts'
+import { refuseUnreadSettings } from './obtain-collateral.ts'
+import type { CollateralOptions } from './obtain-collateral.ts'
+import { obtainGpuCollateral } from './obtain-gpu-collateral.ts'
+import type { GpuCollateralOptions } from './obtain-gpu-collateral.ts'
+import { MAX_DOCUMENT_BYTES, readBounded } from './read-bounded.ts'
+import { Refusal } from './refusal.ts'
+import { collateralFor } from './verify.ts'
+
+export interface EvidenceSaveOptions extends CollateralOptions, GpuCollateralOptions {
+  readonly receipt?: readonly string[]
+  readonly request?: string
+  readonly response?: string
+  readonly out?: string
+  /** Names of variables: arguments of a process are for all to read. */
+  readonly tokenEnv?: string
+  readonly ownerSecretEnv?: string
+}
+
+const DEFAULT_TOKEN_ENV = 'COUNTERSIGN_TOKEN'
+/** Receipt ids and completion ids, as far as they need no escape in a path. */
+const RECEIPT_NAME = /^[A-Za-z0-9._~-]{1,256}$/
+
+type Environment = NodeJS.ProcessEnv
+
+function secretOf(name: string, flag: string | null, environment: Environment): string | null {
+  const value = environment[name]
+  if (value === undefined || value === '') {
+    if (flag === null) return null
+    throw new Refusal(`--${flag}: there is no variable ${name}, or it is empty.`)
+  }
+  if (!/^[\x21-\x7e]{1,4096}$/.test(value)) {
+    throw new Refusal(`The value of ${name} is not printable ASCII without spaces.`)
+  }
+  return value
+}
+
+function headersOf(options: EvidenceSaveOptions, environment: Environment): Record<string, string> {
+  const { tokenEnv, ownerSecretEnv } = options
+  const flag = tokenEnv === undefined ? null : 'token-env'
+  const token = secretOf(tokenEnv ?? DEFAULT_TOKEN_ENV, flag, environment)
+  const secret =
+    ownerSecretEnv === undefined ? null : secretOf(ownerSecretEnv, 'owner-secret-env', environment)
+  return {
+    accept: 'application/json',
+    ...(token === null ? {} : { authorization: `Bearer ${token}` }),
+    ...(secret === null ? {} : { 'x-countersign-owner-secret': secret }),
+  }
+}
+
+function refuseUrl(text: string): void {
+  const url = URL.canParse(text) ? new URL(text) : null
+  if (url === null || !/^https?:$/.test(url.protocol) || url.username + url.password !== '') {
+    throw new Refusal(
+      'evidence save takes the http or https URL of a service, without a user name.',
+    )
+  }
+}
+
+function textOf(bytes: Uint8Array, what: string): string {
+  const text = fromUtf8(bytes)
+  if (text === null) throw new Refusal(`${what} is not UTF-8.`, EXIT.malformed)
+  return text
+}
+
+async function attestationOf(
+  bytes: Uint8Array,
+  options: EvidenceSaveOptions,
+): Promise<EvidenceAttestation & { readonly keyset: Sha256Digest }> {
+  const parsed = parseDocument(bytes)
+  if (!parsed.ok) {
+    throw new Refusal(`The attestation document cannot be read: ${parsed.detail}.`, EXIT.malformed)
+  }
+  return {
+    document: textOf(bytes, 'The attestation document'),
+    collateral: await collateralFor(bytes, 'countersign', options, DEFAULT_POLICY),
+    gpu_collateral: await obtainGpuCollateral(bytes, 'countersign', options, DEFAULT_POLICY),
+    keyset: keysetDigest(parsed.document.keyset, nodeCrypto),
+  }
+}
+
+async function bodyOf(path: string | undefined): Promise<string | null> {
+  if (path === undefined) return null
+  return (await readBounded(path, MAX_EVIDENCE_BODY_BYTES)).toString('base64')
+}
+
+interface SavedReceipt extends EvidenceReceipt {
+  readonly keyset: Sha256Digest
+}
+
+async function receiptOf(
+  base: string,
+  id: string,
+  options: EvidenceSaveOptions,
+  headers: Readonly<Record<string, string>>,
+): Promise<SavedReceipt> {
+  // A token goes with it, and no keyset is believed yet: only over a certificate that this system's authorities vouch for.
+  const { status, body } = await reached(base, () =>
+    getOnce(attestationUrl(base, `receipts/${id}`), {
+      headers,
+      maxBytes: MAX_DOCUMENT_BYTES,
+      timeoutMs: FETCH_MS,
+      certificate: 'webpki',
+    }),
+  )
+  if (status !== 200 || body === null) {
+    const answer = body === null ? 'the answer is too large' : `the service answered ${status}`
+    throw new Refusal(`Receipt ${id}: ${answer}.`, EXIT.internal)
+  }
+  const receipt = textOf(unwrapDocument(body), `Receipt ${id}`)
+  const parsed = parseReceipt(receipt)
+  if (!parsed.ok)
+    throw new Refusal(`Receipt ${id} cannot be read: ${parsed.detail}.`, EXIT.malformed)
+  const wrapper = parseJson(body)
+  const opening = wrapper.ok && isJsonObject(wrapper.value) ? wrapper.value['opening'] : null
+  return {
+    receipt,
+    opening: isHex32(opening) ? opening : null,
+    request: await bodyOf(options.request),
+    response: await bodyOf(options.response),
+    keyset: parsed.receipt.record.keyset_digest,
+  }
+}
+
+/** What the service keeps of a keyset that is not in force: of an earlier boot, or renewed since. */
+async function keptDocument(base: string, digest: Sha256Digest): Promise<Uint8Array> {
+  const found = await reached(base, () => fetchArchived(base, digest))
+  if (found !== null) return found.bytes
+  throw new Refusal(
+    `A receipt names the keyset ${digest}, of which the service keeps no document.`,
+    EXIT.internal,
+  )
+}
+
+async function collectEvidence(
+  base: string,
+  options: EvidenceSaveOptions,
+  headers: Readonly<Record<string, string>>,
+): Promise<EvidenceFile> {
+  const ids = [...new Set(options.receipt ?? [])]
+  const { bytes } = await reached(base, () => fetchDocument(base, toHex32(randomBytes(32))))
+  const attestations = [await attestationOf(bytes, options)]
+  const receipts: SavedReceipt[] = []
+  for (const id of ids) receipts.push(await receiptOf(base, id, options, headers))
+  for (const { keyset } of receipts) {
+    if (attestations.some((known) => known.keyset === keyset)) continue
+    if (attestations.length === MAX_EVIDENCE_ATTESTATIONS) {
+      throw new Refusal(`The receipts are under more than ${MAX_EVIDENCE_ATTESTATIONS} keysets.`)
+    }
+    attestations.push(await attestationOf(await keptDocument(base, keyset), options))
+  }
+  return {
+    purpose: EVIDENCE_PURPOSE,
+    saved_at: Math.floor(Date.now() / 1000),
+    attestations: attestations.map(({ keyset: _keyset, ...attestation }) => attestation),
+    receipts: receipts.map(({ keyset: _keyset, ...receipt }) => receipt),
+  }
+}
+
+/** @throws Refusal where something cannot be had, read or written */
+export async function evidenceSave(
+  base: string,
+  options: EvidenceSaveOptions,
+  environment: Environment = process.env,
+): Promise<void> {
+  refuseUrl(base)
+  await refuseUnreadSettings(options)
+  const ids = options.receipt ?? []
+  const odd = ids.find((id) => !RECEIPT_NAME.test(id))
+  if (odd !== undefined) throw new Refusal('--receipt takes the id of a receipt or completion.')
+  const bodies = options.request ?? options.response
+  if (bodies !== undefined && ids.length !== 1) {
+    throw new Refusal('--request and --response are the bodies of exactly one --receipt.')
+  }
+  const file = await collectEvidence(base, options, headersOf(options, environment))
+  const text = `${JSON.stringify(file)}\n`
+  const bytes = toUtf8(text)
+  const parsed = parseEvidenceFile(bytes)
+  if (!parsed.ok) {
+    const size = bytes.length > MAX_EVIDENCE_BYTES ? 'too large' : parsed.detail
+    throw new Refusal(`The file would be refused: ${size}.`, EXIT.internal)
+  }
+  if (options.out === undefined) {
+    process.stdout.write(text)
+    return
+  }
+  // Openings and bodies are nobody else's business, and evidence is never written over.
+  await writeFile(options.out, bytes, { flag: 'wx', mode: 0o600 }).catch(() => {
+    throw new Refusal(`${options.out ?? ''} cannot be written, or exists.`, EXIT.internal)
+  })
+  process.stderr.write(
+    `Saved, not judged: ${file.attestations.length} attestation documents and ${file.receipts.length} receipts. ` +
+      `countersign verify ${options.out} --at ${file.saved_at} judges them.\n`,
+  )
+}

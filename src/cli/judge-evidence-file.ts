@@ -1,0 +1,122 @@
+/**
+ * The part of `countersign verify` that judges an evidence file: from what stands in it, asking nobody.
+ *
+ * @module
+ */
+import type { Appraisal } from '../../attestation/appraiser/appraise-document.ts'
+import { CHECK_CODES } from '../../attestation/appraiser/codes.ts'
+import { appraiseEvidence } from '../../attestation/appraiser/evidence/appraise-evidence.ts'
+import type {
+  EvidenceAppraisal,
+  EvidenceOptions,
+  ReceiptToJudge,
+} from '../../attestation/appraiser/evidence/appraise-evidence.ts'
+import type { VouchedTime } from '../../attestation/appraiser/evidence/vouched-time.ts'
+import type { GpuBinding } from '../../attestation/appraiser/gpu/gpu-ladder.ts'
+import type { GpuDevice } from '../../attestation/appraiser/gpu/read-gpu-devices.ts'
+import type { ReceiptVerdict } from '../../attestation/appraiser/receipt/verify-receipt.ts'
+import { VERDICT_EXIT_CODES } from '../../attestation/appraiser/verdict.ts'
+import type { Verdict } from '../../attestation/appraiser/verdict.ts'
+import { fromHex } from '../../attestation/protocol/hex.ts'
+import { checkReceipt } from './check-receipt.ts'
+import type { ReceiptOptions } from './check-receipt.ts'
+import { formatBinding, formatDevices } from './print-devices.ts'
+import { adviceOn, formatChecks } from './print-verdict.ts'
+import { printable, printableJson } from './printable.ts'
+import { Refusal } from './refusal.ts'
+
+export interface EvidenceFileOptions extends Pick<
+  ReceiptOptions,
+  'challenge' | 'level' | 'anyOutcome'
+> {
+  readonly json?: boolean
+}
+
+const NOT_AS_OF =
+  'Judged as of now. What was saved grows stale, collateral within days: --at TIME judges it as of another time.'
+
+interface Report extends Verdict {
+  readonly layout: 'evidence'
+  readonly time: VouchedTime | null
+  readonly devices: readonly GpuDevice[]
+  readonly binding: GpuBinding | null
+  readonly earlier: readonly Verdict[]
+  readonly receipts: readonly ReceiptVerdict[]
+}
+
+function judgeReceipt(
+  { entry, trusted }: ReceiptToJudge,
+  moment: EvidenceOptions,
+  options: EvidenceFileOptions,
+): ReceiptVerdict {
+  const { receipt: text, opening, request, response } = entry
+  const files = {
+    text,
+    opening: opening === null ? null : fromHex(opening),
+    request: request === null ? null : Buffer.from(request),
+    response: response === null ? null : Buffer.from(response),
+  }
+  return checkReceipt(options, files, trusted, moment.at, moment.policy)
+}
+
+function conclude(appraisal: EvidenceAppraisal, receipts: readonly ReceiptVerdict[]): Verdict {
+  const { verdict } = appraisal
+  for (const [index, { checks }] of receipts.entries()) {
+    const failed = checks.find(({ status }) => status === 'fail')
+    if (failed === undefined) continue
+    const { family, meaning } = CHECK_CODES[failed.code]
+    return {
+      ...verdict,
+      verdict: family === 'malformed' ? 'malformed' : 'rejected',
+      sentence: `Rejected, although the service itself was accepted: receipt ${index}: ${failed.id}: ${meaning}.`,
+    }
+  }
+  const levels = receipts.map(({ level }) => level).join(', ')
+  const shown = receipts.length === 0 ? '' : ` The receipts show: ${levels}.`
+  return { ...verdict, sentence: `${verdict.sentence}${shown}` }
+}
+
+function print(report: Report, current: Appraisal | null, asOf: boolean): void {
+  const { devices, binding, earlier, receipts, time } = report
+  const parts = [formatChecks(report.checks)]
+  if (devices.length > 0) parts.push(formatDevices(devices))
+  if (binding !== null) parts.push(formatBinding(binding))
+  for (const { checks } of earlier)
+    parts.push(`of another keyset that a receipt names\n${formatChecks(checks)}`)
+  for (const [index, { level, checks }] of receipts.entries()) {
+    parts.push(`receipt ${index}, level reached: ${level}\n${formatChecks(checks)}`)
+  }
+  const unsupported = report.verdict === 'unsupported' && current !== null
+  const advice = unsupported ? adviceOn(current.verdict.checks) : null
+  if (advice !== null) parts.push(advice)
+  if (!asOf) parts.push(NOT_AS_OF)
+  if (time !== null) parts.push(printable(time.sentence))
+  parts.push(printable(report.sentence))
+  process.stdout.write(`${parts.join('\n\n')}\n`)
+}
+
+/** @returns the exit code */
+export function judgeEvidenceFile(
+  bytes: Uint8Array,
+  moment: EvidenceOptions,
+  options: EvidenceFileOptions,
+): number {
+  const appraisal = appraiseEvidence(bytes, moment)
+  if (options.challenge !== undefined && appraisal.receipts.length > 1) {
+    throw new Refusal('--challenge is that of one request, and the file holds several receipts.')
+  }
+  const receipts = appraisal.receipts.map((one) => judgeReceipt(one, moment, options))
+  const { current } = appraisal
+  const report: Report = {
+    ...conclude(appraisal, receipts),
+    layout: 'evidence',
+    time: appraisal.time,
+    devices: current?.devices ?? [],
+    binding: current?.binding ?? null,
+    earlier: appraisal.earlier.map(({ verdict }) => verdict),
+    receipts,
+  }
+  if (options.json === true) process.stdout.write(`${printableJson(report)}\n`)
+  else print(report, current, moment.asOf === true)
+  return VERDICT_EXIT_CODES[report.verdict]
+}
