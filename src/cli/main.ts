@@ -6,9 +6,6 @@
  */
 import { Command } from 'commander'
 import { VERSION } from '../version.ts'
-import { appraiseGpuCommand } from './appraise-gpu.ts'
-import { appraiseNrasCommand } from './appraise-nras.ts'
-import { appraiseTdxCommand } from './appraise-tdx.ts'
 import { collateralFetch, collateralShow } from './collateral.ts'
 import type { FetchOptions, ShowOptions } from './collateral.ts'
 import { collateralGpu } from './collateral-gpu.ts'
@@ -16,6 +13,7 @@ import type { CollateralGpuOptions } from './collateral-gpu.ts'
 import { composeCheck } from './compose-check.ts'
 import type { ComposeCheckOptions } from './compose-check.ts'
 import { composeHash } from './compose-hash.ts'
+import { addConformanceCommands } from './conformance-commands.ts'
 import { addEvidenceCommands } from './evidence-commands.ts'
 import { EXIT } from './exit-codes.ts'
 import { addNodeCommands } from './node-commands.ts'
@@ -236,28 +234,7 @@ addNodeCommands(program)
 addProxyCommand(program)
 addEvidenceCommands(program)
 
-program
-  .command('appraise-tdx')
-  .description('judge the TDX evidence on standard input (JSON, docs/conformance.md)')
-  .action(async () => {
-    process.exit(await appraiseTdxCommand())
-  })
-
-program
-  .command('appraise-gpu')
-  .description('judge the NVIDIA GPU evidence on standard input (JSON, docs/conformance.md)')
-  .action(async () => {
-    process.exit(await appraiseGpuCommand())
-  })
-
-program
-  .command('appraise-nras')
-  .description(
-    'judge an answer of NVIDIA’s attestation service on standard input (docs/conformance.md)',
-  )
-  .action(async () => {
-    process.exit(await appraiseNrasCommand())
-  })
+addConformanceCommands(program)
 
 const keys = program.command('keys').description('the address key of this machine')
 for (const [name, description, act] of [

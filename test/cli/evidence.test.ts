@@ -208,7 +208,7 @@ describe('an evidence file', () => {
     test('where a member is unknown, missing or there twice', async () => {
       const text = JSON.stringify(second)
       const more = text.replace(/^\{/, '{"note":"x",')
-      expect(await code(more, 'must not have note')).toBe(30)
+      expect(await code(more, 'evidence_malformed: the evidence file must not have note')).toBe(30)
       const twice = text.replace(/^\{/, '{"saved_at":1,')
       expect(await code(twice, 'duplicate_member')).toBe(30)
       const { receipts: _, ...fewer } = second
