@@ -102,10 +102,15 @@ export const SERVICE_ERRORS = {
     type: invalid,
     message: 'signing_algo must be ecdsa or ed25519.',
   },
+  invalid_domain: {
+    status: 400,
+    type: invalid,
+    message: 'Name 1 to 16 lower-case host names: domain=host.example.',
+  },
   tls_not_configured: {
     status: 400,
     type: invalid,
-    message: 'No TLS key is attested here, so there is no fingerprint to include.',
+    message: 'No TLS key is attested here.',
   },
   malformed_http: {
     status: 400,

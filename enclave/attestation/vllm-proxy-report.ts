@@ -11,6 +11,7 @@ import { hex32Bytes } from '../../attestation/protocol/hex.ts'
 import { isJsonObject, parseJsonText } from '../../attestation/protocol/json.ts'
 import type { JsonValue } from '../../attestation/protocol/json.ts'
 import type { BootKeys } from '../keys/boot-keys.ts'
+import type { TlsKey } from '../keys/tls-key.ts'
 import type { Attestor } from './attestor.ts'
 
 export type LegacyAlgo = 'ecdsa' | 'ed25519'
@@ -52,19 +53,31 @@ function infoObject(facts: GuestFacts): JsonValue {
   return { ...info.value, tcb_info: tcb.ok ? tcb.value : facts.tcbInfo }
 }
 
-/** The report's JSON text. The caller has checked the nonce with {@link isAmbiguousNonce}. */
+export interface VllmProxyRequest {
+  readonly algo: LegacyAlgo
+  /** Checked with {@link isAmbiguousNonce}. */
+  readonly nonce: Hex32
+  /** Quote the TLS key beside the signing key (`include_tls_fingerprint`); null: the signing key alone. */
+  readonly tls: Pick<TlsKey, 'spkiSha256'> | null
+}
+
+/** The report's JSON text. */
 export async function vllmProxyReport(
   attestor: Attestor,
   keys: BootKeys,
   facts: GuestFacts,
-  algo: LegacyAlgo,
-  nonce: Hex32,
+  { algo, nonce, tls }: VllmProxyRequest,
   abandoned: () => boolean,
 ): Promise<string> {
   const slot = new Uint8Array(64)
   const identity =
     algo === 'ecdsa' ? Buffer.from(keys.address.address.slice(2), 'hex') : keys.legacy.publicKey
-  slot.set(identity)
+  // Of this family since 2026 (nearai/inference-proxy): SHA-256 over both, the key's digest as bytes.
+  slot.set(
+    tls === null
+      ? identity
+      : createHash('sha256').update(identity).update(hex32Bytes(tls.spkiSha256)).digest(),
+  )
   slot.set(hex32Bytes(nonce), 32)
   const { cpu, gpu } = await attestor.evidenceFor(slot, hex32Bytes(nonce), abandoned)
   const quote = toHex(cpu.quote)
@@ -81,6 +94,7 @@ export async function vllmProxyReport(
     info: infoObject(facts),
     event_log: withRuntimeDigests(cpu.eventLog),
     vm_config: cpu.vmConfig,
+    ...(tls === null ? {} : { tls_cert_fingerprint: tls.spkiSha256 }),
   }
   return JSON.stringify({ ...report, all_attestations: [report] })
 }

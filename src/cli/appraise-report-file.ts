@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { gunzipSync } from 'node:zlib'
 import { isEvidenceFile } from '../../attestation/appraiser/evidence/parse-evidence-file.ts'
 import { isGpuFile } from '../../attestation/appraiser/gpu/parse-gpu-file.ts'
 import { isNrasFile } from '../../attestation/appraiser/gpu/nras/parse-nras-answer.ts'
@@ -18,6 +17,7 @@ import type { ReportLayout } from '../../attestation/appraiser/report/parse-repo
 import { fromHex } from '../../attestation/protocol/hex.ts'
 import { isJsonObject, parseJson } from '../../attestation/protocol/json.ts'
 import { fromUtf8 } from '../../attestation/protocol/utf8.ts'
+import { gunzip } from '../gunzip.ts'
 import { readBounded } from './read-bounded.ts'
 import { Refusal } from './refusal.ts'
 
@@ -77,15 +77,6 @@ function reportDataOf(hex: string): Uint8Array {
     throw new Refusal('--report-data takes 2 to 128 lower-case hex digits.')
   }
   return bytes
-}
-
-/** Bounded by zlib itself, so that a small certificate cannot fill the memory. */
-export function gunzip(compressed: Uint8Array, maxOutputLength: number): Uint8Array | null {
-  try {
-    return gunzipSync(compressed, { maxOutputLength })
-  } catch {
-    return null
-  }
 }
 
 type Appraisal = Omit<AppraiseReportOptions, 'layout' | 'appCompose' | 'reportData'>

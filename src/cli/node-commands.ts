@@ -9,6 +9,8 @@ import { doctor } from './doctor.ts'
 import type { DoctorOptions } from './doctor.ts'
 import { smoke } from './smoke.ts'
 import type { SmokeOptions } from './smoke.ts'
+import { DEFAULT_OPERATIONS_URL, tlsCsr } from './tls.ts'
+import type { TlsCsrOptions } from './tls.ts'
 
 export function addNodeCommands(program: Command): void {
   program
@@ -61,5 +63,20 @@ export function addNodeCommands(program: Command): void {
     .option('--json', 'print the rows as one JSON document')
     .action(async (url: string, options: SmokeOptions) => {
       process.exit(await smoke(url, options))
+    })
+
+  program
+    .command('tls')
+    .description('the TLS key of the running service')
+    .command('csr')
+    .description('ask it for a certification request (PKCS #10, PEM), to be given to an authority')
+    .option('--domain <name>', 'host name; may be repeated', collect)
+    .option(
+      '--from <url>',
+      `its listener for health and metrics (default ${DEFAULT_OPERATIONS_URL})`,
+    )
+    .option('--out <file>', 'write it there in place of standard output')
+    .action(async (options: TlsCsrOptions) => {
+      process.exit(await tlsCsr(options))
     })
 }

@@ -28,6 +28,7 @@ import { openSimulatedGpus, openSimulation } from '../service/open-simulation.ts
 import type { SimulatedRoots } from '../service/open-simulation.ts'
 import { openSimulatedStapler, openStapler } from '../service/open-stapler.ts'
 import type { ServiceParts } from '../service/service.ts'
+import { openAgentTlsKey } from '../service/tls/open-agent-tls-key.ts'
 import { transportOf } from './obtain-collateral.ts'
 import { Refusal } from './refusal.ts'
 
@@ -38,10 +39,12 @@ export const MAX_MACHINE_RETRY_MS = 15_000
 /** What a simulated guest says it runs when no compose file is given. */
 const SIMULATED_COMPOSE = '{"name":"countersign-simulated","runner":"docker-compose"}'
 
+const now = (): number => Math.floor(Date.now() / 1000)
+
 export interface Machine {
   readonly parts: Pick<
     ServiceParts,
-    'cpu' | 'gpu' | 'gpuRequired' | 'address' | 'simulated' | 'gate' | 'stapler'
+    'cpu' | 'gpu' | 'gpuRequired' | 'address' | 'tlsKey' | 'simulated' | 'gate' | 'stapler'
   >
   /** Asked for where there is a store. @throws GuestAgentError */
   readonly storeKey: () => Promise<StoreKey>
@@ -117,6 +120,8 @@ export async function openMachine(
   const { source } = chooseSource(guest, config.address_key)
   const { ca } = config.collateral
   const transport = ca === null ? {} : await transportOf({ tlsCa: ca })
+  const roots = place.kind === 'real' ? null : 'any'
+  const tlsKey = await openAgentTlsKey(agent, config, { facts: guest.cpu.facts, roots, at: now() })
   // Last of what can fail: it holds the folder of a sealed key.
   const { address, close } = await openAddressKey(agent, source, config.address_key_dir)
   const required = config.gpu?.required ?? 1
@@ -130,8 +135,9 @@ export async function openMachine(
       gpu: required === 0 ? null : gpus.source,
       gpuRequired: required,
       address,
+      tlsKey,
       simulated: place.kind !== 'real',
-      gate: createGate(place.kind === 'real' ? null : 'any'),
+      gate: createGate(roots),
       // The vendors of a machine that is simulated elsewhere cannot be asked.
       stapler: place.kind === 'real' ? openStapler(config, transport) : null,
     },
@@ -217,6 +223,11 @@ async function ownMachine(config: Config, options: MachineOptions): Promise<Mach
       gpu: gpus === 0 ? null : simulation.gpu,
       gpuRequired: gpus,
       address: simulation.address,
+      tlsKey: await openAgentTlsKey(connectGuestAgent(simulation.socketPath), config, {
+        facts: simulation.cpu.facts,
+        roots: simulation.roots,
+        at: now(),
+      }),
       simulated: true,
       gate: createGate(simulation.roots),
       stapler: openSimulatedStapler(simulation, config),

@@ -154,7 +154,8 @@ export function attestationRoutes(options: AttestationRoutesOptions): Router {
           sendError(res, 'invalid_signing_algo')
           return
         }
-        if (req.query['include_tls_fingerprint'] === 'true') {
+        const tls = req.query['include_tls_fingerprint'] === 'true' ? keys.tls : null
+        if (tls === null && req.query['include_tls_fingerprint'] === 'true') {
           sendError(res, 'tls_not_configured')
           return
         }
@@ -175,7 +176,8 @@ export function attestationRoutes(options: AttestationRoutesOptions): Router {
           return
         }
         const nonce = given ?? toHex32(randomBytes(32))
-        sendText(res, 200, await vllmProxyReport(attestor, keys, facts, algo, nonce, hasLeft(req)))
+        const request = { algo, nonce, tls } as const
+        sendText(res, 200, await vllmProxyReport(attestor, keys, facts, request, hasLeft(req)))
       }),
     )
   }

@@ -1,5 +1,5 @@
 /**
- * The listener for whoever runs the service: health and metrics, away from the port that clients use.
+ * The listener for whoever runs the service: health, metrics and requests for certificates, away from the port that clients use.
  *
  * @module
  */
@@ -11,6 +11,8 @@ import { endRoutes } from '../routes/end-routes.ts'
 import { healthRoutes } from '../routes/health.ts'
 import { metricsRoutes } from '../routes/metrics.ts'
 import type { MetricsRoutesOptions } from '../routes/metrics.ts'
+import { tlsRoutes } from '../routes/tls.ts'
+import type { TlsRoutesOptions } from '../routes/tls.ts'
 
 /** Connections of scrapers and probes. */
 export const OPERATIONS_CONNECTIONS = 64
@@ -19,7 +21,7 @@ export const OPERATIONS_REQUEST_MS = 10_000
 /** Milliseconds an idle one is kept: above the 15 to 60 s between two scrapes. */
 export const OPERATIONS_KEEP_ALIVE_MS = 65_000
 
-export interface OperationsOptions extends MetricsRoutesOptions {
+export interface OperationsOptions extends MetricsRoutesOptions, TlsRoutesOptions {
   readonly readiness: () => Readiness
   /** A request failed in a way that is our bug. */
   readonly onFault: (error: unknown) => void
@@ -32,6 +34,7 @@ export function createOperationsServer(options: OperationsOptions): Server {
   app.set('query parser', 'simple')
   app.use(healthRoutes(options.readiness))
   app.use(metricsRoutes(options))
+  app.use(tlsRoutes(options))
   endRoutes(app, options.onFault)
   const server = createServer(
     {

@@ -72,6 +72,11 @@ function within(policy: AppraisalPolicy, roots: GateRoots | 'any' | null): Appra
   }
 }
 
+/** What a machine's own evidence is held against, hard. */
+export function nodePolicy(roots: GateRoots | 'any' | null): AppraisalPolicy {
+  return within(POLICIES.node, roots)
+}
+
 /** One warning for each code, however many devices it is about. */
 function warningsOf(checks: readonly Check[]): DocumentWarning[] {
   const byCode = new Map<string, string[]>()
@@ -90,7 +95,7 @@ export function createGate(
   roots: GateRoots | 'any' | null,
   now: () => number = () => Math.floor(Date.now() / 1000),
 ): Gate {
-  const hard = within(POLICIES.node, roots)
+  const hard = nodePolicy(roots)
   const soft = within(POLICIES['relying-party'], roots)
   const cache = createCollateralCache()
   const gpuCache = createGpuCache()

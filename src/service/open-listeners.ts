@@ -48,7 +48,10 @@ function keepRenewing(
       if (!changed) return
       const { from, chain, notAfter } = certificate.current
       listener.renew(key.credentials(chain))
-      log.info({ from, until: Math.floor(notAfter / 1000) }, 'another certificate, the same key')
+      log.info(
+        { certificate: from, until: Math.floor(notAfter / 1000) },
+        'another certificate, the same key',
+      )
     })
   }, CERTIFICATE_CHECK_MS)
   timer.unref()

@@ -191,6 +191,7 @@ export async function startService(parts: ServiceParts): Promise<Service> {
           metrics,
           upstreams,
           readiness,
+          tlsKey: tls?.key ?? null,
           onFault: (error) =>
             log.error({ fault: faultName(error) }, 'an operations request failed'),
         })

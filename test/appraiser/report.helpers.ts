@@ -11,7 +11,7 @@ import type { JsonObject } from '../../attestation/protocol/json.ts'
 import { answer } from '../../attestation/simulator/dstack/agent-methods.ts'
 import { aciReport } from '../../enclave/attestation/aci-report.ts'
 import { vllmProxyReport } from '../../enclave/attestation/vllm-proxy-report.ts'
-import type { LegacyAlgo } from '../../enclave/attestation/vllm-proxy-report.ts'
+import type { LegacyAlgo, VllmProxyRequest } from '../../enclave/attestation/vllm-proxy-report.ts'
 import { makeWorld, NOW } from './document.helpers.ts'
 import type { World } from './document.helpers.ts'
 
@@ -38,7 +38,11 @@ export function dstackReport(reportData: Uint8Array): JsonObject {
 }
 
 /** As our own door serves it. */
-export async function vllmReport(algo: LegacyAlgo, nonce = NONCE): Promise<JsonObject> {
+export async function vllmReport(
+  algo: LegacyAlgo,
+  nonce = NONCE,
+  tls: VllmProxyRequest['tls'] = null,
+): Promise<JsonObject> {
   const info = answer(guest, 'dstack', 'Info', {})
   const facts = {
     appId: toHex(guest.appId),
@@ -48,7 +52,7 @@ export async function vllmReport(algo: LegacyAlgo, nonce = NONCE): Promise<JsonO
     tcbInfo: String(info['tcb_info']),
     info: JSON.stringify(info),
   }
-  return parse(await vllmProxyReport(attestor, keys, facts, algo, nonce, never))
+  return parse(await vllmProxyReport(attestor, keys, facts, { algo, nonce, tls }, never))
 }
 
 /** As our own door serves it. */

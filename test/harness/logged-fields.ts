@@ -24,6 +24,7 @@ const ADVICE = /^[A-Z][\w .,;:()*/=-]{20,400}\.$/
 const FIELDS: Readonly<Record<string, RegExp>> = {
   advice: ADVICE,
   cause: CAUSE,
+  certificate: CODE,
   code: CODE,
   fault: CAUSE,
   first_byte_ms: COUNT,
@@ -40,6 +41,7 @@ const FIELDS: Readonly<Record<string, RegExp>> = {
   status: /^\d{3}$/,
   stored: FLAG,
   streamed: FLAG,
+  until: COUNT,
   upstream: NAME,
 }
 

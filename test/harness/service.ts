@@ -10,6 +10,7 @@ import type {
   GpuEvidenceSource,
 } from '../../attestation/attester/evidence-source.ts'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
+import { connectGuestAgent } from '../../attestation/attester/dstack/guest-agent.ts'
 import type { Stapler } from '../../attestation/collateral/staple/create-stapler.ts'
 import type { AgentReleaseName } from '../../attestation/simulator/dstack/agent-releases.ts'
 import type { AgentFaults } from '../../attestation/simulator/dstack/start-guest-agent.ts'
@@ -37,6 +38,7 @@ import type { Simulation } from '../../src/service/open-simulation.ts'
 import type { StoreBoot } from '../../src/service/open-receipts.ts'
 import { startService } from '../../src/service/start-service.ts'
 import type { Service } from '../../src/service/service.ts'
+import { openAgentTlsKey } from '../../src/service/tls/open-agent-tls-key.ts'
 import type { Weights } from '../../src/weights/measure-weights.ts'
 
 export const MODEL = 'demo/words'
@@ -218,6 +220,14 @@ export async function startTestService(options: TestServiceOptions = {}): Promis
     gpu: options.gpus === 0 ? null : (options.gpu ?? simulation?.gpu ?? null),
     gpuRequired: options.gpus ?? 0,
     address: simulation?.address ?? createEphemeralAddressKey(nodeCrypto),
+    tlsKey:
+      simulation === null
+        ? null
+        : await openAgentTlsKey(connectGuestAgent(simulation.socketPath), parsed.config, {
+            facts: simulation.cpu.facts,
+            roots: simulation.roots,
+            at: Math.floor(Date.now() / 1000),
+          }),
     simulated: simulation !== null,
     weights: options.weights ?? null,
     log: { info: logAt('info'), warn: logAt('warn'), error: logAt('error') },

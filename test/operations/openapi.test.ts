@@ -8,6 +8,7 @@ import { DOORS } from '../../src/routes/attestation.ts'
 import { createControlPlane } from '../../src/routes/control-plane.ts'
 import { healthRoutes } from '../../src/routes/health.ts'
 import { metricsRoutes } from '../../src/routes/metrics.ts'
+import { tlsRoutes } from '../../src/routes/tls.ts'
 import { HOT_ROUTES } from '../../src/service/create-server.ts'
 import { chat, chatBody, get, header, jsonObject } from '../harness/chat.ts'
 import { MODEL, bearer, startTestService } from '../harness/service.ts'
@@ -87,6 +88,7 @@ describe('/openapi.json', () => {
       ...expressRoutes(router),
       ...expressRoutes(healthRoutes(nothing)),
       ...expressRoutes(metricsRoutes(nothing)),
+      ...expressRoutes(tlsRoutes({ tlsKey: null })),
       ...[...HOT_ROUTES].flatMap(([path, { kind }]) =>
         kind === 'models' ? [`get ${path}`, `head ${path}`] : [`post ${path}`],
       ),

@@ -18,6 +18,8 @@ export const GUEST_AGENT_ERRORS = Object.freeze({
     'The agent quoted something else than what was asked. Something stands between this process and the agent.',
   agent_other_guest:
     'The measured event log is not the one of the app and the guest that the agent named, or does not replay to the quote. The socket is of another guest, or something stands before it.',
+  agent_tls_unproven:
+    'The certificate that came with the TLS key does not prove that this guest made the key. Use tls.key boot, which needs no agent, or look at what stands before the socket.',
   agent_unsupported:
     'The agent is too old for what was asked. Update the guest image to dstack 0.5.7 or newer and mount /var/run/dstack.sock.',
 })

@@ -67,6 +67,21 @@ export interface AgentKey {
   readonly signatureChain: readonly Uint8Array[]
 }
 
+export interface AgentTlsKeyRequest {
+  /** Common name. */
+  readonly subject: string
+  /** DNS names. */
+  readonly altNames: readonly string[]
+}
+
+/** Another one in each answer: the agent keeps none. */
+export interface AgentTlsKey {
+  /** PKCS #8, PEM: a secret. */
+  readonly key: string
+  /** PEM: certificate of the key with the evidence inside, app CA, root. */
+  readonly chain: string
+}
+
 /** All methods throw {@link GuestAgentError}. */
 export interface GuestAgent {
   readonly socketPath: string
@@ -81,6 +96,8 @@ export interface GuestAgent {
    */
   getQuote(reportData: Uint8Array, options?: AgentCallOptions): Promise<AgentQuote>
   getKey(request: AgentKeyRequest, options?: AgentCallOptions): Promise<AgentKey>
+  /** For a server, with a quote over the key in the certificate (RA-TLS). */
+  getTlsKey(request: AgentTlsKeyRequest, options?: AgentCallOptions): Promise<AgentTlsKey>
 }
 
 const MAX_QUOTE_BYTES = 64 * 1024
@@ -91,6 +108,10 @@ const INSTANCE_ID = /^(?:[0-9a-f]{40})?$/
 const COMPOSE_HASH = /^[0-9a-f]{64}$/
 const ANY_HEX = /^(?:[0-9a-f]{2}){0,64}$/
 const ANY_TEXT = /^/
+const PRIVATE_KEY_PEM = /^-----BEGIN PRIVATE KEY-----[A-Za-z0-9+/=\s]+-----END PRIVATE KEY-----\s*$/
+const CERTIFICATE_PEM = /^-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----\s*$/
+/** Certificate, app CA, root; one more than any release sends. */
+const MAX_TLS_CHAIN = 4
 
 /** The socket's name says which service answers there ({@link surfaceOf}). */
 export function connectGuestAgent(socketPath: string): GuestAgent {
@@ -151,6 +172,18 @@ export function connectGuestAgent(socketPath: string): GuestAgent {
       }
       return readKey((await call('GetKey', { path, purpose, algorithm }, options)).value)
     },
+    async getTlsKey({ subject, altNames }, options) {
+      const { keys, family } = await release(options)
+      if (keys === 'none') {
+        const message = `GetTlsKey: an agent of the family ${family} has no such call`
+        throw new GuestAgentError('agent_unsupported', message)
+      }
+      const request = {
+        ...{ subject, alt_names: [...altNames] },
+        ...{ usage_ra_tls: true, usage_server_auth: true, usage_client_auth: false },
+      }
+      return readTlsKey((await call('GetTlsKey', request, options)).value)
+    },
   }
 }
 
@@ -207,6 +240,21 @@ function readKey(value: JsonObject): AgentKey {
     throw malformed('GetKey.signature_chain')
   }
   return { key, signatureChain: [byApp, byKms] }
+}
+
+function readTlsKey(value: JsonObject): AgentTlsKey {
+  const key = text(value, 'GetTlsKey', 'key', PRIVATE_KEY_PEM)
+  const chain = value['certificate_chain']
+  if (!Array.isArray(chain) || chain.length === 0 || chain.length > MAX_TLS_CHAIN) {
+    throw malformed('GetTlsKey.certificate_chain')
+  }
+  const blocks = chain.map((block: unknown) => {
+    if (typeof block !== 'string' || !CERTIFICATE_PEM.test(block)) {
+      throw malformed('GetTlsKey.certificate_chain')
+    }
+    return block.endsWith('\n') ? block : `${block}\n`
+  })
+  return { key, chain: blocks.join('') }
 }
 
 function text(value: JsonObject, owner: string, member: string, pattern = ANY_TEXT): string {

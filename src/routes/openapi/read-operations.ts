@@ -206,6 +206,19 @@ export const READ_ROUTES: readonly ReadRoute[] = [
     },
     { port: 'operations' },
   ),
+  route(
+    ['/tls/csr'],
+    {
+      id: 'tls_csr',
+      summary: 'A certification request for the TLS key of this boot (PKCS #10).',
+      tag: 'operations',
+      access: 'open',
+      parameters: ['domain'],
+      answers: { 'application/x-pem-file': { type: 'string' } },
+      errors: ['invalid_domain', 'tls_not_configured'],
+    },
+    { port: 'operations' },
+  ),
 ]
 
 /** Express writes `:id` where OpenAPI writes `{id}`. */

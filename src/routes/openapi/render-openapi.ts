@@ -7,6 +7,7 @@
  * @module
  */
 import type { JsonObject } from '../../../attestation/protocol/json.ts'
+import { MAX_NAMES } from '../../config/listener-schema.ts'
 import type { RelayRoute } from '../../relay/relay-routes.ts'
 import type { Door } from '../attestation.ts'
 import { renderOperation } from './operation.ts'
@@ -58,7 +59,12 @@ const PARAMETERS: JsonObject = {
   include_tls_fingerprint: query(
     'include_tls_fingerprint',
     { enum: ['true', 'false'] },
-    'Refused: no TLS key is attested.',
+    'Binds the TLS key beside the signing key; refused where no TLS is configured.',
+  ),
+  domain: query(
+    'domain',
+    { type: 'array', items: { type: 'string' }, minItems: 1, maxItems: MAX_NAMES },
+    'Host names of the certificate.',
   ),
   id: path('id', 'A receipt id or a completion id.'),
   boot: query(
