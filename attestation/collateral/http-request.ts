@@ -13,6 +13,7 @@ import type { RequestOptions } from 'node:https'
 import { setTimeout as sleep } from 'node:timers/promises'
 import axios from 'axios'
 import type { AxiosRequestConfig, AxiosResponse } from 'axios'
+import { NoAnswer } from '../http/await-answer.ts'
 import { CollateralError } from './collateral-error.ts'
 import { DEFAULT_TIMING, MAX_RESPONSE_HEADER_BYTES } from './limits.ts'
 import type { FetchTiming } from './limits.ts'
@@ -141,8 +142,18 @@ const TRANSPORT = {
   request: (
     options: RequestOptions,
     onResponse: (response: IncomingMessage) => void,
-  ): ClientRequest =>
-    httpsRequest({ ...options, maxHeaderSize: MAX_RESPONSE_HEADER_BYTES }, onResponse),
+  ): ClientRequest => {
+    const request = httpsRequest(
+      { ...options, maxHeaderSize: MAX_RESPONSE_HEADER_BYTES },
+      onResponse,
+    )
+    // Node would close the connection without an error, and axios would wait for one.
+    request.once('upgrade', (_response, socket) => {
+      socket.destroy()
+      request.emit('error', new NoAnswer('protocol_switched'))
+    })
+    return request
+  },
 }
 
 const FIXED = {

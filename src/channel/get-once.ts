@@ -7,9 +7,10 @@
  * @module
  */
 import { request as requestHttp } from 'node:http'
-import type { IncomingMessage } from 'node:http'
 import { Agent, request as requestHttps } from 'node:https'
 import type { ObservedChannel } from '../../attestation/appraiser/channel/judge-channel.ts'
+import { awaitAnswer } from '../../attestation/http/await-answer.ts'
+import { readAnswer } from '../../attestation/http/read-answer.ts'
 import { peerSpkiSha256 } from './peer-key.ts'
 
 export interface GetOptions {
@@ -32,28 +33,6 @@ export interface OnceAnswer {
   readonly channel: ObservedChannel
 }
 
-async function readAll(
-  response: IncomingMessage,
-  maxBytes: number,
-): Promise<Uint8Array<ArrayBuffer> | null> {
-  const chunks: Uint8Array[] = []
-  let size = 0
-  for await (const chunk of response) {
-    if (!(chunk instanceof Uint8Array)) continue
-    size += chunk.length
-    // Leaving the loop destroys the connection.
-    if (size > maxBytes) return null
-    chunks.push(chunk)
-  }
-  const body = new Uint8Array(size)
-  let offset = 0
-  for (const chunk of chunks) {
-    body.set(chunk, offset)
-    offset += chunk.length
-  }
-  return body
-}
-
 /** Rejects with the error of the connection, or of the time that ran out. */
 export async function getOnce(target: string, options: GetOptions): Promise<OnceAnswer> {
   const url = new URL(target)
@@ -62,31 +41,30 @@ export async function getOnce(target: string, options: GetOptions): Promise<Once
     headers: { ...options.headers },
     signal: AbortSignal.timeout(options.timeoutMs),
   }
-  const response = await new Promise<IncomingMessage>((resolve, reject) => {
-    const sent = secure
-      ? requestHttps(url, {
-          ...shared,
-          // A connection of its own: one that is kept was looked at when it carried somebody else's request.
-          agent: new Agent({
-            keepAlive: false,
-            maxCachedSessions: 0,
-            minVersion: 'TLSv1.2',
-            ALPNProtocols: ['http/1.1'],
-            rejectUnauthorized: options.certificate === 'webpki',
-          }),
-        })
-      : requestHttp(url, { ...shared, agent: false })
-    sent.once('response', resolve)
-    sent.once('error', reject)
-    sent.end()
-  })
+  const sent = secure
+    ? requestHttps(url, {
+        ...shared,
+        // A connection of its own: one that is kept was looked at when it carried somebody else's request.
+        agent: new Agent({
+          keepAlive: false,
+          maxCachedSessions: 0,
+          minVersion: 'TLSv1.2',
+          ALPNProtocols: ['http/1.1'],
+          rejectUnauthorized: options.certificate === 'webpki',
+        }),
+      })
+    : requestHttp(url, { ...shared, agent: false })
+  const answered = awaitAnswer(sent, shared.signal)
+  sent.end()
+  const response = await answered
   // Now, while the socket is the answer's: that very one is judged.
   const channel: ObservedChannel = secure
     ? { kind: 'tls', host: url.hostname, spkiSha256: peerSpkiSha256(response.socket) }
     : { kind: 'plain' }
+  const body = await readAnswer(response, options.maxBytes)
   return {
     status: response.statusCode ?? 0,
-    body: await readAll(response, options.maxBytes),
+    body: body === null ? null : Uint8Array.from(body),
     channel,
   }
 }

@@ -19,6 +19,7 @@ import { EXIT } from './exit-codes.ts'
 import { addNodeCommands } from './node-commands.ts'
 import { addProxyCommand } from './proxy-command.ts'
 import { collect } from './collect.ts'
+import { refuseSilence } from './refuse-silence.ts'
 import { exitWith } from './refusal.ts'
 import { keysRotate, keysShow } from './keys.ts'
 import type { KeysOptions } from './keys.ts'
@@ -276,4 +277,5 @@ compose
     process.exit(await composeCheck(file, options))
   })
 
+refuseSilence()
 program.parseAsync().catch(exitWith)

@@ -6,6 +6,8 @@
  */
 import { request as httpRequest } from 'node:http'
 import { request as httpsRequest } from 'node:https'
+import { awaitAnswer } from '../../attestation/http/await-answer.ts'
+import { readAnswer } from '../../attestation/http/read-answer.ts'
 import { isJsonObject, parseJson } from '../../attestation/protocol/json.ts'
 import type { JsonObject } from '../../attestation/protocol/json.ts'
 import { callNode, CallFailure } from './call-node.ts'
@@ -41,72 +43,58 @@ function judge(probe: string, wanted: readonly number[], { status, json }: Error
 }
 
 /** Announces a body and waits for the answer, which must come before the body does. */
-function announce(node: SmokeNode): Promise<ErrorAnswer> {
+async function announce(node: SmokeNode): Promise<ErrorAnswer> {
   const url = new URL(`${node.base}/chat/completions`)
   const request = url.protocol === 'https:' ? httpsRequest : httpRequest
-  return new Promise((resolve, reject) => {
-    const outgoing = request(
-      url,
-      {
-        method: 'POST',
-        agent: false,
-        signal: AbortSignal.timeout(node.callMs),
-        headers: {
-          'content-type': 'application/json',
-          'content-length': ANNOUNCED_BYTES,
-          ...(node.token === null ? {} : { authorization: `Bearer ${node.token}` }),
-        },
-      },
-      (response) => {
-        const chunks: Buffer[] = []
-        let length = 0
-        response.on('data', (chunk: Buffer) => {
-          length += chunk.length
-          if (length <= MAX_ERROR_BYTES) chunks.push(chunk)
-        })
-        response.on('error', reject)
-        response.on('end', () => {
-          const parsed = parseJson(Buffer.concat(chunks))
-          const json = parsed.ok && isJsonObject(parsed.value) ? parsed.value : null
-          outgoing.destroy()
-          resolve({ status: response.statusCode ?? 0, json })
-        })
-      },
-    )
-    outgoing.on('error', (error) => {
-      const late = error.name === 'AbortError' || error.name === 'TimeoutError'
-      reject(
-        new CallFailure(late ? 'node_slow' : 'node_unreachable', 'no answer to an announced body'),
-      )
-    })
+  const signal = AbortSignal.timeout(node.callMs)
+  const outgoing = request(url, {
+    method: 'POST',
+    agent: false,
+    signal,
+    headers: {
+      'content-type': 'application/json',
+      'content-length': ANNOUNCED_BYTES,
+      ...(node.token === null ? {} : { authorization: `Bearer ${node.token}` }),
+    },
+  })
+  try {
+    const answered = awaitAnswer(outgoing, signal)
     // The first byte makes Node send the headers.
     outgoing.write('{')
-  })
+    const response = await answered
+    const body = await readAnswer(response, MAX_ERROR_BYTES)
+    if (body === null) throw new CallFailure('answer_too_long', `over ${MAX_ERROR_BYTES} bytes`)
+    const parsed = parseJson(body)
+    const json = parsed.ok && isJsonObject(parsed.value) ? parsed.value : null
+    return { status: response.statusCode ?? 0, json }
+  } catch (error) {
+    if (error instanceof CallFailure) throw error
+    const code = signal.aborted ? 'node_slow' : 'node_unreachable'
+    throw new CallFailure(code, 'no answer to an announced body')
+  } finally {
+    outgoing.destroy()
+  }
 }
 
 /** @param model that exists */
 export async function probeErrors(node: SmokeNode, model: string): Promise<readonly SmokeRow[]> {
   const messages = [{ role: 'user', content: 'hi' }]
-  const ask = async (
+  const tell = async (
     probe: string,
     wanted: readonly number[],
-    call: NodeCall,
+    answer: Promise<ErrorAnswer>,
   ): Promise<SmokeRow> => {
     try {
-      return judge(probe, wanted, await callNode(node, call))
+      return judge(probe, wanted, await answer)
     } catch (error) {
       if (!(error instanceof CallFailure)) throw error
       return found(probe, error.code, error.message)
     }
   }
+  const ask = (probe: string, wanted: readonly number[], call: NodeCall): Promise<SmokeRow> =>
+    tell(probe, wanted, callNode(node, call))
   const path = '/chat/completions'
-  const tooLarge = announce(node).then(
-    (answer) => judge('errors.too_large', [413], answer),
-    (error: unknown) => {
-      if (!(error instanceof CallFailure)) throw error
-      return found('errors.too_large', error.code, error.message)
-    },
-  )
+  const tooLarge = tell('errors.too_large', [413], announce(node))
   return [
     await ask('errors.wrong_token', [401], { path, body: { model, messages }, token: NO_TOKEN }),
     await ask('errors.no_token', [401], { path, body: { model, messages }, token: null }),

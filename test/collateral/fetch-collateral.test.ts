@@ -12,6 +12,7 @@ import type { CollateralRequest } from '../../attestation/collateral/collateral-
 import { MAX_SIGNED_JSON_BYTES } from '../../attestation/collateral/limits.ts'
 import type { FetchTiming } from '../../attestation/collateral/limits.ts'
 import { createIntelPki } from '../../attestation/simulator/intel/create-intel-pki.ts'
+import { SWITCHED } from '../harness/hostile-answers.ts'
 import { answer, startIntelServer, startProxy } from './intel-server.helpers.ts'
 import type { IntelServer, Intercept, Route } from './intel-server.helpers.ts'
 
@@ -256,6 +257,15 @@ describe('a service that does not give it', () => {
 })
 
 describe('a service that answers badly', () => {
+  test('that switches the protocol is an error at once, not a wait', async () => {
+    server.intercept = on('tcbInfo', (response) => {
+      response.socket?.end(SWITCHED)
+    })
+    const began = performance.now()
+    expect((await failure(client().get(REQUEST))).code).toBe('collateral_unreachable')
+    expect(performance.now() - began).toBeLessThan(FAST.attemptMs)
+  })
+
   test('one that says nothing is given up after its attempts', async () => {
     server.intercept = on('tcbInfo', () => true)
     const start = performance.now()

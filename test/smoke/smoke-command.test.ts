@@ -1,4 +1,5 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
@@ -6,6 +7,7 @@ import { smoke } from '../../src/cli/smoke.ts'
 import type { SmokeOptions } from '../../src/cli/smoke.ts'
 import { Refusal } from '../../src/cli/refusal.ts'
 import type { SmokeRow } from '../../src/smoke/smoke-codes.ts'
+import { HOSTILE_ANSWERS, startHostile } from '../harness/hostile-answers.ts'
 import { TOKENS, startTestService } from '../harness/service.ts'
 import type { TestService } from '../harness/service.ts'
 
@@ -39,12 +41,13 @@ afterAll(async () => {
 async function run(
   changes: Partial<SmokeOptions> = {},
   change: Change | null = null,
+  url = at.url,
 ): Promise<{ readonly code: number; readonly out: string }> {
   if (change !== null) {
     const real = globalThis.fetch
     vi.stubGlobal('fetch', async (input: string | URL | Request, init?: RequestInit) => {
-      const url = input instanceof Request ? input.url : String(input)
-      return change(new URL(url).pathname, await real(input, init))
+      const asked = input instanceof Request ? input.url : String(input)
+      return change(new URL(asked).pathname, await real(input, init))
     })
   }
   let out = ''
@@ -54,15 +57,19 @@ async function run(
   })
   try {
     const environment = { NODE_TOKEN: TOKENS.alice }
-    return { code: await smoke(at.url, { ...options, ...changes }, environment), out }
+    return { code: await smoke(url, { ...options, ...changes }, environment), out }
   } finally {
     spy.mockRestore()
     vi.unstubAllGlobals()
   }
 }
 
-async function rows(changes: Partial<SmokeOptions> = {}, change: Change | null = null) {
-  const { code, out } = await run({ ...changes, json: true }, change)
+async function rows(
+  changes: Partial<SmokeOptions> = {},
+  change: Change | null = null,
+  url = at.url,
+) {
+  const { code, out } = await run({ ...changes, json: true }, change, url)
   const { rows: all } = JSON.parse(out) as { readonly rows: readonly SmokeRow[] }
   return { code, all, codes: Object.fromEntries(all.map((row) => [row.probe, row.code])) }
 }
@@ -113,6 +120,34 @@ describe('countersign smoke', () => {
       expect(codes[probe]).toBe('not_tried')
     }
   })
+
+  test.each(Object.entries(HOSTILE_ANSWERS))(
+    '%s to an announced body: its own row fails, and all others are told',
+    async (name, act) => {
+      const between = await startHostile((socket, first) => {
+        if (first.includes('content-length: 1099511627776')) {
+          act(socket)
+          return
+        }
+        const onward = connect(Number(new URL(at.url).port), '127.0.0.1')
+        onward.on('error', () => socket.destroy())
+        socket.on('close', () => onward.destroy())
+        onward.write(first)
+        socket.pipe(onward).pipe(socket)
+      })
+      const { code, all, codes } = await rows({}, null, `http://127.0.0.1:${String(between.port)}`)
+      await between.close()
+      expect(code).toBe(10)
+      expect(codes['errors.too_large']).toBe(
+        name === 'a body without end'
+          ? 'answer_too_long'
+          : name === 'a switched protocol that nobody named'
+            ? 'status_unexpected'
+            : 'node_unreachable',
+      )
+      expect(all.filter(({ status }) => status === 'fail')).toHaveLength(1)
+    },
+  )
 
   test('a model that nobody serves', async () => {
     const { code, codes } = await rows({ model: 'no/such' })

@@ -5,7 +5,10 @@
  * @module
  */
 import { request as httpRequest } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { awaitAnswer, NoAnswer } from '../../http/await-answer.ts'
+import { readAnswer as readBody } from '../../http/read-answer.ts'
 import { isJsonObject, parseJson } from '../../protocol/json.ts'
 import type { JsonObject } from '../../protocol/json.ts'
 import { GuestAgentError } from './guest-agent-error.ts'
@@ -56,7 +59,10 @@ export async function callGuestAgent(
   request: JsonObject,
   options: AgentCallOptions = {},
 ): Promise<AgentAnswer> {
-  const deadline = AbortSignal.timeout(options.deadlineMs ?? AGENT_DEADLINE_MS)
+  // A timer that holds the process: that of AbortSignal.timeout lets it end in the middle of a call.
+  const late = new AbortController()
+  const timer = setTimeout(() => late.abort(), options.deadlineMs ?? AGENT_DEADLINE_MS)
+  const deadline = late.signal
   const signal =
     options.signal === undefined ? deadline : AbortSignal.any([options.signal, deadline])
   const body = Buffer.from(JSON.stringify(request), 'utf8')
@@ -83,6 +89,8 @@ export async function callGuestAgent(
     if (error instanceof GuestAgentError) throw error
     const reason = systemCode(error)
     throw new GuestAgentError('agent_unreachable', `${method}: guest agent unreachable (${reason})`)
+  } finally {
+    clearTimeout(timer)
   }
 }
 
@@ -97,50 +105,41 @@ function systemCode(error: unknown): string {
   return typeof error.code === 'string' ? error.code : 'unknown'
 }
 
-function exchange(
+async function exchange(
   socketPath: string,
   method: string,
   body: Buffer,
   signal: AbortSignal,
 ): Promise<Exchange> {
-  return new Promise((resolve, reject) => {
-    const outgoing = httpRequest(
-      {
-        socketPath,
-        path: `/${method}`,
-        method: 'POST',
-        // One connection per call: the agent drops idle ones, and a call on a dropped one would look like a fault.
-        agent: false,
-        signal,
-        headers: {
-          host: 'dstack',
-          'content-type': 'application/json',
-          accept: 'application/json',
-          'content-length': body.length,
-        },
-      },
-      (response) => {
-        const chunks: Buffer[] = []
-        let length = 0
-        response.on('data', (chunk: Buffer) => {
-          length += chunk.length
-          if (length > MAX_AGENT_ANSWER_BYTES) {
-            const message = `${method}: the answer is longer than ${MAX_AGENT_ANSWER_BYTES} bytes`
-            reject(new GuestAgentError('agent_malformed', message))
-            outgoing.destroy()
-            return
-          }
-          chunks.push(chunk)
-        })
-        response.on('error', reject)
-        response.on('end', () => {
-          resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks) })
-        })
-      },
-    )
-    outgoing.on('error', reject)
-    outgoing.end(body)
+  const outgoing = httpRequest({
+    socketPath,
+    path: `/${method}`,
+    method: 'POST',
+    // One connection per call: the agent drops idle ones, and a call on a dropped one would look like a fault.
+    agent: false,
+    signal,
+    headers: {
+      host: 'dstack',
+      'content-type': 'application/json',
+      accept: 'application/json',
+      'content-length': body.length,
+    },
   })
+  const answered = awaitAnswer(outgoing, signal)
+  outgoing.end(body)
+  let response: IncomingMessage
+  try {
+    response = await answered
+  } catch (error) {
+    if (!(error instanceof NoAnswer) || error.code === 'closed_unanswered') throw error
+    throw new GuestAgentError('agent_malformed', `${method}: no HTTP answer (${error.code})`)
+  }
+  const read = await readBody(response, MAX_AGENT_ANSWER_BYTES)
+  if (read === null) {
+    const message = `${method}: the answer is longer than ${MAX_AGENT_ANSWER_BYTES} bytes`
+    throw new GuestAgentError('agent_malformed', message)
+  }
+  return { status: response.statusCode ?? 0, body: read }
 }
 
 function readAnswer(method: string, { status, body }: Exchange): AgentAnswer {

@@ -26,6 +26,8 @@ export interface AgentFaults {
   garbage?: boolean
   /** The connection closes after half of the answer. */
   closeMidAnswer?: boolean
+  /** The answer is 101, as if a protocol had been asked for, and the connection ends. */
+  switchProtocol?: boolean
   /** What answers is the agent of this guest, as when another app's socket was mounted. */
   otherGuest?: SimulatedGuest
   /** Told when a quote is asked for, and when it is made. */
@@ -50,6 +52,7 @@ const QUOTES: ReadonlySet<string> = new Set(['GetQuote', 'RawQuote', 'TdxQuote']
 const MAX_BODY_BYTES = 10 * 1024 * 1024
 const KEEP_ALIVE_MS = 10_000
 const OWNER_ONLY = 0o600
+const SWITCHING = 'HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n'
 const UNSUPPORTED_BODY = 'the simulated agent reads JSON only: send Content-Type: application/json'
 
 export async function startGuestAgent(
@@ -139,6 +142,10 @@ function send(
   faults: AgentFaults,
 ): void {
   if (response.destroyed) return
+  if (faults.switchProtocol === true) {
+    response.socket?.end(SWITCHING)
+    return
+  }
   const text = faults.garbage === true ? '{"quote": 0x' : JSON.stringify(body)
   const bytes = Buffer.from(text, 'utf8')
   response.writeHead(status, {

@@ -196,6 +196,10 @@ export async function forward(input: ForwardInput): Promise<void> {
     request.on('error', () => {
       resolve('unreachable')
     })
+    // Also where it switched the protocol, which Node tells as no error.
+    request.on('close', () => {
+      resolve('unreachable')
+    })
     request.end(input.body ?? undefined)
   })
   if (upstream === 'unreachable') {
