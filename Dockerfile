@@ -20,6 +20,9 @@ FROM ${NODE_IMAGE} AS runtime
 # Nothing that fetches or installs code is left in reach of the process.
 RUN rm -rf /usr/local/lib/node_modules /usr/local/include /opt/yarn* /root/.npm \
     /usr/local/bin/npm /usr/local/bin/npx /usr/local/bin/corepack /usr/local/bin/yarn /usr/local/bin/yarnpkg
+# An empty volume mounted there takes over the owner: the sealed address key, and the store.
+RUN install -d -m 0700 -o 65532 -g 65532 /var/lib/countersign /data
+RUN ln -s /app/dist/src/cli/main.js /usr/local/bin/countersign
 ENV NODE_ENV=production
 WORKDIR /app
 # Owned by root and read by everyone: the process can change none of its own files.

@@ -71,6 +71,8 @@ function base(root) {
       symlinkSync(readlinkSync(`/${name}`), join(root, name))
     }
   }
+  // What the first line of our program asks for.
+  copyInto(root, '/usr/bin/env')
   for (const path of [
     'usr/local/lib/node_modules/npm',
     'usr/local/include/node',
@@ -183,6 +185,21 @@ async function check(stage) {
         : node(`console.log(String(${code}))`)
     say(`loads the addon of ${name}`, run.code === 0, run.out || run.err)
   }
+  for (const path of ['/var/lib/countersign', '/data']) {
+    const owned = node(
+      `const s = require('fs').statSync('${path}'); console.log(s.uid, s.gid, (s.mode & 0o777).toString(8))`,
+    )
+    say(`${path} is the service's own`, owned.out === '65532 65532 700', owned.out || owned.err)
+  }
+  const named = spawnSync(SETPRIV, [...inside, '/usr/local/bin/countersign', '--version'], {
+    env: variables,
+    encoding: 'utf8',
+  })
+  say(
+    'countersign runs by its name',
+    named.status === 0,
+    named.stdout.trim() || named.stderr.trim(),
+  )
   const backend = node(
     "import('/app/dist/enclave/keys/secp256k1-signer.js').then((m) => console.log(m.DEFAULT_SECP256K1_BACKEND))",
   )

@@ -1,7 +1,17 @@
 // The instructions of the Dockerfile, and their effect on folders in the place of image layers. What is not understood is an
 // error: a step that is left out would make the tree another one than the image's.
 import { execFileSync } from 'node:child_process'
-import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from 'node:fs'
 import { basename, join, posix } from 'node:path'
 
 // [{ name, value }]: comments dropped, continued lines joined.
@@ -26,21 +36,42 @@ export function allowedSources(text) {
   return lines.filter((line) => line.startsWith('!')).map((line) => line.slice(1))
 }
 
+// A plain path in the image, as the one of the folder that stands for it.
+function pathIn(root, path) {
+  if (!/^\/[\w./-]+$/.test(path) || path.includes('..'))
+    throw new Error(`not a plain path: ${path}`)
+  return join(root, path)
+}
+
 // `rm -rf` with plain paths and `*` at the end of a name: of the folder, never of this machine.
-function removeIn(root, command) {
-  const words = command.split(/\s+/)
-  if (words[0] !== 'rm' || words[1] !== '-rf') {
-    throw new Error(`the last stage runs more than rm -rf: ${command}`)
-  }
-  for (const path of words.slice(2)) {
-    if (!/^\/[\w./-]+\*?$/.test(path) || path.includes('..'))
-      throw new Error(`not a plain path: ${path}`)
-    if (!path.endsWith('*')) rmSync(join(root, path), { recursive: true, force: true })
-    else if (existsSync(join(root, posix.dirname(path)))) {
-      // In bash's way, with the pattern the only thing that is not quoted.
-      execFileSync('/bin/sh', ['-c', 'rm -rf -- "$0"*', join(root, path.slice(0, -1))])
+function removeIn(root, paths) {
+  for (const path of paths) {
+    if (!path.endsWith('*')) {
+      rmSync(pathIn(root, path), { recursive: true, force: true })
+      continue
     }
+    const start = pathIn(root, path.slice(0, -1))
+    // In bash's way, with the pattern the only thing that is not quoted.
+    if (existsSync(join(start, '..'))) execFileSync('/bin/sh', ['-c', 'rm -rf -- "$0"*', start])
   }
+}
+
+// What the last stage runs, on the folder: nothing of this machine is called by a name from the image.
+function runIn(root, command) {
+  const words = command.split(/\s+/)
+  const [, mode, uid, gid, folders] =
+    /^install -d -m (0[0-7]{3}) -o (\d+) -g (\d+) (.+)$/.exec(command) ?? []
+  const [, target, name] = /^ln -s (\/[\w./-]+) (\/[\w./-]+)$/.exec(command) ?? []
+  if (words[0] === 'rm' && words[1] === '-rf') removeIn(root, words.slice(2))
+  else if (target !== undefined) symlinkSync(target, pathIn(root, name))
+  else if (folders !== undefined) {
+    for (const path of folders.split(/\s+/)) {
+      const folder = pathIn(root, path)
+      mkdirSync(folder, { recursive: true })
+      chownSync(folder, Number(uid), Number(gid))
+      chmodSync(folder, Number.parseInt(mode, 8))
+    }
+  } else throw new Error(`the last stage runs what is not understood: ${command}`)
 }
 
 // Runs the steps: build(folder of stages, checkout, base(root) that puts the base image's files there) → the last stage.
@@ -83,7 +114,7 @@ export function buildStages(checkout, folder, base) {
         cpSync(join(source, path), to, { recursive: true, verbatimSymlinks: true })
       }
     } else if (name === 'RUN') {
-      if (stages.length === last) removeIn(stage.root, value)
+      if (stages.length === last) runIn(stage.root, value)
       else {
         // npm and tsc of this machine, in the stage's folder: it is a tree of files there and not yet a root.
         execFileSync('/bin/sh', ['-ec', value], {
