@@ -126,7 +126,7 @@ export function createLogTree(
     node(level, index) {
       if (level < TILE_HEIGHT) return below(level, index)
       const found = upper[level - TILE_HEIGHT]?.at(index) ?? null
-      if (found === null) throw new RangeError('no such whole subtree')
+      if (found === null) throw new LeavesGone()
       return found
     },
   }

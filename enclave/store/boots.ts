@@ -6,7 +6,8 @@
 import { MAX_DOCUMENT_BYTES } from '../../attestation/appraiser/document/parse-document.ts'
 import { toHex32 } from '../../attestation/protocol/hex.ts'
 import type { Hex32 } from '../../attestation/protocol/hex.ts'
-import type { Change, Tables } from './open-tables.ts'
+import { TIME_BYTES } from './open-tables.ts'
+import type { Change, Table, Tables } from './open-tables.ts'
 import type { Sealer } from './sealer.ts'
 import { StoreError } from './store-error.ts'
 import { decodeBoot, encodeBoot } from './stored-entry.ts'
@@ -19,6 +20,8 @@ const BOOT_ID_BYTES = 32
 export const MAX_BOOTS = 16_384
 /** Renewed keysets of one boot whose documents are kept, the latest; that of its first is kept beside them. */
 export const MAX_RENEWED = 64
+/** Rows of leaves that go with one commit: those of a million leaves. */
+const MOST_ROWS_AT_ONCE = 4096
 /** Bytes of a document that is archived: as many as verifiers read. */
 export const MAX_ARCHIVED_BYTES = MAX_DOCUMENT_BYTES
 
@@ -33,6 +36,11 @@ interface BootEntry extends KnownBoot {
 }
 
 export interface Boots {
+  readonly bootId: Hex32
+  /** Of this boot. */
+  readonly number: number
+  /** By number, the first first. */
+  known(): ReadonlyMap<number, KnownBoot>
   /** Of an entry of this boot. */
   key(position: bigint): Buffer
   /** The boot that an entry's key belongs to; null where none is known. */
@@ -48,13 +56,23 @@ export interface BootsOptions {
   readonly bootId: Hex32
   readonly identity: BootIdentity
   readonly refuse: () => void
+  /** Boots whose last head was published after that stay, with or without receipts (unix seconds). */
+  readonly logsSince: () => number
 }
 
 const NO_HEADER = new Uint8Array(0)
 
-function numberKey(number: number): Buffer {
+export function numberKey(number: number): Buffer {
   const key = Buffer.alloc(NUMBER_BYTES)
   key.writeUInt32BE(number)
+  return key
+}
+
+/** Of a row of leaves of a boot's log. */
+export function logRowKey(number: number, index: number): Buffer {
+  const key = Buffer.alloc(NUMBER_BYTES + POSITION_BYTES)
+  key.writeUInt32BE(number)
+  key.writeBigUInt64BE(BigInt(index), NUMBER_BYTES)
   return key
 }
 
@@ -67,7 +85,7 @@ function documentKey(number: number, keyset: number): Buffer {
 export async function openBoots(
   tables: Tables,
   sealer: Sealer,
-  { bootId, identity, refuse }: BootsOptions,
+  { bootId, identity, refuse, logsSince }: BootsOptions,
 ): Promise<Boots> {
   const known = new Map<number, BootEntry>()
   let last = 0
@@ -78,10 +96,16 @@ export async function openBoots(
     if (plain === null) refuse()
     else known.set(last, { bootId: id, ...decodeBoot(plain) })
   }
+  const [lastLog] = [...tables.logs.getKeys({ reverse: true, limit: 1 })].map((key) =>
+    key.readUInt32BE(),
+  )
   for (const number of [...known.keys()]) {
-    if (hasEntries(tables, number) && known.size < MAX_BOOTS) continue
-    known.delete(number)
-    await Promise.all(goneWith(tables, number).map(({ table, key }) => table.remove(key)))
+    // The last log is the one that this boot's names.
+    const stays = number === lastLog || hasEntries(tables, number, logsSince())
+    if (stays && known.size < MAX_BOOTS) continue
+    const { changes, all } = goneWith(tables, number)
+    if (all) known.delete(number)
+    await Promise.all(changes.map(({ table, key }) => table.remove(key)))
   }
   const own = last + 1
   if (own > 0xffff_ffff) throw new StoreError('store_damaged')
@@ -105,6 +129,9 @@ export async function openBoots(
   }
 
   return {
+    bootId,
+    number: own,
+    known: () => known,
     key(position) {
       const key = Buffer.alloc(NUMBER_BYTES + POSITION_BYTES)
       key.writeUInt32BE(own)
@@ -149,26 +176,49 @@ export async function openBoots(
       const first = Math.min(Buffer.from(key).readUInt32BE(), own)
       const changes: Change[] = []
       for (const number of known.keys()) {
-        if (number >= first || hasEntries(tables, number)) continue
-        known.delete(number)
-        changes.push(...goneWith(tables, number))
+        if (number >= first || hasEntries(tables, number, logsSince())) continue
+        const gone = goneWith(tables, number)
+        if (gone.all) known.delete(number)
+        changes.push(...gone.changes)
       }
       return changes
     },
   }
 }
 
-/** What goes when a boot does. */
-function goneWith(tables: Tables, number: number): readonly Change[] {
-  const keys = tables.documents.getKeys({ start: numberKey(number), end: numberKey(number + 1) })
-  return [
-    { table: tables.boots, key: numberKey(number), value: null },
-    ...[...keys].map((key) => ({ table: tables.documents, key: Buffer.from(key), value: null })),
+/** What goes when a boot does: its leaves first, and where they are many, some of them now and the boot with the last. */
+function goneWith(
+  tables: Tables,
+  number: number,
+): { readonly changes: readonly Change[]; readonly all: boolean } {
+  const range = { start: numberKey(number), end: numberKey(number + 1) }
+  const rows = (table: Table, limit?: number): Change[] =>
+    [...table.getKeys({ ...range, ...(limit === undefined ? {} : { limit }) })].map((key) => ({
+      table,
+      key: Buffer.from(key),
+      value: null,
+    }))
+  const leaves = [
+    ...rows(tables.tiles, MOST_ROWS_AT_ONCE),
+    ...rows(tables.roots, MOST_ROWS_AT_ONCE),
   ]
+  if (leaves.length >= MOST_ROWS_AT_ONCE) return { changes: leaves, all: false }
+  const key = numberKey(number)
+  return {
+    changes: [
+      ...leaves,
+      { table: tables.boots, key, value: null },
+      { table: tables.logs, key, value: null },
+      ...rows(tables.documents),
+    ],
+    all: true,
+  }
 }
 
-/** Receipts, or admissions that still await theirs. */
-function hasEntries(tables: Tables, number: number): boolean {
+/** Receipts, admissions that still await theirs, or a log that somebody may still remember. */
+function hasEntries(tables: Tables, number: number, logsSince: number): boolean {
   const range = { start: numberKey(number), end: numberKey(number + 1), limit: 1 }
+  const log = tables.logs.get(numberKey(number))
+  if (log !== undefined && log.length >= TIME_BYTES && log.readUInt32BE() >= logsSince) return true
   return [tables.records, tables.admissions].some((table) => [...table.getKeys(range)].length > 0)
 }

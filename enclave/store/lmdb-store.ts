@@ -18,11 +18,12 @@ import type {
 import { createAdmissionJournal } from './admission-journal.ts'
 import { CLOCK_FLOOR_KEY, readClockFloor, sealClockFloor } from './clock-floor.ts'
 import { openBoots } from './boots.ts'
+import { openLogTables } from './log-tables.ts'
 import { createGroupCommit } from './group-commit.ts'
 import type { Durability } from './group-commit.ts'
 import { TIME_BYTES, hearCommitError, openTables, treeOf } from './open-tables.ts'
 import type { Change, Table, Tables } from './open-tables.ts'
-import { expiredRecords } from './retention.ts'
+import { DAY_S, expiredRecords } from './retention.ts'
 import type { Retention } from './retention.ts'
 import { createSealer } from './sealer.ts'
 import { StoreError } from './store-error.ts'
@@ -78,7 +79,21 @@ async function openOwned(
   await checkFormat(tables, sealer.check, options.ephemeral)
   let refused = 0
   const refuse = () => void refused++
-  const boots = await openBoots(tables, sealer, { bootId, identity: options.boot, refuse })
+  const logsSince = () => now() - options.retention.days * DAY_S
+  const boots = await openBoots(tables, sealer, {
+    bootId,
+    identity: options.boot,
+    refuse,
+    logsSince,
+  })
+  const log = openLogTables({
+    tables,
+    sealer,
+    boots,
+    refuse,
+    now,
+    flushed: (changes) => commit.flushed(changes),
+  })
   const journal = createAdmissionJournal(tables, sealer, boots, refuse, (changes) => {
     void commit.write(changes)
   })
@@ -89,7 +104,8 @@ async function openOwned(
   const write = async (batches: readonly (readonly Change[])[]): Promise<void> => {
     const changes = batches.flat()
     const expired = expiredRecords(tables, sealer, boots, options.retention, now(), batches.length)
-    const all = [...changes, ...expired]
+    const leaves = log.take()
+    const all = [...changes, ...leaves.changes, ...expired]
     // In one turn of the event loop, and so in one transaction.
     try {
       await Promise.all(
@@ -97,6 +113,7 @@ async function openOwned(
           value === null ? table.remove(key) : table.put(key, value),
         ),
       )
+      leaves.done()
     } catch (error) {
       hearCommitError(error)
       throw error
@@ -213,6 +230,7 @@ async function openOwned(
         archived.add(digest)
       },
       document: (digest) => boots.document(digest),
+      leaves: log.leaves,
       clockFloor: readClockFloor(tables, sealer, refuse),
       keepClockFloor: (at) => commit.flushed([sealClockFloor(tables, sealer, bootId, at)]),
       probe: () => commit.flushed([{ table: tables.meta, key: PROBE, value: probeValue(now()) }]),
@@ -260,8 +278,8 @@ async function checkFormat(tables: Tables, check: string, ephemeral: boolean): P
     const [format, key] = found.split('\n')
     if (format !== STORE_FORMAT) throw new StoreError('store_damaged')
     if (!ephemeral || key !== 'ephemeral') throw new StoreError('store_key_mismatch')
-    const { boots, documents, records, admissions, receipts, chats } = tables
-    const all = [boots, documents, records, admissions, receipts, chats]
+    const { boots, documents, records, admissions, receipts, chats, logs, tiles, roots } = tables
+    const all = [boots, documents, records, admissions, receipts, chats, logs, tiles, roots]
     await Promise.all([
       ...all.map((table) => table.clearAsync()),
       tables.meta.remove(CLOCK_FLOOR_KEY),

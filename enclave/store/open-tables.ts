@@ -52,7 +52,13 @@ export interface Tables {
   /** keyed digest → key of the record */
   readonly receipts: Table
   readonly chats: Table
-  /** Pages of records and documents, in bytes. */
+  /** boot number → time of its last head ‖ sealed boot record and head */
+  readonly logs: Table
+  /** boot number ‖ number of the tile → sealed leaf hashes */
+  readonly tiles: Table
+  /** boot number ‖ number of the row → sealed roots of whole tiles */
+  readonly roots: Table
+  /** Pages of records, documents and leaves, in bytes. */
   bytes(): number
   close(): Promise<void>
 }
@@ -131,6 +137,7 @@ export async function openTables(folder: string): Promise<Tables> {
   try {
     const records = table('records')
     const documents = table('documents')
+    const tiles = table('tiles')
     return {
       root,
       meta: table('meta'),
@@ -140,7 +147,10 @@ export async function openTables(folder: string): Promise<Tables> {
       admissions: table('admissions'),
       receipts: table('receipts'),
       chats: table('chats'),
-      bytes: () => pageBytes(records) + pageBytes(documents),
+      logs: table('logs'),
+      tiles,
+      roots: table('roots'),
+      bytes: () => pageBytes(records) + pageBytes(documents) + pageBytes(tiles),
       close: () => root.close(),
     }
   } catch (error) {

@@ -15,7 +15,7 @@ export interface Retention {
   readonly bytes: number
 }
 
-const DAY_S = 86_400
+export const DAY_S = 86_400
 /** Receipts given up with a commit: more than come with it, so that a store that is too large shrinks. */
 const LEAST_AT_ONCE = 16
 const MOST_AT_ONCE = 512

@@ -24,7 +24,8 @@ const BOOT_ID_BYTES = 32
 /** Of an index key: 128 bits, so that nobody who can only add entries finds two of one key. */
 const INDEX_BYTES = 16
 
-export type SealedTable = 'admissions' | 'boots' | 'documents' | 'floor' | 'records'
+export type SealedTable =
+  'admissions' | 'boots' | 'documents' | 'floor' | 'logs' | 'records' | 'roots' | 'tiles'
 
 export interface Sealer {
   /** @returns nonce ‖ ciphertext ‖ tag */
