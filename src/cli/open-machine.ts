@@ -29,6 +29,7 @@ import type { SimulatedRoots } from '../service/open-simulation.ts'
 import { openSimulatedStapler, openStapler } from '../service/open-stapler.ts'
 import type { ServiceParts } from '../service/service.ts'
 import { openAgentTlsKey } from '../service/tls/open-agent-tls-key.ts'
+import { alterationOf, startedProcess } from './check-process.ts'
 import { transportOf } from './obtain-collateral.ts'
 import { Refusal } from './refusal.ts'
 
@@ -64,20 +65,33 @@ export type MachinePlace =
   | { readonly kind: 'simulator'; readonly socketPath: string }
   | { readonly kind: 'own' }
 
-/** @throws Refusal */
-export function findMachine(options: MachineOptions, environment: NodeJS.ProcessEnv): MachinePlace {
+/**
+ * @param found socket of the agent of a real machine; null where there is none
+ * @param mark of a machine that could be real; null where there is none
+ * @throws Refusal
+ */
+export function findMachine(
+  options: MachineOptions,
+  environment: NodeJS.ProcessEnv,
+  found: string | null = findGuestAgent(),
+  mark: string | null = isTeeMachine(),
+): MachinePlace {
   const simulate = options.simulate === true
   const override = readAgentOverride(environment, simulate)
   if (!override.ok) throw new Refusal(override.problem)
   if (!simulate) {
-    const socketPath = findGuestAgent()
-    if (socketPath !== null) return { kind: 'real', socketPath }
+    if (found !== null) {
+      const altered = alterationOf(startedProcess(environment))
+      if (altered === null) return { kind: 'real', socketPath: found }
+      throw new Refusal(
+        `This process was started with ${altered}: what could load code into it, or look into it, is refused on a real machine.`,
+      )
+    }
     throw new Refusal(
       'No dstack guest agent was found (/var/run/dstack.sock is not mounted), so there is nothing to attest with; ' +
         '--simulate runs without one and proves nothing.',
     )
   }
-  const mark = isTeeMachine()
   if (mark !== null) {
     throw new Refusal(`--simulate is refused on a machine that could be real: ${mark} exists.`)
   }

@@ -20,6 +20,7 @@ import { storeOpener } from '../service/store-opener.ts'
 import { VERSION } from '../version.ts'
 import type { Weights } from '../weights/measure-weights.ts'
 import { awaitStop } from './await-stop.ts'
+import { ignoreDebuggerSignal } from './check-process.ts'
 import { loadWeights } from './load-weights.ts'
 import {
   awaitMachine,
@@ -111,6 +112,7 @@ function placeOf(error: unknown): string {
 export async function serve(options: ServeOptions): Promise<void> {
   // Before anything is opened that has to be closed again.
   const { stopped, hurried } = awaitStop()
+  ignoreDebuggerSignal()
   checkEnvironment(process.env)
   if (options.printConfig === true && options.simulate !== true) {
     const config = await loadConfig(options)

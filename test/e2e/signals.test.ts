@@ -172,3 +172,15 @@ test('SIGTERM: taken during the notice, finished during the drain, refused in be
   expect(performance.now() - before).toBeLessThan(8_000)
   await idle.closed
 }, 30_000)
+
+test('SIGUSR1 opens no debugger: whoever may signal the process could read its keys', async () => {
+  const at = await start({})
+  at.kill('SIGUSR1')
+  const { raw, response } = await asked(at)
+  for (let i = 0; i < 5; i++) {
+    await sleep(50)
+    expect(at.complaints()).not.toContain('Debugger')
+  }
+  response.end(EVENT + STOP + DONE)
+  await raw.until('[DONE]')
+})

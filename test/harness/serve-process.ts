@@ -9,7 +9,9 @@ import type { Transpiled } from './transpile.ts'
 export interface ServeProcess {
   readonly url: string
   readonly port: number
-  kill(signal: 'SIGTERM' | 'SIGKILL'): void
+  kill(signal: 'SIGTERM' | 'SIGKILL' | 'SIGUSR1'): void
+  /** What it has written to standard error. */
+  complaints(): string
   /** Exit code, or the signal that ended it. */
   readonly exited: Promise<number | string>
 }
@@ -60,6 +62,7 @@ export async function startServe(
     url,
     port: Number(new URL(url).port),
     kill: (signal) => child.kill(signal),
+    complaints: () => complaints,
     exited: exited.finally(() => Promise.all([rm(script), rm(file)]).catch(() => undefined)),
   }
 }
