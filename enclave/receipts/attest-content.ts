@@ -35,7 +35,7 @@ export function attestContent(
   const digest = content === null ? null : contentDigest(content, salt, crypto)
   if (content === null || digest === null) {
     // A text that is no Unicode has no digest, so that nothing can be said of the content.
-    return { digest: null, kind: 'none', status: content === null ? status : 'none', uncovered }
+    return { ...NO_CONTENT, status: content === null ? status : 'none' }
   }
   return { digest, kind: content.kind, status, uncovered }
 }

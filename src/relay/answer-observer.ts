@@ -184,7 +184,9 @@ class AnswerObserver implements Observer {
   #parse(text: string): void {
     const event = parseEvent(text)
     if (event === null) {
-      this.#unreadable = true
+      // After the terminator it takes nothing from what was said; but it could be an error, so the answer does not end well.
+      if (this.#done && this.#streamed) this.#error = true
+      else this.#unreadable = true
       return
     }
     const type = event['type']

@@ -159,17 +159,23 @@ export class ChatObserver {
     this.#texts = []
   }
 
+  /** After the terminator it takes nothing from what was said; but it could be an error, so the answer does not end well. */
+  #readNothing(): void {
+    if (this.#done && this.#streamed) this.#error = true
+    else this.#unreadable = true
+  }
+
   /** @returns the event; null where it is not a JSON object */
   #parse(text: string): JsonObject | null {
     let event: unknown
     try {
       event = JSON.parse(text)
     } catch {
-      this.#unreadable = true
+      this.#readNothing()
       return null
     }
     if (!isJsonObject(event)) {
-      this.#unreadable = true
+      this.#readNothing()
       return null
     }
     // An error event makes the answer an error whatever follows; `"error": null` is how some servers say "none".

@@ -2,9 +2,11 @@
 
 import re
 
-from jcs import Malformed, read_json
+from jcs import Malformed, read_json, units, utf16, well_formed
 
 MAX_UNCOVERED = 32
+MAX_INDEX = 128
+MAX_NAME = 128
 TOP = {"choices", "id", "object", "created", "model", "usage", "logprobs"}
 CHOICE = {"index", "finish_reason", "logprobs"}
 MESSAGE = {"role", "content", "reasoning", "reasoning_content", "refusal", "tool_calls"}
@@ -62,29 +64,26 @@ class Chat:
         self.holder = "delta" if streamed else "message"
         self.streamed = streamed
         self.choices, self.uncovered = {}, set()
-        self.ambiguous = self.seen = False
+        self.ambiguous = False
 
     def add(self, chunk):
         chunk = _object(chunk)
         self._rest("", chunk, TOP)
         if chunk.get("choices") is None:
             return
-        self.seen = True
         stated = set()
         for raw in _array(chunk["choices"]):
             raw = _object(raw)
             if raw.get("delta") is not None and raw.get("message") is not None:
                 raise NotChat("a delta beside a message")
             self._rest("choices.", raw, CHOICE | {self.holder})
-            index = _index(raw.get("index"))
+            index = _below(raw.get("index"), MAX_INDEX)
             if index in stated or (index in self.choices and not self.streamed):
                 raise NotChat("two choices share an index")
             stated.add(index)
             choice = self.choices.setdefault(index, Choice())
             self._state(choice.once, "finish_reason", raw.get("finish_reason"))
             message = raw.get(self.holder)
-            if message is None and not self.streamed:
-                raise NotChat("a choice without message")
             self._message(choice, _object({} if message is None else message))
 
     def _message(self, choice, message):
@@ -96,7 +95,7 @@ class Chat:
         for position, raw in enumerate(_array([] if calls is None else calls)):
             raw = _object(raw)
             self._rest("tool_calls.", raw, CALL)
-            index = _index(raw.get("index") if self.streamed else position)
+            index = _below(raw.get("index") if self.streamed else position, MAX_INDEX)
             texts, once = choice.calls.setdefault(index, ({}, {}))
             self._state(once, "id", raw.get("id"))
             self._state(once, "type", raw.get("type"))
@@ -144,17 +143,23 @@ def chat_content(streamed, chunks):
     try:
         for chunk in chunks:
             chat.add(chunk)
-        if not chat.seen:
+        if not chat.choices:
             raise NotChat("no choices")
     except NotChat:
         return {"content": None, "status": "none", "uncovered": []}
     content = chat.content()
     if chat.ambiguous:
         return {"content": None, "status": "ambiguous", "uncovered": []}
-    uncovered = sorted(chat.uncovered, key=lambda name: name.encode("utf-16-be"))[:MAX_UNCOVERED]
+    uncovered = listed(chat.uncovered)
     return {
         "content": content, "status": "partial" if uncovered else "covered", "uncovered": uncovered,
     }
+
+
+def listed(names):
+    """As a record names them."""
+    cut = {units(name)[:MAX_NAME] for name in names}
+    return sorted((well_formed(name) for name in cut), key=utf16)[:MAX_UNCOVERED]
 
 
 def _call(texts, once):
@@ -191,7 +196,7 @@ def _array(value):
     return value
 
 
-def _index(value):
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+def _below(value, limit):
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < limit:
         raise NotChat("not an index")
     return value

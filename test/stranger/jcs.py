@@ -98,7 +98,7 @@ def jcs(value):
 
 def utf16(text):
     """Sort key of RFC 8785 3.2.3: UTF-16 code units, not code points."""
-    return text.encode("utf-16-be")
+    return text.encode("utf-16-be", "surrogatepass")
 
 
 def _es_number(value):
@@ -120,6 +120,25 @@ def _es_number(value):
         return sign + "0." + "0" * -point + text
     mantissa = text[0] + ("." + text[1:] if count > 1 else "")
     return f"{sign}{mantissa}e{'+' if point > 0 else '-'}{abs(point - 1)}"
+
+
+def units(text):
+    """A text with one character for each UTF-16 code unit."""
+    data = text.encode("utf-16-le", "surrogatepass")
+    return "".join(chr(data[at] | data[at + 1] << 8) for at in range(0, len(data), 2))
+
+
+def well_formed(text):
+    """Half a surrogate pair becomes U+FFFD."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def whole(text):
+    """The text whose halves of surrogate pairs came apart; Malformed where one has no other half."""
+    try:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
+    except UnicodeDecodeError as error:
+        raise Malformed("a lone surrogate") from error
 
 
 def jcs_bytes(value):

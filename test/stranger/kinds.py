@@ -6,8 +6,8 @@ import math
 import struct
 from hashlib import sha256
 
-from content import MAX_UNCOVERED, NotChat, _array, _object, _text, chat_content
-from jcs import Malformed, read_json, utf16
+from content import NotChat, _array, _below, _object, _text, chat_content, listed
+from jcs import Malformed, read_json, whole
 
 KIND_OF = {
     "/v1/chat/completions": "chat/v1", "/v1/completions": "text/v1",
@@ -62,7 +62,7 @@ def content_of(kind, streamed, events):
         return none
     if answer.ambiguous:
         return {**none, "status": "ambiguous"}
-    uncovered = sorted(answer.uncovered, key=utf16)[:MAX_UNCOVERED]
+    uncovered = listed(answer.uncovered)
     return {"content": content, "status": "partial" if uncovered else "covered",
             "uncovered": uncovered, "reasons": answer.reasons()}
 
@@ -189,7 +189,7 @@ class Messages(Kind):
                 if block["input"]:
                     self.ambiguous = True
                 try:
-                    block["input"] = _object(read_json(block["json"]))
+                    block["input"] = _object(read_json(whole(block["json"])))
                 except Malformed as error:
                     raise NotChat("a tool's input is not JSON") from error
             blocks.append({**{name: block[name] for name in self.BLOCK}, "input": block["input"],
@@ -403,9 +403,3 @@ def _doubles(numbers):
 
 def _entries(value):
     return [] if value is None else _array(value)
-
-
-def _below(value, limit):
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < limit:
-        raise NotChat("not an index")
-    return value
