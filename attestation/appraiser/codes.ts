@@ -13,6 +13,7 @@ import { OCSP_CODES } from './gpu/ocsp/codes.ts'
 import { GPU_FILE_CODES } from './gpu/file-codes.ts'
 import { NRAS_CODES } from './gpu/nras/codes.ts'
 import { RIM_CODES } from './gpu/rim/codes.ts'
+import { HTTP_SIGNATURE_CODES } from './http-signature/codes.ts'
 import { COLLATERAL_CODES } from './quote/collateral-codes.ts'
 import { QUOTE_CODES } from './quote/codes.ts'
 import { RATLS_CODES } from './ratls/codes.ts'
@@ -58,6 +59,7 @@ export const CHECK_CODES = {
   ...RIM_CODES,
   ...RATLS_CODES,
   ...RECEIPT_CODES,
+  ...HTTP_SIGNATURE_CODES,
   ...REPORT_CODES,
   ...EVIDENCE_CODES,
 } as const

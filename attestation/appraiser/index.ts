@@ -23,6 +23,7 @@ export { createGpuCache } from './gpu/gpu-cache.ts'
 export { buildNrasRequest } from './gpu/nras/build-nras-request.ts'
 export { DEFAULT_NRAS_POLICY, readNrasPolicy } from './gpu/nras/nras-policy.ts'
 export { appraiseNrasAnswer } from './gpu/nras/appraise-nras-answer.ts'
+export { verifyHttpSignature } from './http-signature/verify-http-signature.ts'
 export { POLICIES, POLICY_NAMES } from './policies.ts'
 export { DEFAULT_POLICY, parsePolicy } from './policy.ts'
 export { COLLATERAL_CHECKS, QUOTE_PROVES, appraiseQuote } from './quote/appraise-quote.ts'
@@ -76,6 +77,11 @@ export type { NrasPolicy } from './gpu/nras/nras-policy.ts'
 export type { NrasKind } from './gpu/nras/parse-nras-answer.ts'
 export type { NrasAnswerAppraisal, NrasAnswerOptions } from './gpu/nras/appraise-nras-answer.ts'
 export type { GpuDevice } from './gpu/read-gpu-devices.ts'
+export type {
+  HttpSignatureOptions,
+  SignedAnswer,
+  SignedRequest,
+} from './http-signature/verify-http-signature.ts'
 export type { PolicyName } from './policies.ts'
 export type { AppraisalPolicy, PolicyResult } from './policy.ts'
 export type { QuoteAppraisal, QuoteCheckId, QuoteInput } from './quote/appraise-quote.ts'

@@ -13,6 +13,7 @@ import type { Hex32, Sha256Digest } from '../../attestation/protocol/hex.ts'
 import {
   ACI_RECEIPT_ALGO,
   EIP191_ALGO,
+  HTTP_ALGO,
   LEGACY_ED25519_ALGO,
   LOG_ALGO,
   keysetDigest,
@@ -41,6 +42,9 @@ export interface BootKeys {
   readonly legacy: Ed25519Signer
   /** Signs checkpoints of the log. */
   readonly log: Ed25519Signer
+  /** Signs answers as HTTP messages. */
+  readonly http: Ed25519Signer
+  readonly httpKeyId: string
   readonly address: AddressKey
   /** Null where no connection ends on TLS here. */
   readonly tls: TlsKey | null
@@ -81,7 +85,9 @@ export function createBootKeys(options: BootKeyOptions): BootKeys {
   const receipt = createBootSigner()
   const legacy = createBootSigner()
   const log = createBootSigner()
+  const http = createBootSigner()
   const receiptKeyId = `${prefix}receipt-${toHex(receipt.publicKey.subarray(0, 8))}`
+  const httpKeyId = `${prefix}http-${toHex(http.publicKey.subarray(0, 8))}`
   const members: Omit<Keyset, 'not_after'> = {
     subject: options.subject === null ? null : `${prefix}${options.subject}`,
     receipt_signing_keys: [
@@ -96,6 +102,7 @@ export function createBootKeys(options: BootKeyOptions): BootKeys {
         algo: LOG_ALGO,
         public_key: toHex(log.publicKey),
       },
+      { key_id: httpKeyId, algo: HTTP_ALGO, public_key: toHex(http.publicKey) },
       {
         key_id: `${prefix}address-${address.address.toLowerCase()}`,
         algo: EIP191_ALGO,
@@ -121,6 +128,8 @@ export function createBootKeys(options: BootKeyOptions): BootKeys {
     receiptKeyId,
     legacy,
     log,
+    http,
+    httpKeyId,
     address,
     tls,
     storeKey: randomBytes(32),

@@ -10,6 +10,7 @@ import { openLmdbStore } from '../../dist/enclave/store/lmdb-store.js'
 import { createMemoryStore } from '../../dist/enclave/receipts/memory-store.js'
 import { DEFAULT_LIMITS } from '../../dist/src/limits.js'
 import { createMetrics } from '../../dist/src/operations/metrics.js'
+import { createHttpSigner } from '../../dist/enclave/http-signatures/http-signer.js'
 import { createChatRecorder } from '../../dist/src/relay/chat-recorder.js'
 import { NO_REWRITES } from '../../dist/src/relay/rewrite-request.js'
 import { DEFAULT_REJECTED_MEMBERS } from '../../dist/src/relay/request-policy.js'
@@ -43,7 +44,9 @@ async function signedRecorder(open) {
     rewrites: NO_REWRITES,
   }
   const bodies = createBodyReader()
-  return createChatRecorder({ issuer, rules, bodies, sseLineBytes: DEFAULT_LIMITS.sseLineBytes })
+  const httpSigner = createHttpSigner(keys.http, keys.httpKeyId, now)
+  const { sseLineBytes } = DEFAULT_LIMITS
+  return createChatRecorder({ issuer, rules, bodies, httpSigner, sseLineBytes })
 }
 
 const inMemory = () => createMemoryStore(20_000)
@@ -89,6 +92,7 @@ const unsignedRecorder = {
     settle: () => null,
     inline: false,
     inlineReceipt: null,
+    wishedHeaders: () => [],
   }),
 }
 

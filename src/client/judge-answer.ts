@@ -8,6 +8,7 @@ import { fail } from '../../attestation/appraiser/check.ts'
 import type { Check } from '../../attestation/appraiser/check.ts'
 import type { CheckCode } from '../../attestation/appraiser/codes.ts'
 import type { AppraisalPolicy } from '../../attestation/appraiser/policy.ts'
+import type { SignedRequest } from '../../attestation/appraiser/http-signature/verify-http-signature.ts'
 import { parseReceipt } from '../../attestation/appraiser/receipt/parse-receipt.ts'
 import { verifyReceipt } from '../../attestation/appraiser/receipt/verify-receipt.ts'
 import type {
@@ -18,6 +19,7 @@ import type {
 import type { CryptoPort } from '../../attestation/crypto/port.ts'
 import type { Sha256Digest } from '../../attestation/protocol/hex.ts'
 import type { Attestations } from './attestations.ts'
+import { judgeHttpSignature } from './http-signature.ts'
 import { fetchReceipt, inlineOfHeaders, readOpening, receiptIdOf } from './fetch-receipt.ts'
 import type { FetchedReceipt } from './fetch-receipt.ts'
 import type { CompletionCall } from './read-call.ts'
@@ -39,6 +41,8 @@ export interface Client {
   readonly ownerSecret: string
   /** Receipts are asked for inside of answers, so that most need not be fetched. */
   readonly inline: boolean
+  /** HTTP message signatures are asked for, and must be there. */
+  readonly httpSignature: boolean
   readonly attestations: Attestations
 }
 
@@ -48,6 +52,8 @@ export interface Exchange {
   readonly call: CompletionCall
   readonly authorization: string | null
   readonly challenge: string
+  /** What an HTTP message signature of the answer must be for; null where none was asked for. */
+  readonly signature: SignedRequest | null
   /** Null where the service did not verify and failures are only reported. */
   readonly trusted: TrustedKeyset | null
   readonly attestation: readonly Check[]
@@ -55,6 +61,7 @@ export interface Exchange {
 
 /** What is known of an answer when it is judged. */
 export interface Answer {
+  readonly status: number
   readonly headers: Headers
   readonly level: WantedLevel
   readonly expected: ExpectedExchange
@@ -139,15 +146,28 @@ export async function judgeAnswer(exchange: Exchange, answer: Answer): Promise<C
         ...answer.expected,
       },
     })
-  const withShape = (verdict: ReceiptVerdict): readonly Check[] =>
-    answer.plain || verdict.level === 'bytes'
-      ? [...checks, ...verdict.checks]
-      : [...checks, ...verdict.checks, fail('client.answer', 'answer_ambiguous', PROVES_ANSWER)]
+  const { responseBytes: body } = answer.expected
+  const allChecks = (verdict: ReceiptVerdict, keyset: TrustedKeyset): readonly Check[] => [
+    ...checks,
+    ...verdict.checks,
+    ...(answer.plain || verdict.level === 'bytes'
+      ? []
+      : [fail('client.answer', 'answer_ambiguous', PROVES_ANSWER)]),
+    ...(exchange.signature === null || body === undefined
+      ? []
+      : judgeHttpSignature({ ...answer, body }, exchange.signature, {
+          crypto,
+          at: client.now(),
+          trusted: keyset,
+          policy,
+        })),
+  ]
   const came = client.inline ? (answer.inline ?? inlineOfHeaders(answer.headers)) : null
   if (came !== null) {
     const verdict = verifyOne({ document: came, opening: sentOpening }, trusted)
     // One that does not do proves nothing, not even that there is none: anybody on the way could have put it there.
-    if (verdict.accepted) return toVerdict(exchange, receiptId, withShape(verdict), verdict)
+    if (verdict.accepted)
+      return toVerdict(exchange, receiptId, allChecks(verdict, trusted), verdict)
   }
   const receipt = await fetchReceipt({ fetch, base, receiptId, authorization, ownerSecret })
   if (receipt === null) return without('receipt_unavailable')
@@ -156,7 +176,7 @@ export async function judgeAnswer(exchange: Exchange, answer: Answer): Promise<C
     verifyOne({ document, opening: opening ?? sentOpening }, keyset)
   let verdict = verify(trusted)
   if (firstFailure(verdict.checks) !== 'receipt_other_keyset') {
-    return toVerdict(exchange, receiptId, withShape(verdict), verdict)
+    return toVerdict(exchange, receiptId, allChecks(verdict, trusted), verdict)
   }
   // The service has renewed its keyset or restarted, or another one answered: what it attests to now decides.
   const renewed = await client.attestations.renew(base, authorization, trusted)
@@ -178,7 +198,7 @@ export async function judgeAnswer(exchange: Exchange, answer: Answer): Promise<C
     verdict = verify(judgedBy)
   }
   const judged = { ...exchange, trusted: judgedBy }
-  return toVerdict(judged, receiptId, withShape(verdict), verdict)
+  return toVerdict(judged, receiptId, allChecks(verdict, judgedBy), verdict)
 }
 
 /** The keyset that a receipt names; null where it cannot be read. */

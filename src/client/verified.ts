@@ -12,127 +12,34 @@
  * @module
  */
 import type { Check } from '../../attestation/appraiser/check.ts'
-import { DEFAULT_POLICY, parsePolicy } from '../../attestation/appraiser/policy.ts'
-import type { AppraisalPolicy } from '../../attestation/appraiser/policy.ts'
-import { nodeCrypto } from '../../attestation/crypto/node.ts'
-import type { CryptoPort } from '../../attestation/crypto/port.ts'
 import type { ContentKind } from '../../attestation/protocol/content.ts'
 import { contentOfBody } from '../../attestation/protocol/content-kinds.ts'
 import { INLINE_WANTED } from '../../attestation/protocol/inline-receipt.ts'
-import { toHex } from '../../attestation/protocol/hex.ts'
 import { isJsonObject, parseJson } from '../../attestation/protocol/json.ts'
 import { askedForm, hasForm } from './answer-form.ts'
-import { createAttestations } from './attestations.ts'
-import type { CollateralOf } from './attestations.ts'
 import { abortable, randomBytes, readBytes, toBase64Url } from './bytes.ts'
+import { CHALLENGE_BYTES, createClient } from './create-client.ts'
+import type { VerifiedOptions } from './create-client.ts'
+import { demandSignature } from './http-signature.ts'
 import { judgeAnswer, refuseRoute, toVerdict } from './judge-answer.ts'
-import type { Client, Exchange, WantedLevel } from './judge-answer.ts'
+import type { Client, Exchange } from './judge-answer.ts'
 import { isReading, readCall, urlOf } from './read-call.ts'
 import type { CompletionCall, FetchInit, FetchInput } from './read-call.ts'
 import { isPlainBody } from './shape-of.ts'
 import { VerificationError } from './verification-error.ts'
-import type { ClientVerdict } from './verification-error.ts'
 import { verifyStream } from './verify-stream.ts'
 import { failingResponse, withBody } from './with-body.ts'
 
-/** Bytes of a challenge and of an owner's secret. */
-export const CHALLENGE_BYTES = 32
 /** Length of a buffered answer. */
 export const MAX_ANSWER_BYTES = 256 * 1024 * 1024
-
-export interface VerifiedOptions {
-  /** Members of an `AppraisalPolicy`; those not given have their default. */
-  readonly policy?: Partial<AppraisalPolicy>
-  /** What each finished answer must reach; default `content`, which holds through intermediaries that re-encode. */
-  readonly level?: WantedLevel
-  /** Called once for every answer that has a receipt, also one that was given up. */
-  readonly onVerdict?: (verdict: ClientVerdict) => void
-  /** `report` hands out answers that do not verify, too; then `onVerdict` is all there is. Default `throw`. */
-  readonly onFailure?: 'throw' | 'report'
-  /**
-   * What becomes of requests whose answers nobody vouches for: routes that the service does not relay, any other method than
-   * GET and HEAD on any route. `refuse`, the default, throws a {@link VerificationError}
-   * with the code `route_unverified` before anything is sent, whatever `onFailure` says. `pass` sends them as they are,
-   * and their answers come back unverified. GET and HEAD always pass, unverified.
-   */
-  readonly otherRequests?: 'refuse' | 'pass'
-  /**
-   * Whether the receipt is asked for inside the answer, which saves a request for it. Default true. With a buffered answer
-   * it is a header of up to 3 KiB: an intermediary that takes no such header needs false here.
-   */
-  readonly inline?: boolean
-  /** Default: the global one. */
-  readonly fetch?: typeof fetch
-  readonly crypto?: CryptoPort
-  /** Unix seconds. */
-  readonly now?: () => number
-  /** Whoever shows these bytes owns the receipts. Default: random, for this client alone. */
-  readonly ownerSecret?: Uint8Array
-}
-
-const OPTIONS: readonly string[] = [
-  ...['policy', 'level', 'onVerdict', 'onFailure', 'otherRequests', 'fetch', 'crypto', 'now'],
-  ...['ownerSecret', 'inline'],
-]
-
-/** A misspelt option must not silently ask for less than was meant. */
-function checkOptions(options: VerifiedOptions): void {
-  const unknown = Object.keys(options).find((name) => !OPTIONS.includes(name))
-  if (unknown !== undefined) throw new TypeError(`verified() has no option ${unknown}`)
-  const oneOf = (name: 'level' | 'onFailure' | 'otherRequests', values: readonly string[]) => {
-    const value = options[name]
-    if (value !== undefined && !values.includes(value)) {
-      throw new TypeError(`${name} is one of ${values.join(', ')}`)
-    }
-  }
-  oneOf('level', ['bytes', 'content', 'signer'])
-  oneOf('onFailure', ['throw', 'report'])
-  oneOf('otherRequests', ['refuse', 'pass'])
-}
-
-/** @param collateralOf what is known of a document beside it; by default what it has stapled */
-export function createClient(options: VerifiedOptions, collateralOf?: CollateralOf): Client {
-  checkOptions(options)
-  const parsed = parsePolicy(options.policy ?? DEFAULT_POLICY)
-  if (!parsed.ok) throw new TypeError(`policy: ${parsed.detail}`)
-  const { policy } = parsed
-  const underlying = options.fetch ?? ((input, init) => globalThis.fetch(input, init))
-  const crypto = options.crypto ?? nodeCrypto
-  const now = options.now ?? (() => Math.floor(Date.now() / 1000))
-  const secret = options.ownerSecret ?? randomBytes(CHALLENGE_BYTES)
-  return {
-    fetch: underlying,
-    crypto,
-    now,
-    policy,
-    level: options.level ?? 'content',
-    throws: options.onFailure !== 'report',
-    report(verdict) {
-      try {
-        options.onVerdict?.(verdict)
-      } catch {
-        // A reporter that fails must not decide whether an answer is handed out.
-      }
-    },
-    ownerHash: toHex(crypto.sha256(secret)),
-    ownerSecret: toBase64Url(secret),
-    inline: options.inline ?? true,
-    attestations: createAttestations({
-      fetch: underlying,
-      crypto,
-      policy,
-      now,
-      ...(collateralOf === undefined ? {} : { collateralOf }),
-    }),
-  }
-}
 
 /** Error answers say so themselves: they pass, with a verdict beside them. */
 async function passError(exchange: Exchange, response: Response): Promise<Response> {
   const bytes = await readBytes(response, MAX_ANSWER_BYTES)
-  const { headers } = response
+  const { headers, status } = response
   const verdict = await judgeAnswer(exchange, {
     headers,
+    status,
     level: 'signer',
     expected: bytes === null ? {} : { responseBytes: bytes },
     fault: bytes === null ? 'answer_too_long' : null,
@@ -154,6 +61,7 @@ async function verifyBuffered(
   const model = isJsonObject(completion) ? completion['model'] : null
   const verdict = await judgeAnswer(exchange, {
     headers: response.headers,
+    status: response.status,
     level: client.level,
     expected: {
       requireOutcome: 'complete',
@@ -180,6 +88,7 @@ async function verifyBytes(exchange: Exchange, response: Response): Promise<Resp
   const bytes = await readBytes(response, MAX_ANSWER_BYTES)
   const verdict = await judgeAnswer(exchange, {
     headers: response.headers,
+    status: response.status,
     level: client.level,
     expected: { requireOutcome: 'complete', ...(bytes === null ? {} : { responseBytes: bytes }) },
     fault: bytes === null ? 'answer_too_long' : null,
@@ -198,6 +107,7 @@ async function refuseForm(exchange: Exchange, response: Response): Promise<Respo
   if (client.throws) void response.body?.cancel().catch(() => undefined)
   const verdict = await judgeAnswer(exchange, {
     headers: response.headers,
+    status: response.status,
     level: 'signer',
     expected: {},
     fault: 'answer_form_mismatch',
@@ -214,6 +124,7 @@ function refuseService(client: Client, call: CompletionCall, checks: readonly Ch
     call,
     authorization: null,
     challenge: '',
+    signature: null,
     trusted: null,
     attestation: checks,
   }
@@ -240,6 +151,12 @@ async function complete(client: Client, call: CompletionCall): Promise<Response>
   headers.set('x-countersign-owner', client.ownerHash)
   const { kind } = call.operation
   if (client.inline && kind !== null) headers.set('x-countersign-inline', INLINE_WANTED)
+  const form = askedForm(call.request)
+  const demand =
+    client.httpSignature && form !== 'stream'
+      ? demandSignature(call.url, call.body, client.crypto)
+      : null
+  for (const [name, value] of demand?.fields ?? []) headers.set(name, value)
   // The receipt is over the bytes as they were sent; fetch would undo a compression without a trace.
   headers.set('accept-encoding', 'identity')
   const response = await client.fetch(call.url, {
@@ -254,12 +171,12 @@ async function complete(client: Client, call: CompletionCall): Promise<Response>
     call,
     authorization,
     challenge,
+    signature: demand?.request ?? null,
     trusted: outcome.ok ? outcome.trusted : null,
     attestation: outcome.checks,
   }
   if (!response.ok) return passError(exchange, response)
   if (kind === null) return verifyBytes(exchange, response)
-  const form = askedForm(call.request)
   if (!hasForm(response, form)) return refuseForm(exchange, response)
   const { body } = response
   return form === 'stream' && body !== null

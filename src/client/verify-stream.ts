@@ -44,7 +44,7 @@ export function verifyStream(
   kind: ContentKind,
 ): Response {
   const { client } = exchange
-  const { headers } = response
+  const { headers, status } = response
   const reader = body.getReader()
   const events = new AnswerEvents(kind)
   const inline = new InlineReceipts()
@@ -57,6 +57,7 @@ export function verifyStream(
     over = true
     void judgeAnswer(exchange, {
       headers,
+      status,
       level: 'signer',
       expected: {},
       fault: null,
@@ -87,6 +88,7 @@ export function verifyStream(
       fault === null
         ? {
             headers,
+            status,
             level: client.level,
             expected: {
               requireOutcome: 'complete',
@@ -98,7 +100,7 @@ export function verifyStream(
             plain: events.plain,
             inline: inline.receipt(),
           }
-        : { headers, level: 'signer', expected: {}, fault, plain: true },
+        : { headers, status, level: 'signer', expected: {}, fault, plain: true },
     )
     client.report(verdict)
     if (!verdict.accepted && client.throws) {

@@ -11,10 +11,13 @@ import type { RequestMember } from '../../attestation/protocol/request-members.t
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
 import { NO_CONTENT, attestContent } from '../../enclave/receipts/attest-content.ts'
 import type { Exchange as Settled, ReceiptIssuer } from '../../enclave/receipts/receipt-issuer.ts'
+import type { HttpSigner } from '../../enclave/http-signatures/http-signer.ts'
 import { createObserver } from './answer-observer.ts'
 import type { BodyReader } from './large/body-reader.ts'
 import { LARGE_BODY_BYTES } from './large/gather.ts'
 import type { Gathered } from './large/gather.ts'
+import { wishedHeaders } from './answer-wishes.ts'
+import type { AnswerWishes } from './answer-wishes.ts'
 import type { AnswerAnswer } from './large/jobs.ts'
 import { readRequest, sha256Of } from './read-request.ts'
 import type { RequestReading, RequestRules } from './read-request.ts'
@@ -28,6 +31,7 @@ export interface ChatRecorderOptions {
   readonly rules: RequestRules
   /** Reads what is large. */
   readonly bodies: BodyReader
+  readonly httpSigner: HttpSigner
   readonly sseLineBytes: number
 }
 
@@ -55,14 +59,17 @@ class ChatRecording implements Recording {
   #modelRequested: string | null = null
   #rewrites: readonly RewriteName[] = []
   readonly #route: RelayRoute
+  readonly #wishes: AnswerWishes | null
   readonly inline: boolean
+  #responseHash: Sha256Digest = EMPTY_HASH
   #inlineReceipt: string | null = null
 
   constructor(options: ChatRecorderOptions, request: AdmittedRequest) {
     this.#options = options
-    const { ownership, challenge, route, method, inline } = request
+    const { ownership, challenge, route, method, wishes } = request
     this.#route = route
-    this.inline = inline
+    this.#wishes = wishes
+    this.inline = wishes?.inline ?? false
     this.#admission = options.issuer.admit({
       ownership,
       challenge,
@@ -150,6 +157,21 @@ class ChatRecording implements Recording {
     return this.#inlineReceipt
   }
 
+  wishedHeaders(status: number): readonly string[] {
+    if (this.#wishes === null) return NONE
+    const { receiptId, method } = this.#admission
+    const answer = {
+      status,
+      receiptId,
+      method,
+      receipt: this.#inlineReceipt,
+      requestHash: digestBytes(this.#requestHash ?? EMPTY_HASH),
+      responseHash: digestBytes(this.#responseHash),
+      responseBytes: this.responseBytes,
+    }
+    return wishedHeaders(this.#wishes, answer, this.#options.httpSigner)
+  }
+
   get responseBytes(): number {
     return this.#sent.digest.bytes
   }
@@ -213,7 +235,7 @@ class ChatRecording implements Recording {
       backend: settlement.backend,
       requestHash: this.#requestHash ?? EMPTY_HASH,
       forwardedHash: settlement.forwarded ? this.#forwardedHash : null,
-      responseHash: this.#sent.digest.end(),
+      responseHash: (this.#responseHash = this.#sent.digest.end()),
       responseBytes: this.#sent.digest.bytes,
       whole: settlement.whole,
       members,
@@ -255,4 +277,9 @@ function bufferOf(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
 }
 
+function digestBytes(digest: Sha256Digest): Buffer {
+  return Buffer.from(digest.slice('sha256:'.length), 'hex')
+}
+
 const EMPTY = Buffer.alloc(0)
+const NONE: readonly string[] = []

@@ -16,7 +16,7 @@ import type { Account, AccountSink } from './account.ts'
 import type { ByteBudget } from './byte-budget.ts'
 import type { Recorder, Recording } from './recording.ts'
 import { afterSettling, cut, leaveWhenWritten } from './ending.ts'
-import { inlineComments, inlineHeader } from './inline-receipt.ts'
+import { inlineComments } from './inline-receipt.ts'
 import { KeepAlive } from './keep-alive.ts'
 import { createGather, smallBody } from './large/gather.ts'
 import type { Gathered } from './large/gather.ts'
@@ -505,7 +505,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     const last = this.#held.length === 1 ? this.#held[0] : Buffer.concat(this.#held)
     if (!this.#streaming) {
       const headers = this.#headers()
-      if (inlineReceipt !== null) headers.push(...inlineHeader(inlineReceipt))
+      headers.push(...this.#recording.wishedHeaders(this.#status))
       headers.push('Content-Length', String(last?.length ?? 0))
       res.writeHead(this.#status, headers)
     }

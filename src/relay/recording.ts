@@ -8,6 +8,7 @@
 import type { Outcome } from '../../attestation/protocol/record.ts'
 import type { Ownership } from '../../enclave/receipts/receipt-store.ts'
 import type { ServiceErrorCode } from '../errors.ts'
+import type { AnswerWishes } from './answer-wishes.ts'
 import type { Gathered } from './large/gather.ts'
 import type { RelayRoute } from './relay-routes.ts'
 
@@ -75,6 +76,8 @@ export interface Recording {
   readonly inline: boolean
   /** It, once it is settled; null where none was asked for. */
   readonly inlineReceipt: string | null
+  /** What a buffered answer carries on request, once it is settled: names and values in turn. */
+  wishedHeaders(status: number): readonly string[]
 }
 
 export interface AdmittedRequest {
@@ -82,8 +85,8 @@ export interface AdmittedRequest {
   readonly challenge: string | null
   readonly route: RelayRoute
   readonly method: string
-  /** The client asked for its receipt inside the answer. */
-  readonly inline: boolean
+  /** Null: nothing is asked for beside the answer. */
+  readonly wishes: AnswerWishes | null
 }
 
 export interface Recorder {

@@ -8,14 +8,13 @@
  */
 import { errorBody, errorSpec } from '../errors.ts'
 import type { ServiceErrorCode } from '../errors.ts'
-import { INLINE_WANTED } from '../../attestation/protocol/inline-receipt.ts'
 import type { Outcome } from '../../attestation/protocol/record.ts'
 import { Account } from './account.ts'
+import { readWishes } from './answer-wishes.ts'
 import type { AdmittedRequest, ReadResult } from './recording.ts'
 import { afterSettling, leaveWhenWritten } from './ending.ts'
 import { Exchange } from './exchange.ts'
 import type { ChatRequest, RelayOptions } from './exchange.ts'
-import { inlineHeader } from './inline-receipt.ts'
 import { smallBody } from './large/gather.ts'
 import { readBody } from './read-body.ts'
 import { bodyPending, discardRest, replyError } from './reply.ts'
@@ -38,7 +37,7 @@ interface Refusal {
 }
 
 function admission(request: ChatRequest): Refusal {
-  const { headers, method } = request.req
+  const { headers, method, url } = request.req
   const challenge = headers['x-countersign-challenge']
   const owner = headers['x-countersign-owner']
   const validChallenge = isChallenge(challenge)
@@ -60,7 +59,7 @@ function admission(request: ChatRequest): Refusal {
       challenge: validChallenge ? challenge : null,
       route: request.route,
       method: method ?? '',
-      inline: headers['x-countersign-inline'] === INLINE_WANTED,
+      wishes: readWishes(headers, url ?? ''),
     },
   }
 }
@@ -97,12 +96,11 @@ export function relayChat(options: RelayOptions, request: ChatRequest): void {
     settle(outcome, errorSpec(refusal).status, true, () => {
       const early = bodyPending(req)
       const close = early ? ['Connection', 'close'] : []
-      const { inlineReceipt } = recording
-      const inline = inlineReceipt === null ? [] : inlineHeader(inlineReceipt)
+      const wished = recording.wishedHeaders(errorSpec(refusal).status)
       replyError(
         res,
         refusal,
-        [...options.headers(), ...recording.headers, ...inline, ...close],
+        [...options.headers(), ...recording.headers, ...wished, ...close],
         body,
       )
       if (early) discardRest(req)

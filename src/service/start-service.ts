@@ -7,6 +7,7 @@ import { nodeCrypto } from '../../attestation/crypto/node.ts'
 import { toSha256Digest } from '../../attestation/protocol/hex.ts'
 import { canonicalBytes } from '../../attestation/protocol/jcs.ts'
 import { createAttestor } from '../../enclave/attestation/attestor.ts'
+import { createHttpSigner } from '../../enclave/http-signatures/http-signer.ts'
 import { createBootKeys } from '../../enclave/keys/boot-keys.ts'
 import { attestedConfig } from '../config/attested-config.ts'
 import { limitsOf } from '../config/config.ts'
@@ -167,6 +168,7 @@ export async function startService(parts: ServiceParts): Promise<Service> {
       issuer,
       rules: relayRules(config),
       bodies,
+      httpSigner: createHttpSigner(keys.http, keys.httpKeyId, now),
       sseLineBytes: limits.sseLineBytes,
     }),
     keepAliveMs: config.rewrites.keep_alive_ms,

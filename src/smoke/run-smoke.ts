@@ -10,7 +10,8 @@ import { toHex } from '../../attestation/protocol/hex.ts'
 import { randomBytes, toBase64Url } from '../client/bytes.ts'
 import { VerificationError } from '../client/verification-error.ts'
 import type { ClientVerdict } from '../client/verification-error.ts'
-import { CHALLENGE_BYTES, fetchVerifying } from '../client/verified.ts'
+import { CHALLENGE_BYTES } from '../client/create-client.ts'
+import { fetchVerifying } from '../client/verified.ts'
 import { CallFailure } from './call-node.ts'
 import type { SmokeNode } from './call-node.ts'
 import {
@@ -97,6 +98,7 @@ async function probeReceipt(
     ownerSecret: toBase64Url(secret),
     // Whether receipts can be fetched is a part of what is tried.
     inline: false,
+    httpSignature: false,
     // A service that restarts meanwhile has another keyset, which nobody judged.
     attestations: { get: known, renew: unjudged, archived: unjudged },
   })

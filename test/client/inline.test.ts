@@ -2,7 +2,7 @@
 import OpenAI from 'openai'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { inlineComments } from '../../src/relay/inline-receipt.ts'
-import type { VerifiedOptions } from '../../src/client/verified.ts'
+import type { VerifiedOptions } from '../../src/client/create-client.ts'
 import { verified } from '../../src/client/verified.ts'
 import { TOKENS } from '../harness/service.ts'
 import { ASK, caught, openStage, readAll, user } from './client.helpers.ts'

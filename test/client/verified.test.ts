@@ -267,6 +267,7 @@ test.each([
   ['a misspelt level', { level: 'byte' }],
   ['no level at all', { level: 'none' }],
   ['a misspelt reaction', { onFailure: 'warn' }],
+  ['a signature that is wanted by a word', { httpSignature: 'false' }],
   ['a misspelt member of the policy', { policy: { allowSimulate: true } }],
 ])('refuses %s instead of checking less than was meant', (_name, options) => {
   expect(() => verified(options as object)).toThrow(TypeError)

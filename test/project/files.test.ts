@@ -82,6 +82,8 @@ const REASONS: Readonly<Record<string, string>> = {
     'one list of steps in order of dependence: what a receipt proves is read from the top to the bottom',
   'test/appraiser/ratls.test.ts':
     'one catalogue of certificates that a stranger could make of one genuine one, by one builder',
+  'test/appraiser/http-signature.test.ts':
+    'one catalogue of signatures that were made for something else, over one good one',
   'test/appraiser/report.test.ts':
     'one catalogue of forged reports, in which each kind is also shown as each other kind',
   'test/appraiser/document.test.ts':

@@ -19,6 +19,8 @@ const DEVELOPMENT = new Set(Object.keys(PACKAGE.devDependencies))
 const APPRAISER_PACKAGES = new Set(['node-forge', '@noble/curves', '@noble/hashes'])
 /** `jose` waits and uses the runtime's own Web Crypto: all else in the appraiser is synchronous and uses the port. */
 const JOSE_USER = 'attestation/appraiser/gpu/nras/verify-token-signature.ts'
+/** Structured fields (RFC 9651), which only HTTP message signatures are made of. */
+const FIELDS_USER = 'attestation/appraiser/http-signature/verify-http-signature.ts'
 const CRYPTO_PORT = 'attestation/crypto/port.ts'
 const BROWSER_PORT = 'attestation/crypto/noble.ts'
 /** The package's entry hands out a port beside the verbs that need one; nothing that judges imports it. */
@@ -60,9 +62,12 @@ function packageViolation(path: string, specifier: string): string | null {
   if (isBuiltin(specifier)) return 'parts of Node are written node:…'
   const name = packageOf(specifier)
   if (inProtocol(path)) return 'protocol imports no package'
-  const allowed = APPRAISER_PACKAGES.has(name) || (name === 'jose' && path === JOSE_USER)
+  const allowed =
+    APPRAISER_PACKAGES.has(name) ||
+    (name === 'jose' && path === JOSE_USER) ||
+    (name === 'structured-headers' && path === FIELDS_USER)
   if (inAppraiser(path) && !allowed) {
-    return 'the appraiser imports node-forge and noble alone, and jose in one place'
+    return 'the appraiser imports node-forge and noble alone, and two packages in one place each'
   }
   if (RUNTIME.has(name)) return null
   if (name === 'openai' && inDemo(path) && PACKAGE.peerDependencies[name] !== undefined) return null
@@ -146,6 +151,11 @@ describe('imports go one way', { timeout: PARSING_MS }, () => {
       'a second place that verifies tokens',
       'attestation/appraiser/gpu/nras/x.ts',
       "import { compactVerify } from 'jose'",
+    ],
+    [
+      'a second place that reads structured fields',
+      'attestation/appraiser/x.ts',
+      "import { parseDictionary } from 'structured-headers'",
     ],
     [
       'an appraiser type from Node',

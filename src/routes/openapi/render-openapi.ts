@@ -40,11 +40,11 @@ const path = (name: string, description: string): JsonObject => ({
   schema: { type: 'string' },
   description,
 })
-const requestHeader = (name: string, pattern: string, description: string): JsonObject => ({
+const requestHeader = (name: string, pattern: string | null, description: string): JsonObject => ({
   name,
   in: 'header',
   required: false,
-  schema: { type: 'string', pattern },
+  schema: { type: 'string', ...(pattern === null ? {} : { pattern }) },
   description,
 })
 const answerHeader = (description: string): JsonObject => ({
@@ -102,6 +102,16 @@ const PARAMETERS: JsonObject = {
     '^receipt$',
     'The receipt comes inside the answer: in a stream as comments before its terminator, else in the header `X-Countersign-Receipt`.',
   ),
+  want_content_digest: requestHeader(
+    'Want-Content-Digest',
+    null,
+    'RFC 9530: `sha-256=1` gets the `Content-Digest` of a buffered answer of at most 8 MiB.',
+  ),
+  accept_signature: requestHeader(
+    'Accept-Signature',
+    null,
+    'RFC 9421 §5: gets `Signature-Input`, `Signature` and `Content-Digest` of a buffered answer of at most 8 MiB.',
+  ),
 }
 
 const HEADERS: JsonObject = {
@@ -122,7 +132,7 @@ function relayOperation({ endpoint, body }: RelayRoute): Operation {
     summary: `Relayed byte for byte to the model server, and signed: \`${endpoint}\`.`,
     tag: 'inference',
     access: 'required',
-    parameters: ['challenge', 'owner', 'inline'],
+    parameters: ['challenge', 'owner', 'inline', 'want_content_digest', 'accept_signature'],
     requestBody: { required: true, content: { [type]: { schema: schemaRef('Any') } } },
     answers: {
       'application/json': schemaRef('Any'),

@@ -1,0 +1,116 @@
+/**
+ * What a verified fetch is made with: its options, checked, and what stays the same for all of its requests.
+ *
+ * @module
+ */
+import { DEFAULT_POLICY, parsePolicy } from '../../attestation/appraiser/policy.ts'
+import type { AppraisalPolicy } from '../../attestation/appraiser/policy.ts'
+import { nodeCrypto } from '../../attestation/crypto/node.ts'
+import type { CryptoPort } from '../../attestation/crypto/port.ts'
+import { toHex } from '../../attestation/protocol/hex.ts'
+import { createAttestations } from './attestations.ts'
+import type { CollateralOf } from './attestations.ts'
+import { randomBytes, toBase64Url } from './bytes.ts'
+import type { Client, WantedLevel } from './judge-answer.ts'
+import type { ClientVerdict } from './verification-error.ts'
+
+/** Bytes of a challenge and of an owner's secret. */
+export const CHALLENGE_BYTES = 32
+export interface VerifiedOptions {
+  /** Members of an `AppraisalPolicy`; those not given have their default. */
+  readonly policy?: Partial<AppraisalPolicy>
+  /** What each finished answer must reach; default `content`, which holds through intermediaries that re-encode. */
+  readonly level?: WantedLevel
+  /** Called once for every answer that has a receipt, also one that was given up. */
+  readonly onVerdict?: (verdict: ClientVerdict) => void
+  /** `report` hands out answers that do not verify, too; then `onVerdict` is all there is. Default `throw`. */
+  readonly onFailure?: 'throw' | 'report'
+  /**
+   * What becomes of requests whose answers nobody vouches for: routes that the service does not relay, any other method than
+   * GET and HEAD on any route. `refuse`, the default, throws a `VerificationError`
+   * with the code `route_unverified` before anything is sent, whatever `onFailure` says. `pass` sends them as they are,
+   * and their answers come back unverified. GET and HEAD always pass, unverified.
+   */
+  readonly otherRequests?: 'refuse' | 'pass'
+  /**
+   * Whether the receipt is asked for inside the answer, which saves a request for it. Default true. With a buffered answer
+   * it is a header of up to 3 KiB: an intermediary that takes no such header needs false here.
+   */
+  readonly inline?: boolean
+  /**
+   * Whether buffered answers must carry an HTTP message signature (RFC 9421) of the service, which is then asked for. Default
+   * false. Intermediaries that rewrite bodies, or drop such headers, make it fail. Streams have none.
+   */
+  readonly httpSignature?: boolean
+  /** Default: the global one. */
+  readonly fetch?: typeof fetch
+  readonly crypto?: CryptoPort
+  /** Unix seconds. */
+  readonly now?: () => number
+  /** Whoever shows these bytes owns the receipts. Default: random, for this client alone. */
+  readonly ownerSecret?: Uint8Array
+}
+
+const OPTIONS: readonly string[] = [
+  ...['policy', 'level', 'onVerdict', 'onFailure', 'otherRequests', 'fetch', 'crypto', 'now'],
+  ...['ownerSecret', 'inline', 'httpSignature'],
+]
+
+/** A misspelt option must not silently ask for less than was meant. */
+function checkOptions(options: VerifiedOptions): void {
+  const unknown = Object.keys(options).find((name) => !OPTIONS.includes(name))
+  if (unknown !== undefined) throw new TypeError(`verified() has no option ${unknown}`)
+  for (const name of ['inline', 'httpSignature'] as const) {
+    const value: unknown = options[name]
+    if (value !== undefined && typeof value !== 'boolean') {
+      throw new TypeError(`${name} is neither true nor false`)
+    }
+  }
+  const oneOf = (name: 'level' | 'onFailure' | 'otherRequests', values: readonly string[]) => {
+    const value = options[name]
+    if (value !== undefined && !values.includes(value)) {
+      throw new TypeError(`${name} is one of ${values.join(', ')}`)
+    }
+  }
+  oneOf('level', ['bytes', 'content', 'signer'])
+  oneOf('onFailure', ['throw', 'report'])
+  oneOf('otherRequests', ['refuse', 'pass'])
+}
+
+/** @param collateralOf what is known of a document beside it; by default what it has stapled */
+export function createClient(options: VerifiedOptions, collateralOf?: CollateralOf): Client {
+  checkOptions(options)
+  const parsed = parsePolicy(options.policy ?? DEFAULT_POLICY)
+  if (!parsed.ok) throw new TypeError(`policy: ${parsed.detail}`)
+  const { policy } = parsed
+  const underlying = options.fetch ?? ((input, init) => globalThis.fetch(input, init))
+  const crypto = options.crypto ?? nodeCrypto
+  const now = options.now ?? (() => Math.floor(Date.now() / 1000))
+  const secret = options.ownerSecret ?? randomBytes(CHALLENGE_BYTES)
+  return {
+    fetch: underlying,
+    crypto,
+    now,
+    policy,
+    level: options.level ?? 'content',
+    throws: options.onFailure !== 'report',
+    report(verdict) {
+      try {
+        options.onVerdict?.(verdict)
+      } catch {
+        // A reporter that fails must not decide whether an answer is handed out.
+      }
+    },
+    ownerHash: toHex(crypto.sha256(secret)),
+    ownerSecret: toBase64Url(secret),
+    inline: options.inline ?? true,
+    httpSignature: options.httpSignature ?? false,
+    attestations: createAttestations({
+      fetch: underlying,
+      crypto,
+      policy,
+      now,
+      ...(collateralOf === undefined ? {} : { collateralOf }),
+    }),
+  }
+}
