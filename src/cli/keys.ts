@@ -54,7 +54,7 @@ export const ROTATION_NOTICE = [
 export async function keysShow(options: KeysOptions): Promise<number> {
   const facts = await withMachine(options, async ({ agent, guest, asked, folder }) => {
     const { source, survival } = chooseSource(guest, asked)
-    const key = await presentKey(agent, source, folder)
+    const key = await presentKey(agent, guest, source, folder)
     return factsOf(guest, source, survival, key)
   })
   process.stdout.write(
@@ -127,12 +127,13 @@ async function withMachine<T>(
 
 async function presentKey(
   agent: ReturnType<typeof connectGuestAgent>,
+  { system }: OpenedGuest,
   source: AddressKeySource,
   folder: string,
 ): Promise<{ readonly address: string; readonly generation: number } | null> {
   switch (source) {
     case 'derived':
-      return deriveAddressKey(agent)
+      return deriveAddressKey(agent, system)
     case 'ephemeral':
       return null
     case 'sealed': {

@@ -137,7 +137,7 @@ export async function openMachine(
   const roots = place.kind === 'real' ? null : 'any'
   const tlsKey = await openAgentTlsKey(agent, config, { facts: guest.cpu.facts, roots, at: now() })
   // Last of what can fail: it holds the folder of a sealed key.
-  const { address, close } = await openAddressKey(agent, source, config.address_key_dir)
+  const { address, close } = await openAddressKey(agent, system, source, config.address_key_dir)
   const required = config.gpu?.required ?? 1
   const gpus =
     place.kind === 'real' && config.gpu !== undefined

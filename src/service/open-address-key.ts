@@ -4,6 +4,9 @@
  * @module
  */
 import { hkdfSync } from 'node:crypto'
+import type { SystemIdentity } from '../../attestation/appraiser/eventlog/read-system-events.ts'
+import type { AgentCallOptions } from '../../attestation/attester/dstack/call-guest-agent.ts'
+import { checkKmsLink } from '../../attestation/attester/dstack/check-agent-key.ts'
 import type { GuestAgent } from '../../attestation/attester/dstack/guest-agent.ts'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
 import {
@@ -27,6 +30,9 @@ export interface OpenAddressKey {
   close(): void
 }
 
+/** What the guest measured of itself, by which a chain of keys is judged. */
+export type KeyIssuer = Pick<SystemIdentity, 'appId' | 'keyProvider'>
+
 /**
  * @param source as `chooseAddressKeySource` allowed it
  * @param folder of the sealed key
@@ -35,12 +41,13 @@ export interface OpenAddressKey {
  */
 export async function openAddressKey(
   agent: GuestAgent,
+  issuer: KeyIssuer,
   source: AddressKeySource,
   folder: string,
 ): Promise<OpenAddressKey> {
   switch (source) {
     case 'derived':
-      return { address: await deriveAddressKey(agent), close: () => {} }
+      return { address: await deriveAddressKey(agent, issuer), close: () => {} }
     case 'ephemeral':
       return { address: createEphemeralAddressKey(nodeCrypto), close: () => {} }
     case 'sealed': {
@@ -57,21 +64,31 @@ export async function openAddressKey(
 }
 
 /** The algorithm is in the path: for one path the agent gives the same bytes whatever algorithm is asked for. */
-export async function deriveAddressKey(agent: GuestAgent): Promise<AddressKey> {
-  const { key, signatureChain } = await agent.getKey({
+export async function deriveAddressKey(
+  agent: GuestAgent,
+  issuer: KeyIssuer,
+  options?: AgentCallOptions,
+): Promise<AddressKey> {
+  const request = {
     path: ADDRESS_KEY_PATH,
     purpose: ADDRESS_KEY_PATH,
     algorithm: 'secp256k1',
-  })
+  } as const
+  const answer = await agent.getKey(request, options)
+  // The chain is published: one that no verifier could follow must not stand in the document.
+  checkKmsLink({ request, answer }, issuer)
+  const { key, signatureChain } = answer
   return createAddressKey(key, { source: 'derived', chain: signatureChain }, nodeCrypto)
 }
 
 /** @returns 32 bytes: HKDF-SHA256 over the agent's key, so that its raw bytes encrypt nothing themselves */
-export async function deriveSealingKey(agent: GuestAgent): Promise<Uint8Array> {
-  const { key } = await agent.getKey({
-    path: SEALING_KEY_PATH,
-    purpose: SEALING_KEY_PATH,
-    algorithm: 'secp256k1',
-  })
+export async function deriveSealingKey(
+  agent: GuestAgent,
+  options?: AgentCallOptions,
+): Promise<Uint8Array> {
+  const { key } = await agent.getKey(
+    { path: SEALING_KEY_PATH, purpose: SEALING_KEY_PATH, algorithm: 'secp256k1' },
+    options,
+  )
   return new Uint8Array(hkdfSync('sha256', key, '', SEALING_KEY_INFO, SEALING_KEY_BYTES))
 }

@@ -94,8 +94,9 @@ export async function openSimulation(options: SimulationOptions): Promise<Simula
     ...(options.faults === undefined ? {} : { faults: options.faults }),
   })
   const agent = connectGuestAgent(socketPath)
+  const opened = await openGuest(agent)
   return {
-    cpu: (await openGuest(agent)).cpu,
+    cpu: opened.cpu,
     gpu: { collect: (nonce) => Promise.resolve(collectSimulatedGpuEvidence(pki, nonce)) },
     gpus: options.gpus,
     collateral: {
@@ -107,7 +108,7 @@ export async function openSimulation(options: SimulationOptions): Promise<Simula
     },
     address:
       options.addressKey === 'derived'
-        ? await deriveAddressKey(agent)
+        ? await deriveAddressKey(agent, opened.system)
         : createEphemeralAddressKey(nodeCrypto),
     roots: {
       sgx: toHex(guest.pki.rootSha256),

@@ -134,7 +134,7 @@ describe.skipIf(NO_STUB !== null)('doctor: configuration, tokens and the guest a
   })
 
   test('key.provider and key.address: what survives what, by provider and source', async () => {
-    const derived = await deriveAddressKey(connectGuestAgent(node.socketPath))
+    const derived = await deriveAddressKey(connectGuestAgent(node.socketPath), node.guest)
     const rows = await node.run()
     expect(rowOf(rows, 'key.provider')).toMatchObject({ status: 'ok' })
     expect(rowOf(rows, 'key.address')).toMatchObject({

@@ -98,7 +98,12 @@ const AGENT_FAULTS: readonly (readonly [string, AgentFaults, string])[] = [
 /** The key that was there before anything went wrong. */
 async function settledAddress(): Promise<string> {
   await startAgent()
-  const { address, close } = await openAddressKey(connectGuestAgent(socketPath), 'sealed', folder)
+  const { address, close } = await openAddressKey(
+    connectGuestAgent(socketPath),
+    guest,
+    'sealed',
+    folder,
+  )
   close()
   return address.address
 }

@@ -10,17 +10,13 @@
  */
 import type { CryptoPort } from '../../crypto/port.ts'
 import { toHex } from '../../protocol/hex.ts'
-import { toUtf8 } from '../../protocol/utf8.ts'
 import { fail, pass, skip } from '../check.ts'
 import type { Check } from '../check.ts'
 import type { SystemIdentity } from '../eventlog/read-system-events.ts'
+import { APP_ID_BYTES, recoverAppKey, recoverKmsRoot } from './recover-custody.ts'
 
-const SIGNATURE_BYTES = 65
-const COMPRESSED_KEY_BYTES = 33
-const APP_ID_BYTES = 20
 /** As the event log names it. */
 const KMS_PROVIDER = 'kms'
-const KMS_PREFIX = toUtf8('dstack-kms-issued:')
 
 const PROVES_APP_KEY = 'The key was derived from the app key that the KMS issued to this app id.'
 const PROVES_ROOT = 'An accepted KMS issued the app key.'
@@ -43,17 +39,6 @@ export interface CustodyOptions {
    * here and never from the document that is judged: with its own app id anybody's chain would lead to the root.
    */
   readonly system: Pick<SystemIdentity, 'appId' | 'keyProvider'> | null
-}
-
-/** Signer of a digest as a compressed point, or null where the signature belongs to no key. */
-function recover(digest: Uint8Array, signature: Uint8Array, crypto: CryptoPort): Uint8Array | null {
-  if (signature.length !== SIGNATURE_BYTES) return null
-  const point = crypto.recoverSecp256k1(digest, signature.subarray(0, 64), signature[64] ?? -1)
-  if (point === null) return null
-  const compressed = new Uint8Array(COMPRESSED_KEY_BYTES)
-  compressed[0] = 0x02 | ((point[63] ?? 0) & 1)
-  compressed.set(point.subarray(0, 32), 1)
-  return compressed
 }
 
 function skipBoth(code: 'not_provided' | 'depends_on_failed', detail: string): Check[] {
@@ -92,22 +77,17 @@ export function appraiseCustody(evidence: CustodyEvidence, options: CustodyOptio
   }
   if (kmsRoots.length === 0) return skipBoth('not_provided', 'no KMS root is pinned')
 
-  const keyMessage = toUtf8(`${purpose}:${toHex(publicKey)}`)
   const appKey =
     appSignature === undefined || rest.length !== 0
       ? null
-      : recover(crypto.keccak256(keyMessage), appSignature, crypto)
+      : recoverAppKey({ publicKey, purpose, signature: appSignature }, crypto)
   if (appKey === null) {
     return [
       fail('custody.app_key', 'custody_malformed', PROVES_APP_KEY, 'first signature'),
       skip('custody.kms_root', 'depends_on_failed', PROVES_ROOT),
     ]
   }
-  const issued = new Uint8Array(KMS_PREFIX.length + APP_ID_BYTES + COMPRESSED_KEY_BYTES)
-  issued.set(KMS_PREFIX)
-  issued.set(system.appId, KMS_PREFIX.length)
-  issued.set(appKey, KMS_PREFIX.length + APP_ID_BYTES)
-  const root = recover(crypto.keccak256(issued), rootSignature, crypto)
+  const root = recoverKmsRoot({ appKey, appId: system.appId, signature: rootSignature }, crypto)
   const trusted = root !== null && kmsRoots.some((accepted) => crypto.equal(accepted, root))
   if (trusted) {
     return [

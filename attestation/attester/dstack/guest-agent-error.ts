@@ -16,6 +16,8 @@ export const GUEST_AGENT_ERRORS = Object.freeze({
     'The answer is too long, not JSON, or not of the promised shape. What listens on the socket is no guest agent of dstack 0.3 to 0.6.',
   agent_wrong_report_data:
     'The agent quoted something else than what was asked. Something stands between this process and the agent.',
+  agent_wrong_key:
+    'The key is not one of this app: it changes between two calls, or its signature chain is of another key. Something stands between this process and the agent.',
   agent_other_guest:
     'The measured event log is not the one of the app and the guest that the agent named, or does not replay to the quote. The socket is of another guest, or something stands before it.',
   agent_tls_unproven:

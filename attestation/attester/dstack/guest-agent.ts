@@ -11,6 +11,8 @@ import { releaseOfInfo, releaseOfVersion, TAPPD_RELEASE } from './agent-release.
 import type { AgentRelease } from './agent-release.ts'
 import { callGuestAgent, QUOTE_RETRIES } from './call-guest-agent.ts'
 import type { AgentAnswer, AgentCallOptions } from './call-guest-agent.ts'
+import { checkAgentKeys, PROBE_KEY_PATH } from './check-agent-key.ts'
+import type { AskedKey } from './check-agent-key.ts'
 import { surfaceOf } from './find-guest-agent.ts'
 import { GuestAgentError } from './guest-agent-error.ts'
 import { readReportData, REPORT_DATA_BYTES } from './read-report-data.ts'
@@ -95,6 +97,7 @@ export interface GuestAgent {
    * @param reportData 64 bytes, never fewer: SDKs and agent disagree on which side to pad
    */
   getQuote(reportData: Uint8Array, options?: AgentCallOptions): Promise<AgentQuote>
+  /** Asked for twice and held against another key of the app; the deadline is that of each of the three calls. */
   getKey(request: AgentKeyRequest, options?: AgentCallOptions): Promise<AgentKey>
   /** For a server, with a quote over the key in the certificate (RA-TLS). */
   getTlsKey(request: AgentTlsKeyRequest, options?: AgentCallOptions): Promise<AgentTlsKey>
@@ -163,14 +166,21 @@ export function connectGuestAgent(socketPath: string): GuestAgent {
       return turn
     },
     async getKey(request, options) {
-      const { path, purpose, algorithm } = request
+      const { algorithm } = request
       const { keys, family } = await release(options)
       // Agents that ignore `algorithm` give a secp256k1 key under the name of another, and no word about it.
       if (keys === 'none' || (keys === 'secp256k1' && algorithm !== 'secp256k1')) {
         const message = `GetKey: an agent of the family ${family} gives no ${algorithm} key`
         throw new GuestAgentError('agent_unsupported', message)
       }
-      return readKey((await call('GetKey', { path, purpose, algorithm }, options)).value)
+      const ask = async (one: AgentKeyRequest): Promise<AskedKey> => {
+        const asked = { path: one.path, purpose: one.purpose, algorithm: one.algorithm }
+        return { request: one, answer: readKey((await call('GetKey', asked, options)).value) }
+      }
+      const probe = await ask({ path: PROBE_KEY_PATH, purpose: PROBE_KEY_PATH, algorithm })
+      const first = await ask(request)
+      checkAgentKeys(first, await ask(request), probe)
+      return first.answer
     },
     async getTlsKey({ subject, altNames }, options) {
       const { keys, family } = await release(options)
