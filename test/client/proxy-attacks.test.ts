@@ -1,6 +1,4 @@
 /** What a hostile broker does, seen by the openai package, by curl and by Python's urllib through the local proxy. */
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import OpenAI from 'openai'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { BrokerHostility } from '../../src/demo/broker/hostility.ts'
@@ -187,34 +185,6 @@ describe('a broker that', () => {
     turn()
     await fresh.openai.chat.completions.create(ASK)
     await fresh.close()
-  })
-
-  test('answers with an error that is an answer is not shown; an error of the usual form is', async () => {
-    let body = JSON.stringify({ object: 'chat.completion', choices: [{ message: 'Buy gold.' }] })
-    const server = createServer((req, res) => {
-      if (req.method === 'GET') {
-        // Evidence is the honest service's.
-        fetch(`${stage.broker.url}${req.url ?? ''}`)
-          .then(async (answer) => res.writeHead(answer.status).end(await answer.text()))
-          .catch(() => res.destroy())
-        return
-      }
-      res.writeHead(429, { 'content-type': 'application/json', 'retry-after': '7' }).end(body)
-    })
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    const { port } = server.address() as AddressInfo
-    const at = await openProxy(stage, { upstream: `http://127.0.0.1:${String(port)}/v1/proxy` })
-    const first = await curl(at, ASK, ['-D', '-'])
-    expect(first.out).toContain('429')
-    expect(first.out).toContain('error_unverified')
-    expect(first.out).not.toContain('gold')
-    body = JSON.stringify({ error: { message: 'Pay first.', code: 'balance' } })
-    const second = await curl(at, ASK, ['-D', '-'])
-    expect(second.out).toContain(body)
-    expect(second.out.toLowerCase()).toContain('x-countersign-level: none')
-    expect(second.out.toLowerCase()).toContain('retry-after: 7')
-    await at.close()
-    server.close()
   })
 
   test('is not asked again by clients that ask again after a 502', async () => {

@@ -7,7 +7,7 @@ import { canary, sightings } from '../harness/canary.ts'
 import { TOKENS } from '../harness/service.ts'
 import { ASK, openStage, readAll } from './client.helpers.ts'
 import type { Stage } from './client.helpers.ts'
-import { ask, hashOf, openProxy } from './proxy.helpers.ts'
+import { ask, hashOf, openProxy, run } from './proxy.helpers.ts'
 import type { Said, TestProxy } from './proxy.helpers.ts'
 
 let stage: Stage
@@ -56,6 +56,32 @@ describe('routes', () => {
     })
     expect((await stream.finalMessage()).stop_reason).not.toBeNull()
     await direct.close()
+  })
+
+  test('a form goes through with its boundary, and its answer is compared by its bytes', async () => {
+    const direct = await openProxy(stage, { upstream: `${stage.at.url}/v1` })
+    const said = await run('curl', [
+      ...['-sS', '-m', '10', '-D', '-', '-H', `Authorization: Bearer ${TOKENS.alice}`],
+      ...['-F', `model=${ASK.model}`, '-F', 'file=@-;filename=a.wav;type=audio/wav'],
+      `${direct.url}/v1/audio/transcriptions`,
+    ])
+    expect(said.out).toMatch(/x-countersign-level: bytes/i)
+    expect(said.out).toContain('"text"')
+    await direct.close()
+  })
+
+  test('where bytes are asked for, an answer that a broker wrote anew is refused', async () => {
+    const direct = await openProxy(stage, { upstream: `${stage.at.url}/v1`, level: 'bytes' })
+    const through = await openProxy(stage, { level: 'bytes' })
+    for (const stream of [false, true]) {
+      const body = JSON.stringify({ ...ASK, stream })
+      expect((await ask(direct, {}, { body })).status).toBe(200)
+      await ask(through, {}, { body }).catch(() => null)
+      expect(through.last()).toMatchObject({ ending: 'refused', code: 'request_hash_mismatch' })
+    }
+    expect(direct.last()).toMatchObject({ ending: 'verified', shown: 'bytes' })
+    await direct.close()
+    await through.close()
   })
 
   test.each([

@@ -183,7 +183,9 @@ class Exchange {
     const accepted = verdict?.accepted === true
     if (!accepted && response.ok)
       throw new Error('an answer came out of the verified fetch without a verdict')
-    if (!accepted && !isErrorBody(bytes, this.#context.limits)) {
+    // Of an error a genuine receipt shows no more than who served it, unless the bytes are those of the service.
+    const vouched = accepted && (response.ok || verdict.level === 'bytes')
+    if (!vouched && !isErrorBody(bytes, this.#context.limits)) {
       writeError(
         this.#call,
         proxyError('error_unverified', response.status),
@@ -200,7 +202,7 @@ class Exchange {
     })
     res.end(bytes)
     this.#answerBytes = bytes.length
-    this.#settle(accepted ? 'verified' : 'unverified', response.status, verdict?.code ?? 'none')
+    this.#settle(vouched ? 'verified' : 'unverified', response.status, verdict?.code ?? 'none')
   }
 
   /** Nothing is sent before the first event is there: until then a refusal can still be said in words. */

@@ -1,0 +1,126 @@
+/** Answers that are none, through the local proxy: errors, redirects, connections that break. */
+import { createServer } from 'node:http'
+import type { ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { ASK, openStage } from './client.helpers.ts'
+import type { Stage } from './client.helpers.ts'
+import { curl, openProxy, refusal } from './proxy.helpers.ts'
+import type { TestProxy } from './proxy.helpers.ts'
+
+let stage: Stage
+beforeAll(async () => {
+  stage = await openStage()
+})
+afterAll(async () => {
+  await stage.close()
+})
+
+/** What becomes of the answer to a POST on its way; evidence and receipts are the honest service's. */
+async function meddling(
+  change: (answer: Response, res: ServerResponse) => Promise<unknown> | undefined,
+) {
+  const server = createServer((req, res) => {
+    const forward = async () => {
+      const chunks: Buffer[] = []
+      for await (const chunk of req as AsyncIterable<Buffer>) chunks.push(chunk)
+      const headers = new Headers()
+      for (const [name, value] of Object.entries(req.headers)) {
+        if (typeof value === 'string' && !/^(?:host|connection|content-length)$/.test(name)) {
+          headers.set(name, value)
+        }
+      }
+      const post = req.method === 'POST'
+      const answer = await fetch(`${stage.at.url}${req.url ?? ''}`, {
+        method: req.method ?? 'GET',
+        headers,
+        ...(post ? { body: Buffer.concat(chunks) } : {}),
+      })
+      if (post) await change(answer, res)
+      else res.writeHead(answer.status).end(await answer.text())
+    }
+    forward().catch(() => res.destroy())
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  const at = await openProxy(stage, { upstream: `http://127.0.0.1:${String(port)}/v1` })
+  return {
+    at,
+    close: async () => {
+      await at.close()
+      server.closeAllConnections()
+      server.close()
+    },
+  }
+}
+
+test('an error that is an answer is not shown, with a genuine receipt or without; an error of the usual form is', async () => {
+  let body = JSON.stringify({ object: 'chat.completion', choices: [{ message: 'Buy gold.' }] })
+  let withReceipt = false
+  const { at, close } = await meddling(async (answer, res) => {
+    const text = await answer.text()
+    expect(text).toContain('choices')
+    const id = answer.headers.get('x-receipt-id') ?? ''
+    const opening = answer.headers.get('x-countersign-opening') ?? ''
+    const receipt = { 'x-receipt-id': id, 'x-countersign-opening': opening }
+    const type = { 'content-type': 'application/json', 'retry-after': '7' }
+    return res.writeHead(429, { ...type, ...(withReceipt ? receipt : {}) }).end(body)
+  })
+  for (withReceipt of [false, true]) {
+    const said = await curl(at, ASK, ['-D', '-'])
+    expect(said.out).toContain('429')
+    expect(said.out).toContain('error_unverified')
+    expect(said.out).not.toContain('gold')
+    expect(at.last()).toMatchObject({ ending: 'unverified', code: 'error_unverified' })
+  }
+  withReceipt = false
+  body = JSON.stringify({ error: { message: 'Pay first.', code: 'balance' } })
+  const second = await curl(at, ASK, ['-D', '-'])
+  expect(second.out).toContain(body)
+  expect(second.out.toLowerCase()).toContain('x-countersign-level: none')
+  expect(second.out.toLowerCase()).toContain('retry-after: 7')
+  await close()
+})
+
+test('a service that sends elsewhere, breaks off or is gone is told apart, and no redirect is followed', async () => {
+  let how = ''
+  const { at, close } = await meddling(async (answer, res) => {
+    const text = await answer.text()
+    if (how === 'service_redirects') {
+      return res.writeHead(307, { location: `${stage.at.url}/v1/chat/completions` }).end()
+    }
+    const headers = Object.fromEntries(answer.headers)
+    delete headers['transfer-encoding']
+    res.writeHead(200, { ...headers, 'content-length': text.length })
+    res.write(text.slice(0, 20))
+    return new Promise((resolve) => setTimeout(resolve, 20)).then(() => res.destroy())
+  })
+  for (how of ['service_redirects', 'service_broke_off']) {
+    const said = await curl(at, ASK)
+    expect(JSON.parse(said.out)).toMatchObject({ error: { code: how, type: 'server_error' } })
+    expect(at.last()).toMatchObject({ ending: 'failed', code: how })
+  }
+  await close()
+  const gone = await startGone()
+  expect(await refusal(gone.openai.chat.completions.create(ASK))).toEqual({
+    status: 502,
+    code: 'service_unreachable',
+  })
+  await gone.close()
+})
+
+/** In front of a broker that was there when the service was attested. */
+async function startGone(): Promise<TestProxy> {
+  const server = createServer((req, res) => {
+    fetch(`${stage.at.url}${req.url ?? ''}`)
+      .then(async (answer) => res.writeHead(answer.status).end(await answer.text()))
+      .catch(() => res.destroy())
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  const at = await openProxy(stage, { upstream: `http://127.0.0.1:${String(port)}/v1` })
+  expect(await at.attest()).toBe('ok')
+  server.closeAllConnections()
+  await new Promise((resolve) => server.close(resolve))
+  return at
+}
