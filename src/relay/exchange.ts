@@ -293,14 +293,29 @@ export class Exchange implements Dispatcher.DispatchHandler {
     events: WholeEvents,
     pieces: readonly Buffer[],
   ): void {
-    for (const piece of pieces) this.#pass(controller, piece)
+    // As many writes as pieces came, not as there are events in them.
+    let passed: Buffer[] = []
+    const write = () => {
+      if (passed.length > 0) this.#write(controller, Buffer.concat(passed))
+      passed = []
+    }
+    for (const piece of pieces) {
+      if (this.#recording.pass(piece)) {
+        passed.push(piece)
+        continue
+      }
+      write()
+      this.#hold(piece)
+      if (this.#settled) return
+    }
+    write()
     if (!events.waiting && this.#eventWait !== null) {
       clearTimeout(this.#eventWait)
       this.#eventWait = null
     }
     // What was held begins between two events. Otherwise nobody knows any more where one ends.
     if (events.givenUp && this.#held.length === 0) this.#events = null
-    if (!events.waiting || this.#settled) return
+    if (!events.waiting) return
     // The rest of an event may not come. Then what there is of it goes out, as it does where nobody waits for it.
     this.#eventWait?.refresh()
     this.#eventWait ??= setTimeout(() => {
@@ -310,21 +325,25 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   /** A piece of a stream. */
   #pass(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (this.#settled) return
-    if (!this.#recording.pass(chunk)) {
-      this.#keepAlive?.stop()
-      this.#held.push(chunk)
-      this.#heldBytes += chunk.length
-      if (this.#heldBytes > this.#options.limits.bufferedResponseBytes) {
-        this.#finish('upstream_error', { whole: false })
-        return
-      }
-      // The last event of some APIs repeats the whole answer: its time begins when it has been read.
-      if (this.#recording.terminated) {
-        this.#grace ??= setTimeout(() => this.#endGrace(), TERMINATOR_GRACE_MS)
-      }
+    if (this.#recording.pass(chunk)) this.#write(controller, chunk)
+    else this.#hold(chunk)
+  }
+
+  #hold(chunk: Buffer): void {
+    this.#keepAlive?.stop()
+    this.#held.push(chunk)
+    this.#heldBytes += chunk.length
+    if (this.#heldBytes > this.#options.limits.bufferedResponseBytes) {
+      this.#finish('upstream_error', { whole: false })
       return
     }
+    // The last event of some APIs repeats the whole answer: its time begins when it has been read.
+    if (this.#recording.terminated) {
+      this.#grace ??= setTimeout(() => this.#endGrace(), TERMINATOR_GRACE_MS)
+    }
+  }
+
+  #write(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     this.#keepAlive?.wrote(chunk)
     if (this.#request.res.write(chunk)) return
     controller.pause()

@@ -2,13 +2,12 @@
 import { createHash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { MAX_INLINE_HEADER_LENGTH } from '../../attestation/protocol/inline-receipt.ts'
 import { InlineReceipts } from '../../src/client/inline-receipts.ts'
 import { inlineComments } from '../../src/relay/inline-receipt.ts'
 import { chat, chatBody, get, header, jsonObject, openRaw, rawChat } from '../harness/chat.ts'
 import type { ChatHow } from '../harness/chat.ts'
 import { startTestService } from '../harness/service.ts'
-import type { TestService } from '../harness/service.ts'
+import type { TestService, TestServiceOptions } from '../harness/service.ts'
 import { startUpstream } from '../harness/zg-upstream.ts'
 import type { Upstream, UpstreamHandler } from '../harness/zg-upstream.ts'
 
@@ -37,9 +36,16 @@ function taken(body: Buffer): { receipt: string | null; rest: Buffer } {
 
 const eventsOf = (receipt: string | null) => jsonObject(receipt ?? '')['event_log']
 
-async function behind(handler: UpstreamHandler, run: (service: TestService) => Promise<void>) {
+async function behind(
+  handler: UpstreamHandler,
+  run: (service: TestService) => Promise<void>,
+  options: TestServiceOptions = {},
+) {
   const upstream: Upstream = await startUpstream(handler)
-  const service = await startTestService({ upstreams: [{ name: 'u', url: upstream.url }] })
+  const service = await startTestService({
+    upstreams: [{ name: 'u', url: upstream.url }],
+    ...options,
+  })
   try {
     await run(service)
   } finally {
@@ -104,6 +110,60 @@ describe('a stream whose receipt was asked for', () => {
     expect(receipt).toBe(served.text)
     expect(receipt).not.toContain(header(reply, 'x-countersign-opening'))
   })
+
+  test('carries the full receipt where the user keeps it for itself: the answer goes to who sent the hash', async () => {
+    const owner = ['x-countersign-owner', 'ab'.repeat(32)] as const
+    const own = taken((await chat(at, STREAM, { headers: [...ASKED, owner] })).body)
+    expect(eventsOf(own.receipt)).toHaveLength(4)
+    const relayed = await chat(at, STREAM, { who: 'broker', headers: [...ASKED, owner] })
+    expect(eventsOf(taken(relayed.body).receipt)).toHaveLength(1)
+  })
+
+  test('waits for the store, and carries nothing that the store did not take', async () => {
+    let fails = false
+    const stored: string[] = []
+    const service = await startTestService({
+      put: async ({ record }, keep) => {
+        await sleep(30)
+        if (fails) throw new Error('the disk is full')
+        keep()
+        stored.push(record.receipt_id)
+      },
+    })
+    const kept = await chat(service, STREAM, { headers: ASKED })
+    expect(jsonObject(taken(kept.body).receipt ?? '')['receipt_id']).toBe(stored[0])
+    fails = true
+    const lost = await chat(service, STREAM, { headers: ASKED })
+    expect(lost.text).not.toContain('countersign-receipt')
+    expect(lost.text).not.toContain('[DONE]')
+    await service.close()
+  })
+
+  test('is kept alive between its events and never within one', () =>
+    behind(
+      async (_seen, response) => {
+        response.setHeader('content-type', 'text/event-stream')
+        response.write(CHUNK)
+        for (const byte of CHUNK.slice(0, 13)) {
+          response.write(byte)
+          await sleep(100)
+        }
+        response.end(`${CHUNK.slice(13)}data: [DONE]\n\n`)
+      },
+      async (service) => {
+        const reply = await chat(service, STREAM, { headers: ASKED })
+        const { receipt, rest } = taken(reply.body)
+        expect(rest.toString()).toMatch(/\n\n(?:: keep-alive\n\n)+data: \{/)
+        expect(rest.toString().replaceAll(': keep-alive\n\n', '')).toBe(
+          `${CHUNK}${CHUNK}data: [DONE]\n\n`,
+        )
+        expect(eventsOf(receipt)).toContainEqual({
+          type: 'response.returned',
+          body_hash: digest(rest),
+        })
+      },
+      { rewrites: { keep_alive_ms: 1000 } },
+    ))
 
   test.each([
     ['/v1/messages', { max_tokens: 4 }, /\n\n: countersign-receipt .*\n\nevent: message_stop\n/],
@@ -206,55 +266,14 @@ describe('a stream whose receipt was asked for', () => {
   })
 })
 
-describe('a buffered answer whose receipt was asked for', () => {
-  test('has it in a header, and the model’s own body', async () => {
-    const reply = await chat(at, chatBody('x'), { headers: ASKED })
-    const receipt = header(reply, 'x-countersign-receipt')
-    expect(eventsOf(receipt)).toContainEqual({
-      type: 'response.returned',
-      body_hash: digest(reply.body),
-    })
-    const served = await get(at, `/v1/aci/receipts/${header(reply, 'x-receipt-id')}`, {
-      who: 'alice',
-    })
-    expect(receipt).toBe(served.text)
-    const plain = await chat(at, chatBody('x'))
-    expect(plain.headers['x-countersign-receipt']).toBeUndefined()
-  })
-
-  test('has it with a refusal, too, and with the view under a relay principal', async () => {
-    const refused = await chat(at, '[]', { headers: ASKED })
-    expect(refused.status).toBe(400)
-    expect(header(refused, 'x-countersign-receipt')).toContain('"outcome":"refused"')
-    const relayed = await chat(at, chatBody('x'), { who: 'broker', headers: ASKED })
-    const view = header(relayed, 'x-countersign-receipt')
-    expect(eventsOf(view)).toMatchObject([{ type: 'countersign.record' }])
-  })
-
-  test('has none where a name in it is not ASCII', async () => {
-    const reply = await chat(at, chatBody('x', { größe: 1 }), { headers: ASKED })
-    expect(reply.status).toBe(200)
-    expect(reply.headers['x-countersign-receipt']).toBeUndefined()
-    const many = Object.fromEntries(Array.from({ length: 8 }, (_, i) => [`member_${i}`, i]))
-    const fits = await chat(at, chatBody('x', many), { headers: ASKED })
-    expect(eventsOf(header(fits, 'x-countersign-receipt'))).toHaveLength(4)
-  })
-
-  test('has none where it would be longer than headers may be', async () => {
-    const members = Object.fromEntries(Array.from({ length: 60 }, (_, i) => [`member_${i}`, i]))
-    const reply = await chat(at, chatBody('x', members), { headers: ASKED })
-    expect(reply.status).toBe(200)
-    expect(reply.headers['x-countersign-receipt']).toBeUndefined()
-    const id = header(reply, 'x-receipt-id')
-    const served = await get(at, `/v1/aci/receipts/${id}`, { who: 'alice' })
-    expect(served.body.length).toBeGreaterThan(MAX_INLINE_HEADER_LENGTH)
-    const streamed = await chat(at, chatBody('x', { ...members, stream: true }), { headers: ASKED })
-    expect(streamed.text).toMatch(/: countersign-receipt 1\/3 .{4096}\n: countersign-receipt 2\/3 /)
-    const { receipt, rest } = taken(streamed.body)
-    expect(eventsOf(receipt)).toContainEqual({
-      type: 'response.returned',
-      body_hash: digest(rest),
-    })
+test('a receipt that is longer than one line takes several', async () => {
+  const members = Object.fromEntries(Array.from({ length: 60 }, (_, i) => [`member_${i}`, i]))
+  const streamed = await chat(at, chatBody('x', { ...members, stream: true }), { headers: ASKED })
+  expect(streamed.text).toMatch(/: countersign-receipt 1\/3 .{4096}\n: countersign-receipt 2\/3 /)
+  const { receipt, rest } = taken(streamed.body)
+  expect(eventsOf(receipt)).toContainEqual({
+    type: 'response.returned',
+    body_hash: digest(rest),
   })
 })
 
