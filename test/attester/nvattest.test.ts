@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -165,6 +165,29 @@ process.stdout.write(fs.readFileSync(folder + '/text'))
     const started = Date.now()
     expect(await codeOf(gpus(1_000).collect(nonce32()))).toBe('nvattest_timeout')
     expect(Date.now() - started).toBeLessThan(2_500)
+  })
+
+  test.each([
+    ['hangs', 'setInterval(() => {}, 1000)', 'nvattest_timeout'],
+    [
+      'prints without end',
+      `setInterval(() => process.stdout.write('x'.repeat(1 << 20)))`,
+      'nvattest_malformed',
+    ],
+  ])('what a program started does not outlive it where it %s', async (_, then, code) => {
+    await next(
+      '',
+      `fs.writeFileSync(folder + '/child', String(require('node:child_process').spawn('/bin/sleep', ['60'], { stdio: 'ignore' }).pid)); ${then}; return`,
+    )
+    expect(await codeOf(gpus(1_500).collect(nonce32()))).toBe(code)
+    const pid = Number(await readFile(join(folder, 'child'), 'utf8'))
+    const state = () =>
+      readFile(`/proc/${String(pid)}/stat`, 'utf8').then(
+        (text) => text.split(') ')[1]?.[0] ?? 'gone',
+        () => 'gone',
+      )
+    // A zombie has ended, too; nobody may be there to take its exit code.
+    await expect.poll(state).toMatch(/^(?:gone|Z|X)$/)
   })
 
   test('a program that dies of a signal', async () => {

@@ -219,6 +219,7 @@ describe('keys rotate', () => {
     expect(text).toMatch(/targetTeeAddress[^]*resets teeSignerAcknowledged/)
     expect(readdirSync(folder).toSorted()).toEqual([
       'address-key.generation-1.json',
+      'address-key.generation-2.json',
       'address-key.json',
     ])
   })

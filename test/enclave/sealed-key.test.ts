@@ -57,6 +57,8 @@ async function opened(sealingKey = SEALING): Promise<{ name: string; generation:
   return { name: nameOf(key), generation }
 }
 
+const KEPT_FIRST = ['address-key.generation-1.json', 'address-key.json']
+
 const nameOf = (key: Uint8Array) => createHash('sha256').update(key).digest('hex')
 
 describe('the sealed form', () => {
@@ -136,7 +138,7 @@ describe('the folder', () => {
     expect(first.generation).toBe(1)
     expect(await opened()).toEqual(first)
     expect(statSync(current()).mode & 0o777).toBe(0o600)
-    expect(readdirSync(folder)).toEqual(['address-key.json'])
+    expect(readdirSync(folder).toSorted()).toEqual(KEPT_FIRST)
   })
 
   test.each([
@@ -151,7 +153,7 @@ describe('the folder', () => {
     expect(await codeOf(() => openSealedKey(folder, sealing))).toBe(code)
     expect(await codeOf(() => rotateSealedKey(folder, sealing))).toBe(code)
     expect(readFileSync(current()).equals(before)).toBe(true)
-    expect(readdirSync(folder)).toEqual(['address-key.json'])
+    expect(readdirSync(folder).toSorted()).toEqual(KEPT_FIRST)
   })
 
   test('follows no link to another file', async () => {
@@ -199,7 +201,7 @@ describe('rotation', () => {
   })
 
   test('of a folder without a key is refused', async () => {
-    expect(await codeOf(() => rotateSealedKey(folder, SEALING))).toBe('sealed_missing')
+    expect(await codeOf(() => rotateSealedKey(folder, SEALING))).toBe('sealed_none')
   })
 
   test('an older generation put back is refused, and so is a key that went missing', async () => {
@@ -212,6 +214,61 @@ describe('rotation', () => {
     rmSync(current())
     expect(await codeOf(() => openSealedKey(folder, SEALING))).toBe('sealed_missing')
     expect(readdirSync(folder)).not.toContain('address-key.json')
+  })
+})
+
+describe('what is kept', () => {
+  const kept = (generation: number) =>
+    join(folder, `address-key.generation-${String(generation)}.json`)
+
+  test('shows a key that was rolled back by one generation', async () => {
+    await opened()
+    const old = readFileSync(current())
+    await rotateSealedKey(folder, SEALING)
+    rmSync(current())
+    writeFileSync(current(), old)
+    expect(await codeOf(() => openSealedKey(folder, SEALING))).toBe('sealed_rolled_back')
+    expect(await codeOf(() => readSealedKey(folder, SEALING))).toBe('sealed_rolled_back')
+    expect(await codeOf(() => rotateSealedKey(folder, SEALING))).toBe('sealed_rolled_back')
+  })
+
+  test('shows a key that was taken away before any rotation, and brings it back', async () => {
+    const first = await opened()
+    rmSync(current())
+    expect(await codeOf(() => openSealedKey(folder, SEALING))).toBe('sealed_missing')
+    copyFileSync(kept(1), current())
+    expect(await opened()).toEqual(first)
+  })
+
+  test.each<readonly [string, (path: string) => void]>([
+    ['garbage', (path) => writeFileSync(path, 'x')],
+    ['nothing', (path) => writeFileSync(path, '')],
+    ['a link to the file in use', (path) => symlinkSync(current(), path)],
+    ['a link to nowhere', (path) => symlinkSync(join(top, 'nowhere'), path)],
+    ['a directory', (path) => mkdirSync(path)],
+    [
+      'another key of the same generation',
+      (path) =>
+        writeFileSync(path, seal({ key: new Uint8Array(32).fill(5), generation: 1 }, SEALING)),
+    ],
+    [
+      'the same key as another generation',
+      (path) => {
+        const { key } = unseal(readFileSync(current()), SEALING)
+        writeFileSync(path, seal({ key, generation: 2 }, SEALING))
+      },
+    ],
+  ])('is not lost to %s planted under its name: the rotation is refused', async (_, plant) => {
+    await opened()
+    const before = readFileSync(current())
+    rmSync(kept(1))
+    plant(kept(1))
+    expect(await codeOf(() => rotateSealedKey(folder, SEALING))).toBe('sealed_kept_differs')
+    expect(await codeOf(() => openSealedKey(folder, SEALING))).toBe('sealed_kept_differs')
+    expect(readFileSync(current()).equals(before)).toBe(true)
+    rmSync(kept(1), { recursive: true })
+    expect((await rotateSealedKey(folder, SEALING)).after.generation).toBe(2)
+    expect(readFileSync(kept(1)).equals(before)).toBe(true)
   })
 })
 
@@ -299,6 +356,9 @@ describe('in a process of its own', () => {
             expect(left.generation).toBe(2)
             expect(readdirSync(folder)).toContain('address-key.generation-1.json')
           }
+          expect(readdirSync(folder)).toContain(
+            `address-key.generation-${String(left.generation)}.json`,
+          )
           // The address that is named once stays, and nothing else is left lying.
           expect(await opened()).toEqual(left)
           expect(readdirSync(folder).filter((name) => name.endsWith('.tmp'))).toEqual([])

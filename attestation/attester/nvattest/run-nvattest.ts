@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { execFile } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { isAbsolute } from 'node:path'
 import { NvattestError } from './nvattest-error.ts'
 
@@ -27,33 +27,50 @@ export interface NvattestRun {
 export function runNvattest({ path, args, deadlineMs }: NvattestRun): Promise<Buffer> {
   if (!isAbsolute(path)) throw new TypeError('the path of nvattest is absolute')
   return new Promise((resolve, reject) => {
-    const child = execFile(
-      path,
-      [...args],
+    const child = spawn(path, [...args], {
       // Bearer tokens stay here; NVAT_… variables and LD_LIBRARY_PATH would choose whom it asks and what it loads.
-      { env: {}, cwd: '/', shell: false, encoding: 'buffer', maxBuffer: MAX_NVATTEST_BYTES },
-      (error, stdout) => {
-        clearTimeout(timer)
-        if (error === null || typeof error.code === 'number') {
-          resolve(stdout)
-          return
-        }
-        if (error.code === 'ERR_CHILD_PROCESS_STDIO_MAXBUFFER') {
-          const detail = `more than ${MAX_NVATTEST_BYTES} bytes`
-          reject(new NvattestError('nvattest_malformed', detail))
-        } else if (typeof error.code === 'string') {
-          reject(new NvattestError('nvattest_absent', `${path} (${error.code})`))
-        } else {
-          reject(new NvattestError('nvattest_failed', `${path} ended by ${error.signal ?? '?'}`))
-        }
-      },
-    )
-    // Not execFile's own time-out, which then waits for whatever else holds the output open.
+      env: {},
+      cwd: '/',
+      shell: false,
+      stdio: ['ignore', 'pipe', 'ignore'],
+      // A group of its own: what it starts, and would leave behind, is ended with it.
+      detached: true,
+    })
+    const chunks: Buffer[] = []
+    let length = 0
+    const end = (error: NvattestError): void => {
+      clearTimeout(timer)
+      if (child.pid !== undefined) killGroup(child.pid)
+      child.stdout.destroy()
+      reject(error)
+    }
     const timer = setTimeout(() => {
-      child.kill('SIGKILL')
-      child.stdout?.destroy()
-      child.stderr?.destroy()
-      reject(new NvattestError('nvattest_timeout', `${path} after ${deadlineMs} ms`))
+      end(new NvattestError('nvattest_timeout', `${path} after ${deadlineMs} ms`))
     }, deadlineMs)
+    child.stdout.on('data', (chunk: Buffer) => {
+      length += chunk.length
+      if (length <= MAX_NVATTEST_BYTES) chunks.push(chunk)
+      else {
+        end(new NvattestError('nvattest_malformed', `more than ${MAX_NVATTEST_BYTES} bytes`))
+      }
+    })
+    child.once('error', (error) => {
+      const code = 'code' in error ? String(error.code) : 'unknown'
+      end(new NvattestError('nvattest_absent', `${path} (${code})`))
+    })
+    // Not `exit`: output may still be on its way, and what it started may hold the output open, up to the deadline.
+    child.once('close', (code, signal) => {
+      clearTimeout(timer)
+      if (code !== null) resolve(Buffer.concat(chunks))
+      else reject(new NvattestError('nvattest_failed', `${path} ended by ${signal ?? '?'}`))
+    })
   })
+}
+
+function killGroup(leader: number): void {
+  try {
+    process.kill(-leader, 'SIGKILL')
+  } catch {
+    // All of it has ended.
+  }
 }

@@ -1,7 +1,8 @@
 /**
  * The process that calls the driver, and nothing else: a wrong pointer, a crash in the library or a call that never
  * returns ends this process, not the one that holds the keys. It is given no environment, no key and no socket; it reads
- * requests from standard input, answers on descriptor 3, and ends when its input does.
+ * requests from standard input, answers on descriptor 3, and ends when its input does. That is against faults, not against
+ * malice: it runs under the same user, so that a hostile library could look into its parent by way of /proc (SECURITY.md).
  *
  * Calls are synchronous. A buffer is a local of the function that makes the call, so it is referenced until that returns.
  *

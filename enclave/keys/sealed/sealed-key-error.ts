@@ -12,7 +12,11 @@ export const SEALED_KEY_ERRORS = Object.freeze({
   sealed_malformed:
     'The sealed address key is cut short or not of the known form. Restore it from a copy, or begin anew in an empty folder.',
   sealed_missing:
-    'There is no sealed address key, but earlier generations of one are kept beside it. Restore it; the newest kept one, copied to address-key.json, brings the address before the last rotation back.',
+    'There is no sealed address key, but generations of one are kept beside it. Restore it: the newest of them, copied to address-key.json, is the one that was last in use.',
+  sealed_none:
+    'The folder holds no sealed address key yet, so there is none to rotate. The first start of the service makes it.',
+  sealed_kept_differs:
+    'The name that keeps this generation is taken by something else. Nothing was changed: see who put it there, move it away, and try again.',
   sealed_rolled_back:
     'The sealed address key is older than a generation that is kept beside it. Somebody put an old file back: restore the newest one.',
   sealed_locked:

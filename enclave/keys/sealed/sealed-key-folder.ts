@@ -2,12 +2,13 @@
  * The folder of the sealed address key: the key in use, and the generations that were in use before it.
  *
  * Under an encrypted disk of a KMS an attacker who can put old disk contents back can put an old key back with them;
- * that an older generation is in use again shows in the attested configuration, and here where the newer one is still
- * kept. What does not open is refused and never replaced: it is an address that somebody registered.
+ * that an older generation is in use again shows in the attested configuration. Each generation, the one in use as well, has
+ * a second name, so that an old file put back, or none where there was one, is seen here as long as those names are left.
+ * What does not open is refused and never replaced: it is an address that somebody registered.
  *
  * @module
  */
-import { randomBytes } from 'node:crypto'
+import { randomBytes, timingSafeEqual } from 'node:crypto'
 import { closeSync, constants, fstatSync, linkSync, openSync, readdirSync, readSync } from 'node:fs'
 import { join } from 'node:path'
 import { secp256k1 } from '@noble/curves/secp256k1.js'
@@ -49,6 +50,7 @@ export async function openSealedKey(
     // Read back: an address is named only after it was found on the disk.
     const open = readSealedKey(folder, sealingKey)
     if (open === null) throw new SealedKeyError('sealed_storage_failed', 'not read back')
+    keep(folder, open, sealingKey)
     return { ...open, created: present === null, release: () => lock.release() }
   } catch (error) {
     lock.release()
@@ -70,12 +72,15 @@ export async function rotateSealedKey(
   try {
     removeTemporaries(folder)
     const before = readSealedKey(folder, sealingKey)
-    if (before === null || before.generation >= MAX_GENERATION) {
-      throw new SealedKeyError('sealed_missing')
+    if (before === null) throw new SealedKeyError('sealed_none')
+    if (before.generation >= MAX_GENERATION) {
+      throw new SealedKeyError('sealed_malformed', 'no generation follows this one')
     }
     const after = { key: newKey(), generation: before.generation + 1 }
-    keep(folder, before.generation)
+    keep(folder, before, sealingKey)
     writeDurably(folder, CURRENT, seal(after, sealingKey), 'replace')
+    // Killed before this, the next opening does it.
+    keep(folder, after, sealingKey)
     return { before, after }
   } catch (error) {
     throw storageError(error)
@@ -84,14 +89,32 @@ export async function rotateSealedKey(
   }
 }
 
-/** A second name for the file in use. A rotation that was killed before its last step left it already. */
-function keep(folder: string, generation: number): void {
+/**
+ * A second name for the file in use, where it has none yet. What has that name already must be this very key: with another
+ * file in its place a rotation would lose the key that it promises to keep.
+ */
+function keep(folder: string, { key, generation }: SealedKey, sealingKey: Uint8Array): void {
+  const path = join(folder, keptName(generation))
   try {
-    linkSync(join(folder, CURRENT), join(folder, keptName(generation)))
+    linkSync(join(folder, CURRENT), path)
   } catch (error) {
     if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error
+    const kept = readKept(path, sealingKey)
+    if (kept?.generation !== generation || !timingSafeEqual(kept.key, key)) {
+      throw new SealedKeyError('sealed_kept_differs')
+    }
   }
   syncFolder(folder)
+}
+
+/** @returns null for whatever is no sealed key of this app: a link, a directory, other bytes */
+function readKept(path: string, sealingKey: Uint8Array): SealedKey | null {
+  try {
+    const bytes = readBounded(path)
+    return bytes === null ? null : unseal(bytes, sealingKey)
+  } catch {
+    return null
+  }
 }
 
 /**
@@ -110,7 +133,6 @@ export function readSealedKey(folder: string, sealingKey: Uint8Array): SealedKey
       return null
     }
     const sealed = unseal(bytes, sealingKey)
-    // Equal: a rotation was killed after it kept the file in use and before it put the next one in its place.
     if (sealed.generation < newestKept) throw new SealedKeyError('sealed_rolled_back')
     return sealed
   } catch (error) {
