@@ -18,7 +18,8 @@ export const COMPOSE_REFUSALS = Object.freeze({
     'A pre_launch_script runs after the container daemon has started: it is no gate, and whoever relies on it is wrong.',
   allowed_env_security_relevant:
     'A value from outside is let in that is neither COUNTERSIGN_TOKENS nor HF_TOKEN: the host can forge it, and nobody measures it.',
-  yaml_malformed: 'docker_compose_file is not one YAML document that all readers read alike.',
+  yaml_malformed:
+    'docker_compose_file is not one YAML document that all readers read alike: write plain YAML, lines ended by a line feed alone, no tabs and no control or formatting characters.',
   yaml_duplicate_key: 'docker_compose_file has a key twice.',
   yaml_anchor: 'docker_compose_file has an anchor, alias, merge key or tag: write it out.',
   key_unknown:

@@ -21,6 +21,14 @@ export type ParsedYaml =
   | { readonly ok: true; readonly value: YamlValue }
   | { readonly ok: false; readonly fault: YamlFault }
 
+/**
+ * Everything but a line feed that a reader could take for the end of a line, for the end of the text or for nothing. YAML 1.1,
+ * by which Docker's Compose reads, ends a comment at U+000D, U+0085, U+2028 and U+2029 too (section 4.2); YAML 1.2, and with it
+ * our parser, does not (1.2.2, section 5.4): what is a comment here would be keys there. Formatting characters show a reviewer
+ * another order of the text than the one that is read.
+ */
+const READ_DIFFERENTLY = /[^\n\P{Cc}]|[\p{Cf}\p{Cs}\p{Co}\p{Zl}\p{Zp}\ufffe\uffff]/u
+
 /** What a node says that does not stand where it is read. */
 function hasIndirection(document: Document): boolean {
   let found = false
@@ -77,6 +85,7 @@ export function isYamlList(value: YamlValue | undefined): value is readonly Yaml
 }
 
 export function parseYaml(text: string): ParsedYaml {
+  if (READ_DIFFERENTLY.test(text)) return { ok: false, fault: 'yaml_malformed' }
   // A directive could turn the rules of an older YAML on, by which other texts are booleans.
   if (/^%/m.test(text)) return { ok: false, fault: 'yaml_malformed' }
   let document: Document

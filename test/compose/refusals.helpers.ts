@@ -29,6 +29,25 @@ export const YAML_ROWS = rows(
   ['a list', whole('- services'), 'yaml_malformed docker_compose_file'],
   ['two documents', whole(`${YAML}---\nservices: {}\n`), 'yaml_malformed docker_compose_file'],
   ['a directive', whole(`%YAML 1.1\n---\n${YAML}`), 'yaml_malformed docker_compose_file'],
+  ...(
+    [
+      ['a line separator', '\u2028'],
+      ['a paragraph separator', '\u2029'],
+      ['a next line', '\u0085'],
+      ['a carriage return', '\r'],
+      ['a byte order mark', '\ufeff'],
+      ['a form feed', '\f'],
+      ['an escape', '\u001b'],
+      ['a delete', '\u007f'],
+      ['a tab', '\t'],
+    ] as const
+  ).map(
+    ([what, character]): Told => [
+      `${what} in a comment, after which Compose may see keys`,
+      yaml('    # Nothing here', `    # note${character}    privileged: true\n    # Nothing here`),
+      'yaml_malformed docker_compose_file',
+    ],
+  ),
   ['a key that is no text', whole(`${YAML}? [a]\n: b\n`), 'yaml_malformed docker_compose_file'],
   ['a key that is a number', whole(`${YAML}1: b\n`), 'yaml_malformed docker_compose_file'],
   ['a number without a value', whole(`${YAML}name: .nan\n`), 'yaml_malformed docker_compose_file'],
