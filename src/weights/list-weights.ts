@@ -1,18 +1,29 @@
 /**
  * The files of a folder of weights.
  *
- * Everything is listed, hidden files too, since a model server may read any of them; but for `.cache/huggingface` at the top,
- * the notes of Hugging Face's client about its download, which hold times and differ from machine to machine.
+ * Everything is listed, hidden files too, since a model server may read any of them; but for the notes of Hugging Face's
+ * client about its download (huggingface_hub 0.36.0 and 2.4.0, `_local_folder.py` and `_tree_cache.py`), which hold times and
+ * differ from machine to machine. They are known by place, name and size; whatever else lies there is refused, or a model
+ * could be kept where nobody measures it.
  *
  * @module
  */
 import { lstat, readdir, realpath } from 'node:fs/promises'
 import { join } from 'node:path'
-import { MAX_WEIGHTS_DEPTH, MAX_WEIGHTS_FILES, MAX_WEIGHTS_PATH } from './weights-limits.ts'
+import {
+  MAX_LISTING_BYTES,
+  MAX_NOTE_BYTES,
+  MAX_WEIGHTS_DEPTH,
+  MAX_WEIGHTS_FILES,
+  MAX_WEIGHTS_PATH,
+} from './weights-limits.ts'
 import { WeightsError } from './weights-error.ts'
 
-/** Left out, relative to the folder. */
-export const NOTES_OF_DOWNLOAD = '.cache/huggingface'
+/** Where the notes lie, relative to the folder. */
+const NOTES_OF_DOWNLOAD = '.cache/huggingface/'
+const NOTE = /^(?:\.gitignore|\.gitignore\.lock|CACHEDIR\.TAG|download\/.+\.(?:metadata|lock))$/
+/** A listing of the repository at one commit. */
+const LISTING = /^trees\/[0-9a-f]{40}\.json$/
 
 export interface ListedFile {
   /** Relative to the folder, with `/` between its parts. */
@@ -43,6 +54,14 @@ async function readable<T>(path: string, act: () => Promise<T>): Promise<T> {
   }
 }
 
+/** Left out. A link is none: it would be followed by whoever opens it. */
+async function checkNote(path: string, file: string): Promise<void> {
+  const stat = await readable(path, () => lstat(file))
+  const name = path.slice(NOTES_OF_DOWNLOAD.length)
+  const most = NOTE.test(name) ? MAX_NOTE_BYTES : LISTING.test(name) ? MAX_LISTING_BYTES : -1
+  if (!stat.isFile() || stat.size > most) throw new WeightsError('weights_hidden', path)
+}
+
 async function listFile(root: string, path: string, file: string): Promise<ListedFile | null> {
   const stat = await readable(path, () => lstat(file, { bigint: true }))
   if (stat.isDirectory()) return null
@@ -64,19 +83,24 @@ async function listFile(root: string, path: string, file: string): Promise<Liste
 export async function listWeights(folder: string): Promise<readonly ListedFile[]> {
   const root = await readable('', () => realpath(folder))
   const files: ListedFile[] = []
+  let notes = 0
   const walk = async (below: string, depth: number): Promise<void> => {
     const names = await readable(below, () => readdir(join(root, below), { encoding: 'buffer' }))
     for (const bytes of names) {
       const name = nameOf(bytes, below)
       const path = below === '' ? name : `${below}/${name}`
-      if (path === NOTES_OF_DOWNLOAD) continue
       if (Buffer.byteLength(path) > MAX_WEIGHTS_PATH)
         throw new WeightsError('weights_too_many', below)
       const listed = await listFile(root, path, join(root, path))
-      if (listed !== null) files.push(listed)
+      if (listed !== null && path.startsWith(NOTES_OF_DOWNLOAD)) {
+        await checkNote(path, join(root, path))
+        notes += 1
+      } else if (listed !== null) files.push(listed)
       else if (depth >= MAX_WEIGHTS_DEPTH) throw new WeightsError('weights_too_many', path)
       else await walk(path, depth + 1)
-      if (files.length > MAX_WEIGHTS_FILES) throw new WeightsError('weights_too_many', '')
+      // A file has two notes.
+      if (files.length > MAX_WEIGHTS_FILES || notes > 2 * MAX_WEIGHTS_FILES)
+        throw new WeightsError('weights_too_many', '')
     }
   }
   await walk('', 1)

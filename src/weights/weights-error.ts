@@ -15,6 +15,8 @@ export const WEIGHTS_ERRORS = Object.freeze({
   weights_special_file: 'A socket, pipe or device is among the weights.',
   weights_name: 'The name of a file is not well-formed UTF-8, so no two readers need agree on it.',
   weights_too_many: `The folder has more than ${MAX_WEIGHTS_FILES} files, folders more than ${MAX_WEIGHTS_DEPTH} deep, or a path of more than ${MAX_WEIGHTS_PATH} bytes: is it the right one?`,
+  weights_hidden:
+    "Below .cache/huggingface lies something other than the notes of Hugging Face's client, which are not measured: a download that did not end, or a file that does not belong there. Fetch again, or remove .cache from the folder.",
   weights_changed:
     'A file changed while it was read. Mount the folder read-only, and fetch before the service starts.',
 })

@@ -41,13 +41,11 @@ export const YAML_ROWS = rows(
       ['a delete', '\u007f'],
       ['a tab', '\t'],
     ] as const
-  ).map(
-    ([what, character]): Told => [
-      `${what} in a comment, after which Compose may see keys`,
-      yaml('    # Nothing here', `    # note${character}    privileged: true\n    # Nothing here`),
-      'yaml_malformed docker_compose_file',
-    ],
-  ),
+  ).map(([what, character]): Told => [
+    `${what} in a comment, after which Compose may see keys`,
+    yaml('    # Nothing here', `    # note${character}    privileged: true\n    # Nothing here`),
+    'yaml_malformed docker_compose_file',
+  ]),
   ['a key that is no text', whole(`${YAML}? [a]\n: b\n`), 'yaml_malformed docker_compose_file'],
   ['a key that is a number', whole(`${YAML}1: b\n`), 'yaml_malformed docker_compose_file'],
   ['a number without a value', whole(`${YAML}name: .nan\n`), 'yaml_malformed docker_compose_file'],
