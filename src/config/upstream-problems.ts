@@ -29,9 +29,8 @@ export function upstreamProblems(
       }
       if (parsed.kind === 'http' && !parsed.local && !allowRemote) {
         problems.push(
-          `upstream ${name} is not a unix socket or a literal address of this machine's own networks; ` +
-            'a name is resolved by somebody else, and prompts would leave the confidential VM ' +
-            '(--allow-remote-upstream permits it and is attested)',
+          `upstream ${name} is neither a unix socket nor a loopback address: the host could answer at any other, and prompts ` +
+            'would leave the confidential VM (--allow-remote-upstream permits it and is attested)',
         )
       }
       const key = parsed.kind === 'unix' ? parsed.socketPath : parsed.origin

@@ -13,21 +13,16 @@ export type UpstreamUrl =
   | {
       readonly kind: 'http'
       readonly origin: string
-      /** A literal address of the machine or of its own networks. */
+      /** Loopback: no packet to it leaves the machine. */
       readonly local: boolean
     }
 
 /**
- * Loopback, RFC 1918 and RFC 4193: addresses that a packet cannot leave the machine's own networks for. Link-local ones
- * (RFC 3927, `fe80::/10`) are not among them: in a cloud the host itself answers at 169.254.169.254.
+ * Loopback alone (RFC 1122 section 3.2.1.3, RFC 4291 section 2.5.3). Of a private address nothing can be said: where the guest's network
+ * is one of QEMU's own, 10.0.2.2 is the host, and elsewhere it may be the host's next machine.
  */
-function isLocalAddress(host: string): boolean {
-  if (isIP(host) === 4) {
-    const [a = 0, b = 0] = host.split('.').map(Number)
-    return a === 127 || a === 10 || (a === 172 && b >= 16 && b <= 31) || (a === 192 && b === 168)
-  }
-  const lower = host.toLowerCase()
-  return lower === '::1' || /^f[cd]/.test(lower)
+function isLoopback(host: string): boolean {
+  return (isIP(host) === 4 && host.startsWith('127.')) || host === '::1'
 }
 
 /** @returns null for what is neither a unix socket nor a plain HTTP origin */
@@ -48,6 +43,6 @@ export function parseUpstreamUrl(text: string): UpstreamUrl | null {
   if (url.protocol !== 'http:' || path !== '' || url.search !== '' || url.hash !== '') return null
   if (url.username !== '' || url.password !== '') return null
   const host = url.hostname.replace(/^\[|\]$/g, '')
-  // A name is resolved by somebody: when a container is down, by the host's DNS. Only literal addresses stay inside.
-  return { kind: 'http', origin: url.origin, local: isIP(host) !== 0 && isLocalAddress(host) }
+  // A name is resolved by somebody: when a container is down, by the host's DNS.
+  return { kind: 'http', origin: url.origin, local: isLoopback(host) }
 }

@@ -137,7 +137,7 @@ export const DOCTOR_CODES = Object.freeze({
   upstream_unreachable: {
     status: 'fail',
     action:
-      'Start the model server, and look at its address: a unix socket on a shared volume, or a literal address of an internal network.',
+      'Start the model server, and look at its address: a unix socket on a shared volume, or a loopback address.',
   },
   upstream_slow: {
     status: 'fail',

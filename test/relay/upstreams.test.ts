@@ -291,10 +291,10 @@ test('a redirect is not followed, and its target hears nothing', async () => {
 test('the attested configuration names every address, and url is short for one of urls', async () => {
   const at = await start([
     { name: 'one', url: NOBODY, models: ['a'] },
-    { name: 'two', urls: ['http://10.0.0.1:8000', 'unix:/run/b.sock'] },
+    { name: 'two', urls: ['http://127.0.0.1:8', 'unix:/run/b.sock'] },
   ])
   expect(at.service.config['upstreams']).toEqual([
     { name: 'one', urls: [NOBODY], models: ['a'], health: null },
-    { name: 'two', urls: ['http://10.0.0.1:8000', 'unix:/run/b.sock'], models: [], health: null },
+    { name: 'two', urls: ['http://127.0.0.1:8', 'unix:/run/b.sock'], models: [], health: null },
   ])
 })
