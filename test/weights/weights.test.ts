@@ -85,38 +85,6 @@ text = json.dumps({'files': files, 'purpose': 'countersign.weights.v1'}, sort_ke
 print('sha256:' + hashlib.sha256(text.encode('utf-8')).hexdigest())
 `
 
-describe('files kept among those notes, where nobody would measure them', () => {
-  const NOTES = '.cache/huggingface'
-  test.each([
-    ['weights', 'evil.safetensors'],
-    ['code of a model', 'modeling.py'],
-    ['a download that did not end', 'download/abc.incomplete'],
-    ['weights below the notes of downloads', 'download/model.safetensors'],
-    ['a note out of its place', 'model.metadata'],
-    ['a listing that names no commit', 'trees/main.json'],
-  ])('refuses %s', async (_what, name) => {
-    await sample()
-    await put(`${NOTES}/${name}`, 'x')
-    await refused('weights_hidden', `${NOTES}/${name}`)
-  })
-
-  test('refuses weights under the name of a note', async () => {
-    await sample()
-    await put(`${NOTES}/download/model.metadata`, 'x'.repeat(4_097))
-    await refused('weights_hidden', `${NOTES}/download/model.metadata`)
-    await rm(join(folder, `${NOTES}/download`), { recursive: true })
-    await put(`${NOTES}/trees/${'0'.repeat(40)}.json`, 'x'.repeat(4 * 1024 * 1024 + 1))
-    await refused('weights_hidden')
-  })
-
-  test('refuses a link under the name of a note', async () => {
-    await sample()
-    await mkdir(join(folder, `${NOTES}/download`), { recursive: true })
-    await symlink('../../../config.json', join(folder, `${NOTES}/download/config.json.metadata`))
-    await refused('weights_hidden', `${NOTES}/download/config.json.metadata`)
-  })
-})
-
 describe('the digest', () => {
   test('is what the protocol page says, computed by Python over the same folder', async (context) => {
     const python = spawnSync('python3', ['--version'])
