@@ -16,7 +16,8 @@ import type { AttestationDocument } from './parse-document.ts'
 import type { ReadConfig } from './read-config.ts'
 
 const PROVES_SIMULATION = 'The document says truly whether its evidence is simulated.'
-const PROVES_UPSTREAMS = 'The model servers are reached over unix sockets or loopback, inside the machine.'
+const PROVES_UPSTREAMS =
+  'The model servers are reached over unix sockets or loopback, inside the machine.'
 const MAX_CHAIN_CERTIFICATES = 8
 
 /** The certificates under which the evidence stands, as the document gives them. */
