@@ -11,7 +11,7 @@ import { toHex32 } from '../../attestation/protocol/hex.ts'
 import type { Hex32 } from '../../attestation/protocol/hex.ts'
 import { checkMembers } from './check-members.ts'
 import { checkModelServer } from './check-model-server.ts'
-import { checkService, checkShared } from './check-service.ts'
+import { checkService, checkShared, hasAgentSocket } from './check-service.ts'
 import { checkSidecar } from './check-sidecar.ts'
 import { checkVariables } from './check-variables.ts'
 import { PLACEHOLDERS } from './compose-refusals.ts'
@@ -43,13 +43,12 @@ function checkDockerCompose(text: string, report: Report): void {
   if (!yaml.ok) return report(yaml.fault, 'docker_compose_file')
   if (!isYamlMap(yaml.value)) return report('yaml_malformed', 'docker_compose_file')
   checkShared(yaml.value, report)
-  checkVariables(yaml.value, report)
   const services = readServices(yaml.value, report)
-  for (const service of services) {
-    checkService(service, report)
-    checkModelServer(service, report)
-  }
-  checkSidecar(services, report)
+  const sidecars = new Set(services.filter(hasAgentSocket).map(({ name }) => name))
+  checkVariables(yaml.value, sidecars, report)
+  for (const service of services) checkService(service, report)
+  const servers = checkSidecar(services, report)
+  for (const service of services) checkModelServer(service, servers.includes(service), report)
 }
 
 /** @param bytes the file exactly as it will be deployed */

@@ -8,10 +8,9 @@
 import type { ComposeRefusal, Report } from './compose-refusals.ts'
 import { isYamlList, isYamlMap } from './parse-yaml.ts'
 import type { YamlMap, YamlValue } from './parse-yaml.ts'
-import { isGuestPath } from './read-services.ts'
 import type { ComposeService } from './read-services.ts'
 
-const AGENT_SOCKETS = new Set([
+export const AGENT_SOCKETS: ReadonlySet<string> = new Set([
   '/run/dstack.sock',
   '/run/tappd.sock',
   '/run/dstack/dstack.sock',
@@ -69,9 +68,9 @@ export function hasAgentSocket(service: ComposeService): boolean {
 }
 
 function checkMounts(service: ComposeService, report: Report): void {
-  for (const { source } of service.mounts) {
+  for (const { kind, source } of service.mounts) {
     const where = `${service.where}.volumes`
-    if (!isGuestPath(source) || AGENT_SOCKETS.has(source)) continue
+    if (kind !== 'bind' || AGENT_SOCKETS.has(source)) continue
     report(DAEMON_SOCKET.test(source) ? 'docker_socket' : 'host_path_mounted', where)
   }
 }
@@ -120,14 +119,57 @@ function checkNetwork(service: ComposeService, report: Report): void {
   }
 }
 
+/** Runtimes of the container daemon's own and NVIDIA's; by any other a container could be something else than a container. */
+const RUNTIMES: ReadonlySet<YamlValue> = new Set(['nvidia', 'runc'])
+
+function checkRuntime(service: ComposeService, report: Report): void {
+  const runtime = service.keys.get('runtime')
+  if (runtime !== undefined && !RUNTIMES.has(runtime)) {
+    report('runtime_unknown', `${service.where}.runtime`)
+  }
+}
+
+const RESOURCES = new Set(['limits', 'reservations'])
+const AMOUNTS = new Set(['cpus', 'memory', 'pids', 'devices'])
+const DEVICE = new Set(['driver', 'count', 'device_ids', 'capabilities'])
+/** What NVIDIA's runtime has names for; by driver `cdi` a device is any that some file of the guest describes. */
+const GPU_CAPABILITY = /^(?:gpu|nvidia|compute|compat32|graphics|utility|video|display)$/
+
+function isGpu(device: YamlValue): boolean {
+  if (!isYamlMap(device) || device.get('driver') !== 'nvidia') return false
+  const capabilities = device.get('capabilities')
+  return (
+    [...device.keys()].every((key) => DEVICE.has(key)) &&
+    isYamlList(capabilities) &&
+    capabilities.every((one) => typeof one === 'string' && GPU_CAPABILITY.test(one))
+  )
+}
+
+function checkResources(resources: YamlValue, where: string, report: Report): void {
+  if (!isYamlMap(resources)) return report('value_unexpected', where)
+  for (const [part, amounts] of resources) {
+    if (!RESOURCES.has(part) || !isYamlMap(amounts)) {
+      report('key_unknown', `${where}.${part}`)
+      continue
+    }
+    for (const [name, amount] of amounts) {
+      const at = `${where}.${part}.${name}`
+      if (!AMOUNTS.has(name)) report('key_unknown', at)
+      if (name !== 'devices') continue
+      if (!isYamlList(amount) || !amount.every(isGpu)) report('capability_added', at)
+    }
+  }
+}
+
 /** `deploy` holds limits and GPUs; a restart policy in it would stand above `restart`. */
 function checkDeploy(service: ComposeService, report: Report): void {
   const deploy = service.keys.get('deploy')
   if (deploy === undefined) return
   const where = `${service.where}.deploy`
   if (!isYamlMap(deploy)) return report('value_unexpected', where)
-  for (const key of deploy.keys()) {
-    if (key !== 'resources') report('key_unknown', `${where}.${key}`)
+  for (const [key, value] of deploy) {
+    if (key === 'resources') checkResources(value, `${where}.resources`, report)
+    else report('key_unknown', `${where}.${key}`)
   }
 }
 
@@ -142,6 +184,7 @@ export function checkService(service: ComposeService, report: Report): void {
   checkMounts(service, report)
   checkSecurity(service, report)
   checkNetwork(service, report)
+  checkRuntime(service, report)
   checkDeploy(service, report)
 }
 
@@ -167,14 +210,27 @@ export function checkShared(file: YamlMap, report: Report): void {
   } else if (networks !== undefined) report('value_unexpected', 'networks')
 }
 
+/** Options of a file system in memory, of which none names a place of the guest. */
+const MEMORY_OPTION = /^(?:size=\d+[kmg%]?|mode=0?[0-7]{3}|uid=\d+|gid=\d+)$/
+
+function isInMemory(options: YamlValue): boolean {
+  if (!isYamlMap(options)) return false
+  for (const key of options.keys()) if (!['type', 'device', 'o'].includes(key)) return false
+  const o = options.get('o')
+  return (
+    options.get('type') === 'tmpfs' &&
+    options.get('device') === 'tmpfs' &&
+    (o === undefined ||
+      (typeof o === 'string' && o.split(',').every((option) => MEMORY_OPTION.test(option))))
+  )
+}
+
 function checkVolume(volume: YamlValue, where: string, report: Report): void {
   if (volume === null) return
   if (!isYamlMap(volume)) return report('value_unexpected', where)
   for (const [key, value] of volume) {
     if (key === 'driver' && value === 'local') continue
-    const memory =
-      isYamlMap(value) && value.get('type') === 'tmpfs' && value.get('device') === 'tmpfs'
     if (key !== 'driver_opts') report('key_unknown', `${where}.${key}`)
-    else if (!memory) report('host_path_mounted', `${where}.${key}`)
+    else if (!isInMemory(value)) report('host_path_mounted', `${where}.${key}`)
   }
 }

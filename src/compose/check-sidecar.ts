@@ -6,11 +6,13 @@
  * @module
  */
 import { hasAgentSocket } from './check-service.ts'
+import { checkSidecarMounts } from './check-sidecar-mounts.ts'
 import type { Report } from './compose-refusals.ts'
 import { DRAIN_MS } from './drain-time.ts'
-import { isYamlList } from './parse-yaml.ts'
+import { isYamlList, isYamlMap } from './parse-yaml.ts'
 import type { YamlValue } from './parse-yaml.ts'
 import type { ComposeService } from './read-services.ts'
+import { readSidecarFlags } from './read-sidecar-flags.ts'
 
 /** Tokens, and what the container runtime reads. */
 const ENVIRONMENT = new Set([
@@ -35,18 +37,9 @@ function holds(value: YamlValue | undefined, pattern: RegExp): boolean {
   return isYamlList(value) && value.some((item) => typeof item === 'string' && pattern.test(item))
 }
 
-/** The argument of a flag, as `--flag=value` or `--flag value`. */
-export function argumentOf(words: readonly string[], flag: string): string | null {
-  for (const [index, word] of words.entries()) {
-    if (word === flag) return words[index + 1] ?? ''
-    if (word.startsWith(`${flag}=`)) return word.slice(flag.length + 1)
-  }
-  return null
-}
-
 function isUserOfItsOwn(value: YamlValue | undefined): boolean {
-  const [, uid] = typeof value === 'string' ? (/^(\d+):\d+$/.exec(value) ?? []) : []
-  return uid !== undefined && Number(uid) !== 0
+  const [, uid, gid] = typeof value === 'string' ? (/^(\d+):(\d+)$/.exec(value) ?? []) : []
+  return Number(uid) > 0 && Number(gid) > 0
 }
 
 function checkHardening({ keys, where, environment }: ComposeService, report: Report): void {
@@ -70,49 +63,48 @@ function checkHardening({ keys, where, environment }: ComposeService, report: Re
   }
 }
 
-function checkCommand(sidecar: ComposeService, report: Report): void {
-  const where = `${sidecar.where}.command`
-  for (const key of ['entrypoint', 'working_dir']) {
-    if (sidecar.keys.has(key)) report('sidecar_entrypoint', `${sidecar.where}.${key}`)
-  }
-  for (const name of sidecar.environment.keys()) {
-    if (!ENVIRONMENT.has(name)) {
-      report('sidecar_environment', `${sidecar.where}.environment.${name}`)
-    }
-  }
-  if (argumentOf(sidecar.words, '--config') !== null) report('sidecar_config_elsewhere', where)
-  if (sidecar.words.some((word) => word.startsWith('--allow-remote-upstream'))) {
-    report('sidecar_remote_upstream', where)
-  }
-  if (sidecar.words.some((word) => word.startsWith('--simulate')))
-    report('sidecar_simulated', where)
-  if (argumentOf(sidecar.words, '--weights') === null) report('sidecar_without_weights', where)
+/** A health check is a command beside the agent's socket, run as often as it says; the image has one of its own. */
+function isSwitchedOff(healthcheck: YamlValue | undefined): boolean {
+  return isYamlMap(healthcheck) && healthcheck.size === 1 && healthcheck.get('disable') === true
 }
 
-/** Services that the sidecar waits for have ended when it measures; all others can still write. */
-function checkWeights(
-  sidecar: ComposeService,
-  others: readonly ComposeService[],
+function checkStart({ keys, where, environment }: ComposeService, report: Report): void {
+  for (const key of ['entrypoint', 'working_dir', 'healthcheck']) {
+    const own = keys.get(key)
+    if (!keys.has(key) || (key === 'healthcheck' && isSwitchedOff(own))) continue
+    report('sidecar_entrypoint', `${where}.${key}`)
+  }
+  for (const name of environment.keys()) {
+    if (!ENVIRONMENT.has(name)) report('sidecar_environment', `${where}.environment.${name}`)
+  }
+}
+
+/** The port inside of the container, or null for a form that is not read. */
+function containerPort(entry: YamlValue): number | null {
+  const text = isYamlMap(entry) ? entry.get('target') : entry
+  if (typeof text === 'number') return text
+  const [, port] = typeof text === 'string' ? (/^(?:.*:)?(\d+)(?:\/tcp)?$/.exec(text) ?? []) : []
+  return port === undefined ? null : Number(port)
+}
+
+function checkPorts(
+  { keys, where }: ComposeService,
+  clients: ReadonlySet<number>,
   report: Report,
 ): void {
-  const folder = argumentOf(sidecar.words, '--weights')
-  if (folder === null) return
-  const mount = sidecar.mounts.find(
-    ({ target }) => folder === target || folder.startsWith(`${target}/`),
-  )
-  if (mount === undefined || mount.source === '' || !mount.readOnly) {
-    report('weights_writable', `${sidecar.where}.volumes`)
-    return
-  }
-  for (const other of others) {
-    if (sidecar.dependsOn.get(other.name) === 'service_completed_successfully') continue
-    if (other.mounts.some(({ source, readOnly }) => source === mount.source && !readOnly)) {
-      report('weights_writable', `${other.where}.volumes`)
-    }
+  const ports = keys.get('ports')
+  if (ports === undefined) return
+  for (const entry of isYamlList(ports) ? ports : [ports]) {
+    const port = containerPort(entry)
+    if (port === null || !clients.has(port)) report('sidecar_port', `${where}.ports`)
   }
 }
 
-export function checkSidecar(services: readonly ComposeService[], report: Report): void {
+/** @returns the model servers that the sidecar speaks to; none where no service is known to be the sidecar */
+export function checkSidecar(
+  services: readonly ComposeService[],
+  report: Report,
+): readonly ComposeService[] {
   const holders = services.filter(hasAgentSocket)
   if (holders.length > 1) {
     for (const { where } of holders) report('agent_socket_shared', `${where}.volumes`)
@@ -120,7 +112,7 @@ export function checkSidecar(services: readonly ComposeService[], report: Report
   const [sidecar] = holders
   if (sidecar === undefined) {
     if (services.length > 0) report('agent_socket_missing', 'services')
-    return
+    return []
   }
   for (const one of services) {
     if (!holders.includes(one) && one.keys.has('ports')) {
@@ -128,17 +120,16 @@ export function checkSidecar(services: readonly ComposeService[], report: Report
     }
   }
   // With several none is known to be the sidecar; the file is refused for that already.
-  if (holders.length > 1) return
+  if (holders.length > 1) return []
   checkHardening(sidecar, report)
-  checkCommand(sidecar, report)
+  checkStart(sidecar, report)
+  const flags = readSidecarFlags(sidecar, report)
+  checkPorts(sidecar, flags.ports, report)
   for (const [name, condition] of sidecar.dependsOn) {
     if (condition !== 'service_completed_successfully') {
       report('sidecar_depends_on_model', `${sidecar.where}.depends_on.${name}`)
     }
   }
-  checkWeights(
-    sidecar,
-    services.filter((one) => one !== sidecar),
-    report,
-  )
+  const others = services.filter((one) => one !== sidecar)
+  return checkSidecarMounts(sidecar, flags, others, report)
 }

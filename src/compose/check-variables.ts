@@ -14,7 +14,9 @@ function usesVariable(text: string): boolean {
 }
 
 /** The one place for a value from outside: a variable of the container, whole and under its own name. */
-function isPassedOn(name: string, text: string): boolean {
+function isPassedOn(name: string, text: string, toSidecar: boolean): boolean {
+  // Who holds a token of the service can ask as any of its users.
+  if (name === 'COUNTERSIGN_TOKENS' && !toSidecar) return false
   return ALLOWED_ENVS.has(name) && text === `\${${name}}`
 }
 
@@ -31,12 +33,17 @@ function walk(value: YamlValue, where: string, report: Report): void {
   }
 }
 
-function checkEnvironment(value: YamlValue, where: string, report: Report): void {
+function checkEnvironment(
+  value: YamlValue,
+  toSidecar: boolean,
+  where: string,
+  report: Report,
+): void {
   if (isYamlMap(value)) {
     for (const [name, item] of value) {
       // Without a value Compose takes the one of its own environment.
       if (item === null) report('variable_used', `${where}.${name}`)
-      else if (typeof item !== 'string' || !isPassedOn(name, item)) {
+      else if (typeof item !== 'string' || !isPassedOn(name, item, toSidecar)) {
         walk(item, `${where}.${name}`, report)
       }
     }
@@ -47,11 +54,12 @@ function checkEnvironment(value: YamlValue, where: string, report: Report): void
     const [, name = '', text] =
       typeof item === 'string' ? (/^([^=]*)=([^]*)$/.exec(item) ?? []) : []
     if (text === undefined) report('variable_used', `${where}.${index}`)
-    else if (!isPassedOn(name, text)) walk(text, `${where}.${name}`, report)
+    else if (!isPassedOn(name, text, toSidecar)) walk(text, `${where}.${name}`, report)
   }
 }
 
-export function checkVariables(file: YamlMap, report: Report): void {
+/** @param sidecars names of the services with the guest agent's socket */
+export function checkVariables(file: YamlMap, sidecars: ReadonlySet<string>, report: Report): void {
   for (const [key, value] of file) {
     if (key !== 'services' || !isYamlMap(value)) {
       walk(value, key, report)
@@ -61,7 +69,7 @@ export function checkVariables(file: YamlMap, report: Report): void {
       if (!isYamlMap(keys)) continue
       for (const [name, item] of keys) {
         const where = `services.${service}.${name}`
-        if (name === 'environment') checkEnvironment(item, where, report)
+        if (name === 'environment') checkEnvironment(item, sidecars.has(service), where, report)
         else walk(item, where, report)
       }
     }

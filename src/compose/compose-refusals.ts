@@ -10,7 +10,9 @@ export const COMPOSE_REFUSALS = Object.freeze({
   member_unknown:
     'A member of the file is none that this check knows; what it does was not looked at.',
   runner_not_compose: 'runner is not docker-compose, so docker_compose_file is not what runs.',
-  member_of_wrong_kind: 'A member does not have the kind of value that it must have.',
+  member_of_wrong_kind: 'A member does not have a value that dstack documents for it.',
+  init_script_unknown:
+    'init_script is not the text that ships: it runs as root before anything is measured by this check. Take that text, or none.',
   public_logs: 'public_logs is not false: container logs would be open to the world.',
   public_sysinfo: 'public_sysinfo is not false: system information would be open to the world.',
   no_secure_time: 'secure_time is not true: the host would set the clock of the guest.',
@@ -32,7 +34,8 @@ export const COMPOSE_REFUSALS = Object.freeze({
   image_mutable: 'An image is not pinned by @sha256, so its registry decides what runs.',
   image_built_in_place: 'The guest would build an image itself, so what runs depends on its build.',
   image_placeholder: 'An image digest is the placeholder of 64 zeros: put the real one there.',
-  revision_mutable: 'A model is fetched without the 40 hex digits of a commit as its revision.',
+  revision_mutable:
+    'Something is fetched without the 40 hex digits of a commit as its one --revision: a model, or what --tokenizer, --lora-modules, --speculative-config or --trust-remote-code name.',
   revision_placeholder: 'A model revision is the placeholder of 40 zeros: put the real one there.',
   agent_socket_missing: "No service mounts the guest agent's socket, so nothing can attest.",
   agent_socket_shared:
@@ -49,8 +52,13 @@ export const COMPOSE_REFUSALS = Object.freeze({
   restart_always:
     'A container restarts with the daemon (always or unless-stopped): it would run again from the disk before the measured text is read.',
   port_published_beside: 'A container other than the sidecar publishes a port.',
+  runtime_unknown:
+    'A container runs by a runtime other than nvidia and runc: name one of them, or none.',
+  sidecar_mount:
+    "Something is mounted into the sidecar that could lie over its code, a library or its secrets. Mount the guest agent's socket at its own path; volumes at the folder of an --upstream socket, of --weights, or, shared with nobody, of --store and --address-key-dir, each below /run, /mnt, /srv, /data, /models, /weights or /var/lib/countersign and none inside of another; a tmpfs at /tmp.",
   sidecar_root_writable: 'The root of the sidecar is not read-only.',
-  sidecar_user_root: 'The sidecar does not run as a user of its own (user: "65532:65532").',
+  sidecar_user_root:
+    'The sidecar does not run as a user and group of its own (user: "65532:65532").',
   sidecar_capabilities: 'The sidecar keeps capabilities (cap_drop: [ALL]).',
   sidecar_new_privileges:
     'The sidecar may gain privileges (security_opt: [no-new-privileges:true]).',
@@ -59,16 +67,32 @@ export const COMPOSE_REFUSALS = Object.freeze({
   sidecar_stop_grace: `The sidecar has no stop_grace_period above the ${DRAIN_MS / 1000} s that leaving takes; SIGKILL would cut answers.`,
   sidecar_depends_on_model:
     'The sidecar waits for a service that keeps running: while the model is down nobody could attest.',
-  sidecar_entrypoint: "The sidecar does not start by its image's own entrypoint and in its folder.",
+  sidecar_entrypoint:
+    "The sidecar does not start by its image's own entrypoint and in its folder, or has another health check than its image's: leave them out (healthcheck: { disable: true } may stand).",
+  sidecar_flag:
+    'A flag of the sidecar is none that this check knows, stands twice, or has a value that is not read: write each once, and folders as absolute paths without . or .. and without a / at the end.',
+  sidecar_port:
+    'The sidecar publishes a port that is not that of --listen or --tls; metrics have no authentication. Write each as "host:container".',
   sidecar_environment:
     'The sidecar has a variable that this check does not know; some, such as NODE_OPTIONS, load code.',
   sidecar_config_elsewhere:
     'The sidecar takes its configuration from a file that the measured text does not show.',
-  sidecar_remote_upstream: 'The sidecar may use a model server outside this machine.',
+  sidecar_remote_upstream:
+    'The sidecar may use a model server outside this machine: any address but a unix socket (--upstream=unix:/run/…) or loopback may be answered by the host.',
   sidecar_simulated: 'The sidecar would simulate, and prove nothing.',
   sidecar_without_weights: 'The sidecar does not measure the weights (--weights).',
-  weights_writable: 'A service that keeps running can change the weights after they were measured.',
-  request_logging: 'The model server would log what it is asked or what it answers.',
+  sidecar_without_gpu:
+    'The sidecar does not say how many GPUs must attest (--require-gpu, 0 for none), so the measured text does not either.',
+  weights_writable:
+    'The weights can change after they were measured, or others lie over them: mount one volume read-only, with nothing inside of it, wherever a service keeps running.',
+  upstream_shared:
+    "The volume of a model server's socket belongs to more than the sidecar and that server: whoever else has it can use the model past every receipt, or answer in its place and read all prompts.",
+  model_server_network:
+    'The model server has a network, and with it every prompt in the clear a way out (network_mode: none).',
+  model_server_command:
+    'The command of the model server is not plain words that this check can read: write program and flags as lists, without --config or --middleware; the one text for a shell that is read is rm -f SOCKET && exec PROGRAM FLAGS "$$@".',
+  request_logging:
+    'The model server would log, trace or publish what it is asked or what it answers: leave such flags and variables out.',
   media_unlimited:
     'The model server has a network and would fetch media from any address that a request names.',
 })

@@ -12,8 +12,10 @@ import { isYamlList, isYamlMap } from './parse-yaml.ts'
 import type { YamlMap, YamlValue } from './parse-yaml.ts'
 
 export interface Mount {
+  readonly kind: 'bind' | 'volume' | 'tmpfs'
   /** A path of the guest, with `/var/run` as `/run`; the name of a volume; empty for a tmpfs or a volume without a name. */
   readonly source: string
+  /** Absolute, with `/var/run` as `/run`. */
   readonly target: string
   readonly readOnly: boolean
 }
@@ -33,19 +35,23 @@ export interface ComposeService {
   readonly dependsOn: ReadonlyMap<string, string>
 }
 
-export function isGuestPath(source: string): boolean {
-  return source.startsWith('/')
+/** Absolute and as the kernel walks it. Of other spellings two readers could see different folders. */
+export function isPlainPath(path: string): boolean {
+  return /^\/.*[^/]$/.test(path) && posix.normalize(path) === path
 }
 
-function guestPath(path: string): string {
+export function guestPath(path: string): string {
   return posix.normalize(path).replace(/^\/var\/run(?=\/|$)/, '/run')
 }
 
-/** Of `command` and `entrypoint`. A text is split at white space; one with quotes in it has to be written as a list. */
+/**
+ * Of `command` and `entrypoint`. A text is split at white space; one with anything in it that Compose's own splitting treats
+ * otherwise (quotes, and `;`, `&`, `|`, `<`, `>`, at which it ends) has to be written as a list.
+ */
 function wordsOf(value: YamlValue | undefined, where: string, report: Report): string[] {
   if (value === undefined || value === null) return []
-  if (typeof value === 'string' && !/["'\\]/.test(value))
-    return value.split(/\s+/).filter((word) => word !== '')
+  if (typeof value === 'string' && /^[\w \n./:=,@%+~-]*$/.test(value))
+    return value.split(/[ \n]+/).filter((word) => word !== '')
   if (isYamlList(value) && value.every((word) => typeof word === 'string')) return [...value]
   report('value_unexpected', where)
   return []
@@ -77,38 +83,66 @@ function environmentOf(value: YamlValue | undefined, where: string, report: Repo
 
 const LONG_MOUNT = new Set(['type', 'source', 'target', 'read_only', 'tmpfs'])
 
-function mountOf(value: YamlValue): Mount | null {
+function volumeMount(value: YamlValue): Mount | null {
   if (typeof value === 'string') {
     const [source, target, mode, more] = value.split(':')
     if (source === undefined || source === '' || more !== undefined) return null
-    if (target === undefined) return { source: '', target: source, readOnly: false }
+    if (target === undefined) return { kind: 'volume', source: '', target: source, readOnly: false }
     if (mode !== undefined && mode !== 'ro' && mode !== 'rw') return null
+    const readOnly = mode === 'ro'
+    if (!/^[./~]/.test(source)) return { kind: 'volume', source, target, readOnly }
     // A path that is relative, or relative to somebody's home, is a path of the guest too.
-    const path = /^[./~]/.test(source) ? guestPath(source.startsWith('/') ? source : '/') : source
-    return { source: path, target, readOnly: mode === 'ro' }
+    return { kind: 'bind', source: source.startsWith('/') ? source : '/', target, readOnly }
   }
   if (!isYamlMap(value)) return null
   for (const key of value.keys()) if (!LONG_MOUNT.has(key)) return null
-  const type = value.get('type')
+  const kind = value.get('type')
   const source = value.get('source') ?? ''
   const target = value.get('target')
   const readOnly = value.get('read_only') ?? false
-  if (type !== 'bind' && type !== 'volume' && type !== 'tmpfs') return null
+  if (kind !== 'bind' && kind !== 'volume' && kind !== 'tmpfs') return null
   if (typeof source !== 'string' || typeof target !== 'string') return null
   if (typeof readOnly !== 'boolean') return null
-  if (type !== 'bind') return source.startsWith('/') ? null : { source, target, readOnly }
-  return { source: guestPath(source.startsWith('/') ? source : '/'), target, readOnly }
+  if (kind === 'bind') {
+    return { kind, source: source.startsWith('/') ? source : '/', target, readOnly }
+  }
+  return source.startsWith('/') ? null : { kind, source, target, readOnly }
 }
 
-function mountsOf(value: YamlValue | undefined, where: string, report: Report): Mount[] {
+/** `/path` or `/path:options`; what the options say is the container's own matter. */
+function tmpfsMount(value: YamlValue): Mount | null {
+  const [, target] = typeof value === 'string' ? (/^([^:]+)(?::[\w=,%]+)?$/.exec(value) ?? []) : []
+  return target === undefined ? null : { kind: 'tmpfs', source: '', target, readOnly: false }
+}
+
+function mountsOf(
+  value: YamlValue | undefined,
+  mountOf: (entry: YamlValue) => Mount | null,
+  where: string,
+  report: Report,
+): Mount[] {
   if (value === undefined || value === null) return []
   const mounts: Mount[] = []
   for (const [index, entry] of (isYamlList(value) ? value : [value]).entries()) {
     const mount = mountOf(entry)
-    if (mount === null) report('value_unexpected', `${where}.${index}`)
-    else mounts.push(mount)
+    if (mount === null || !isPlainPath(mount.target))
+      report('value_unexpected', `${where}.${index}`)
+    else {
+      mounts.push({
+        ...mount,
+        source: mount.kind === 'bind' ? guestPath(mount.source) : mount.source,
+        target: guestPath(mount.target),
+      })
+    }
   }
   return mounts
+}
+
+/** With `required: false` nothing is waited for where the other has failed. */
+function conditionOf(how: YamlMap): string | null {
+  for (const key of how.keys()) if (key !== 'condition' && key !== 'required') return null
+  const condition = how.get('condition') ?? 'service_started'
+  return typeof condition === 'string' && (how.get('required') ?? true) === true ? condition : null
 }
 
 function dependsOnOf(value: YamlValue | undefined, where: string, report: Report) {
@@ -126,9 +160,9 @@ function dependsOnOf(value: YamlValue | undefined, where: string, report: Report
     return read
   }
   for (const [name, how] of value) {
-    const condition = isYamlMap(how) ? (how.get('condition') ?? 'service_started') : null
-    if (typeof condition === 'string') read.set(name, condition)
-    else report('value_unexpected', `${where}.${name}`)
+    const condition = isYamlMap(how) ? conditionOf(how) : null
+    if (condition === null) report('value_unexpected', `${where}.${name}`)
+    else read.set(name, condition)
   }
   return read
 }
@@ -160,7 +194,10 @@ export function readServices(file: YamlMap, report: Report): ComposeService[] {
         ...wordsOf(keys.get('command'), `${where}.command`, report),
       ],
       environment: environmentOf(keys.get('environment'), `${where}.environment`, report),
-      mounts: mountsOf(keys.get('volumes'), `${where}.volumes`, report),
+      mounts: [
+        ...mountsOf(keys.get('volumes'), volumeMount, `${where}.volumes`, report),
+        ...mountsOf(keys.get('tmpfs'), tmpfsMount, `${where}.tmpfs`, report),
+      ],
       dependsOn: dependsOnOf(keys.get('depends_on'), `${where}.depends_on`, report),
     })
   }

@@ -1,0 +1,122 @@
+/**
+ * What is mounted into the sidecar, by an allow-list of places: any other mount could lie over its code, over a library that
+ * it loads, or over the weights that it measures.
+ *
+ * @module
+ */
+import { AGENT_SOCKETS } from './check-service.ts'
+import type { Report } from './compose-refusals.ts'
+import type { ComposeService, Mount } from './read-services.ts'
+import type { SidecarFlags } from './read-sidecar-flags.ts'
+
+/**
+ * Where the image has no file that anything loads. Below `/run` the container runtime mounts the driver (`/run/nvidia`), and
+ * the guest agent its sockets.
+ */
+const DATA =
+  /^\/(?:(?:mnt|srv|data|models|weights|var\/lib\/countersign)(?:\/|$)|run\/(?!nvidia|dstack|tappd|secrets))/
+
+function isBelow(path: string, folder: string): boolean {
+  return path === folder || path.startsWith(`${folder}/`)
+}
+
+/** The mount that a path lies in: of several the one that lies over the others. */
+function mountOver(mounts: readonly Mount[], path: string): Mount | undefined {
+  return mounts
+    .filter(({ target }) => isBelow(path, target))
+    .toSorted((a, b) => b.target.length - a.target.length)[0]
+}
+
+function isOwn(mount: Mount, flags: SidecarFlags, others: readonly ComposeService[]): boolean {
+  return (
+    flags.ownFolders.some((folder) => isBelow(folder, mount.target)) &&
+    others.every(({ mounts }) => mounts.every(({ source }) => source !== mount.source))
+  )
+}
+
+function isWanted(mount: Mount, flags: SidecarFlags, others: readonly ComposeService[]): boolean {
+  const { kind, source, target } = mount
+  if (kind === 'bind') return AGENT_SOCKETS.has(source) && AGENT_SOCKETS.has(target)
+  if (kind === 'tmpfs') return target === '/tmp'
+  if (source === '' || !DATA.test(target)) return false
+  if ([...flags.socketFolders].some((folder) => isBelow(folder, target))) return true
+  if (flags.weights !== null && isBelow(flags.weights, target)) return true
+  return isOwn(mount, flags, others)
+}
+
+function checkTargets(
+  sidecar: ComposeService,
+  flags: SidecarFlags,
+  others: readonly ComposeService[],
+  report: Report,
+): void {
+  for (const [index, mount] of sidecar.mounts.entries()) {
+    const nested = sidecar.mounts.some(
+      (one, at) => at !== index && isBelow(mount.target, one.target),
+    )
+    // A path of the guest is refused for that already.
+    const named = mount.kind === 'bind' && !AGENT_SOCKETS.has(mount.source)
+    if (!named && (nested || !isWanted(mount, flags, others))) {
+      report('sidecar_mount', `${sidecar.where}.${mount.kind === 'tmpfs' ? 'tmpfs' : 'volumes'}`)
+    }
+  }
+}
+
+/** Services that the sidecar waits for have ended when it measures; all others can still write. */
+function checkWeights(
+  sidecar: ComposeService,
+  folder: string,
+  others: readonly ComposeService[],
+  report: Report,
+): void {
+  const mount = mountOver(sidecar.mounts, folder)
+  if (mount === undefined || mount.kind !== 'volume' || mount.source === '' || !mount.readOnly) {
+    report('weights_writable', `${sidecar.where}.volumes`)
+    return
+  }
+  for (const { name, where, mounts } of others) {
+    if (sidecar.dependsOn.get(name) === 'service_completed_successfully') continue
+    const own = mounts.filter(({ source }) => source === mount.source)
+    // What is mounted inside of it would be loaded in the place of what was measured.
+    const covered = mounts.some((one) =>
+      own.some(({ target }) => one.target.startsWith(`${target}/`)),
+    )
+    if (covered || own.some(({ readOnly }) => !readOnly)) {
+      report('weights_writable', `${where}.volumes`)
+    }
+  }
+}
+
+/** The services that answer at the sidecar's sockets, which nobody else may hold. */
+function checkSockets(
+  sidecar: ComposeService,
+  flags: SidecarFlags,
+  others: readonly ComposeService[],
+  report: Report,
+): readonly ComposeService[] {
+  const servers = new Set<ComposeService>()
+  for (const folder of flags.socketFolders) {
+    const mount = mountOver(sidecar.mounts, folder)
+    if (mount === undefined || mount.kind !== 'volume') continue
+    const holders = others.filter(({ mounts }) =>
+      mounts.some(({ source }) => source === mount.source),
+    )
+    for (const holder of holders) {
+      servers.add(holder)
+      if (holders.length > 1) report('upstream_shared', `${holder.where}.volumes`)
+    }
+  }
+  return [...servers]
+}
+
+/** @returns the model servers: the services that answer at the sidecar's sockets */
+export function checkSidecarMounts(
+  sidecar: ComposeService,
+  flags: SidecarFlags,
+  others: readonly ComposeService[],
+  report: Report,
+): readonly ComposeService[] {
+  checkTargets(sidecar, flags, others, report)
+  if (flags.weights !== null) checkWeights(sidecar, flags.weights, others, report)
+  return checkSockets(sidecar, flags, others, report)
+}

@@ -1,0 +1,82 @@
+/**
+ * The command of a model server as Python's argparse reads it, where nothing but plain words is written.
+ *
+ * Where a shell or another language reads a word, no list of flags says what runs. One text for a shell is known: that of the
+ * shipped file, which removes the socket of a process that was killed.
+ *
+ * @module
+ */
+
+export interface ModelFlag {
+  /** With `-` for `_`, as vLLM's command line reads it, and without what follows a dot. */
+  readonly name: string
+  /** null: none follows. */
+  readonly value: string | null
+}
+
+export interface ModelWords {
+  /** Every word is plain text or JSON, or belongs to the one text for a shell. */
+  readonly plain: boolean
+  readonly flags: readonly ModelFlag[]
+  /** Named by a flag, or after `serve` and `download`. */
+  readonly model: string | null
+  /** It is told to serve. */
+  readonly serves: boolean
+}
+
+const PLAIN = /^[\w./:=,@%+~-]*$/
+const SHELL_TEXT =
+  /^(?:rm -f \/[\w./-]+ && )?exec ([\w./:=,@%+~-]+(?: [\w./:=,@%+~-]+)*)(?: "\$\$@")?$/
+
+/** Without what a shell would still look into between its quotes. */
+function isJson(text: string): boolean {
+  if (!/^[[{]/.test(text) || /[`$]/.test(text)) return false
+  try {
+    JSON.parse(text)
+    return true
+  } catch {
+    return false
+  }
+}
+
+function isPlain(word: string): boolean {
+  const [, value] = /^--[\w.-]+=([^]*)$/.exec(word) ?? []
+  return PLAIN.test(word) || isJson(value ?? word)
+}
+
+/** All words with the shell's text taken apart, and whether there is no other text. */
+function spread(words: readonly string[]): { readonly plain: boolean; readonly all: string[] } {
+  const script = /(?:^|\/)sh$/.test(words[0] ?? '') && words[1] === '-c' ? words[2] : undefined
+  const [, command] = script === undefined ? [] : (SHELL_TEXT.exec(script) ?? [])
+  if (command !== undefined) {
+    // The word after the text is the name that the shell goes by.
+    const rest = words.slice(3)
+    return { plain: rest.every(isPlain), all: [...command.split(' '), ...rest.slice(1)] }
+  }
+  return {
+    plain: words.every(isPlain) && !words.some((word) => /^-[a-z]*c$/.test(word)),
+    // What a shell or another language reads is looked through all the same.
+    all: words.flatMap((word) => (isPlain(word) ? [word] : word.split(/[\s;&|"'`()]+/))),
+  }
+}
+
+export function readModelWords(words: readonly string[]): ModelWords {
+  const { plain, all } = spread(words)
+  const flags = all.flatMap((word, at): ModelFlag[] => {
+    const [, flag, set, value] = /^(--[\w-]+)[^=]*(=)?([^]*)$/.exec(word) ?? []
+    if (flag === undefined) return []
+    const next = all[at + 1]
+    const following = next === undefined || next.startsWith('-') ? null : next
+    const name = flag.replaceAll('_', '-')
+    return [{ name, value: set === undefined ? following : (value ?? '') }]
+  })
+  const named = flags.find(({ name }) => ['--model', '--model-path', '--repo'].includes(name))
+  const verb = all.findIndex((word) => word === 'serve' || word === 'download')
+  const after = verb === -1 ? undefined : all[verb + 1]
+  return {
+    plain,
+    flags,
+    model: named?.value ?? (after === undefined || after.startsWith('-') ? null : after),
+    serves: all.includes('serve'),
+  }
+}
