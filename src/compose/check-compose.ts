@@ -48,7 +48,9 @@ function checkDockerCompose(text: string, report: Report): void {
   checkVariables(yaml.value, sidecars, report)
   for (const service of services) checkService(service, report)
   const servers = checkSidecar(services, report)
-  for (const service of services) checkModelServer(service, servers.includes(service), report)
+  for (const service of services) {
+    if (!hasAgentSocket(service)) checkModelServer(service, servers.includes(service), report)
+  }
 }
 
 /** @param bytes the file exactly as it will be deployed */

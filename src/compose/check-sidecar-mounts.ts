@@ -27,21 +27,18 @@ function mountOver(mounts: readonly Mount[], path: string): Mount | undefined {
     .toSorted((a, b) => b.target.length - a.target.length)[0]
 }
 
-function isOwn(mount: Mount, flags: SidecarFlags, others: readonly ComposeService[]): boolean {
-  return (
-    flags.ownFolders.some((folder) => isBelow(folder, mount.target)) &&
-    others.every(({ mounts }) => mounts.every(({ source }) => source !== mount.source))
-  )
+function isShared({ source }: Mount, others: readonly ComposeService[]): boolean {
+  return others.some(({ mounts }) => mounts.some((mount) => mount.source === source))
 }
 
-function isWanted(mount: Mount, flags: SidecarFlags, others: readonly ComposeService[]): boolean {
+function isWanted(mount: Mount, flags: SidecarFlags): boolean {
   const { kind, source, target } = mount
   if (kind === 'bind') return AGENT_SOCKETS.has(source) && AGENT_SOCKETS.has(target)
   if (kind === 'tmpfs') return target === '/tmp'
   if (source === '' || !DATA.test(target)) return false
   if ([...flags.socketFolders].some((folder) => isBelow(folder, target))) return true
   if (flags.weights !== null && isBelow(flags.weights, target)) return true
-  return isOwn(mount, flags, others)
+  return flags.ownFolders.some((folder) => isBelow(folder, target))
 }
 
 function checkTargets(
@@ -56,8 +53,14 @@ function checkTargets(
     )
     // A path of the guest is refused for that already.
     const named = mount.kind === 'bind' && !AGENT_SOCKETS.has(mount.source)
-    if (!named && (nested || !isWanted(mount, flags, others))) {
+    if (!named && (nested || !isWanted(mount, flags))) {
       report('sidecar_mount', `${sidecar.where}.${mount.kind === 'tmpfs' ? 'tmpfs' : 'volumes'}`)
+    }
+  }
+  for (const folder of flags.ownFolders) {
+    const mount = mountOver(sidecar.mounts, folder)
+    if (mount?.kind !== 'volume' || isShared(mount, others)) {
+      report('sidecar_mount', `${sidecar.where}.volumes`)
     }
   }
 }

@@ -44,19 +44,26 @@ function isPlain(word: string): boolean {
   return PLAIN.test(word) || isJson(value ?? word)
 }
 
-/** All words with the shell's text taken apart, and whether there is no other text. */
-function spread(words: readonly string[]): { readonly plain: boolean; readonly all: string[] } {
-  const script = /(?:^|\/)sh$/.test(words[0] ?? '') && words[1] === '-c' ? words[2] : undefined
-  const [, command] = script === undefined ? [] : (SHELL_TEXT.exec(script) ?? [])
-  if (command !== undefined) {
+const SHELL = /(?:^|\/)(?:ba|da|a)?sh$/
+
+/** All words with a shell's text taken apart, and whether it is the one that is known. */
+function spread(words: readonly string[]): {
+  readonly plain: boolean
+  readonly all: readonly string[]
+} {
+  const [program = '', flag, text] = words
+  const [, command] = flag === '-c' ? (SHELL_TEXT.exec(text ?? '') ?? []) : []
+  if (SHELL.test(program) && command !== undefined) {
     // The word after the text is the name that the shell goes by.
     const rest = words.slice(3)
     return { plain: rest.every(isPlain), all: [...command.split(' '), ...rest.slice(1)] }
   }
   return {
     plain: words.every(isPlain) && !words.some((word) => /^-[a-z]*c$/.test(word)),
-    // What a shell or another language reads is looked through all the same.
-    all: words.flatMap((word) => (isPlain(word) ? [word] : word.split(/[\s;&|"'`()]+/))),
+    // Another text of a shell is refused where a model server has it, and looked through elsewhere.
+    all: words.some((word) => SHELL.test(word))
+      ? words.flatMap((word) => (isPlain(word) ? [word] : word.split(/[\s;&|"'`()]+/)))
+      : words,
   }
 }
 

