@@ -153,6 +153,12 @@ export const SERVICE_ERRORS = {
     type: 'unauthorized',
     message: 'No valid bearer token was presented.',
   },
+  encoding_unavailable: {
+    status: 406,
+    type: 'not_acceptable',
+    message:
+      'The receipt is of an earlier boot, and only that boot could sign it in this encoding.',
+  },
   not_found: { status: 404, type: 'not_found', message: 'Not found.' },
   log_off: { status: 404, type: 'not_found', message: 'This service keeps no log.' },
   log_boot_unknown: {

@@ -14,6 +14,7 @@ export const ACI_RECEIPT_ALGO = 'ed25519'
 export const LEGACY_ED25519_ALGO = 'countersign-legacy-ed25519'
 export const LOG_ALGO = 'countersign-log-ed25519'
 export const HTTP_ALGO = 'countersign-http-ed25519'
+export const COSE_ALGO = 'countersign-cose-ed25519'
 export const EIP191_ALGO = 'countersign-eip191-secp256k1'
 
 /** Entries that one list of a keyset may hold. */

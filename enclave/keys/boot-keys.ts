@@ -12,6 +12,7 @@ import { toHex, toHex32 } from '../../attestation/protocol/hex.ts'
 import type { Hex32, Sha256Digest } from '../../attestation/protocol/hex.ts'
 import {
   ACI_RECEIPT_ALGO,
+  COSE_ALGO,
   EIP191_ALGO,
   HTTP_ALGO,
   LEGACY_ED25519_ALGO,
@@ -45,6 +46,9 @@ export interface BootKeys {
   /** Signs answers as HTTP messages. */
   readonly http: Ed25519Signer
   readonly httpKeyId: string
+  /** Signs COSE receipts. */
+  readonly cose: Ed25519Signer
+  readonly coseKeyId: string
   readonly address: AddressKey
   /** Null where no connection ends on TLS here. */
   readonly tls: TlsKey | null
@@ -88,6 +92,8 @@ export function createBootKeys(options: BootKeyOptions): BootKeys {
   const http = createBootSigner()
   const receiptKeyId = `${prefix}receipt-${toHex(receipt.publicKey.subarray(0, 8))}`
   const httpKeyId = `${prefix}http-${toHex(http.publicKey.subarray(0, 8))}`
+  const cose = createBootSigner()
+  const coseKeyId = `${prefix}cose-${toHex(cose.publicKey.subarray(0, 8))}`
   const members: Omit<Keyset, 'not_after'> = {
     subject: options.subject === null ? null : `${prefix}${options.subject}`,
     receipt_signing_keys: [
@@ -103,6 +109,7 @@ export function createBootKeys(options: BootKeyOptions): BootKeys {
         public_key: toHex(log.publicKey),
       },
       { key_id: httpKeyId, algo: HTTP_ALGO, public_key: toHex(http.publicKey) },
+      { key_id: coseKeyId, algo: COSE_ALGO, public_key: toHex(cose.publicKey) },
       {
         key_id: `${prefix}address-${address.address.toLowerCase()}`,
         algo: EIP191_ALGO,
@@ -130,6 +137,8 @@ export function createBootKeys(options: BootKeyOptions): BootKeys {
     log,
     http,
     httpKeyId,
+    cose,
+    coseKeyId,
     address,
     tls,
     storeKey: randomBytes(32),

@@ -38,6 +38,7 @@ import type {
   ReceiptStore,
   StoredReceipt,
 } from './receipt-store.ts'
+import { coseReceipt } from './cose-receipt.ts'
 import { interruptedRecord } from './interrupted-record.ts'
 import { createReceiptIds } from './receipt-ids.ts'
 import { encodeReceipt } from './stored-receipt.ts'
@@ -114,6 +115,8 @@ export interface ReceiptIssuer {
   document(receipt: StoredReceipt): string
   /** The view without body hashes, signed when asked for. */
   view(receipt: StoredReceipt): string
+  /** The receipt or view as COSE_Sign1, made when asked for; null for one of another boot, whose key is gone. */
+  cose(receipt: StoredReceipt, form: 'full' | 'view'): Uint8Array | null
   opening(receipt: StoredReceipt): string
   /** Null for an answer that was not complete. */
   legacy(receipt: StoredReceipt, algo: 'ecdsa' | 'ed25519'): LegacySignature | null
@@ -267,6 +270,14 @@ export function createReceiptIssuer(options: IssuerOptions): ReceiptIssuer {
       const signature = kept?.viewSignature ?? (isOwn(record) ? sign(text) : null)
       if (signature === null) throw new TypeError('a view that nobody may ask for')
       return text.withSignature(signature)
+    },
+
+    cose(receipt, form) {
+      const { record, recordHash, whole } = receipt
+      if (!isOwn(record)) return null
+      const isFull = form === 'full' && record.outcome !== 'interrupted'
+      const bodies = isFull ? { ...receipt.bodies, whole } : null
+      return coseReceipt({ record, recordHash, bodies, keyId: keys.coseKeyId }, keys.cose)
     },
 
     opening: ({ record, kept }) => kept?.opening ?? saltOf(record.receipt_id).toString('hex'),

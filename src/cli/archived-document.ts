@@ -7,13 +7,13 @@
 import { appraiseDocument } from '../../attestation/appraiser/appraise-document.ts'
 import type { Appraisal, AppraisalOptions } from '../../attestation/appraiser/appraise-document.ts'
 import { stapledCollateral } from '../../attestation/appraiser/document/stapled-collateral.ts'
-import { parseReceipt } from '../../attestation/appraiser/receipt/parse-receipt.ts'
+import { parseAnyReceipt } from '../../attestation/appraiser/receipt/parse-any-receipt.ts'
 import type { Sha256Digest } from '../../attestation/protocol/hex.ts'
 import type { FetchedDocument } from './fetch-document.ts'
 
 /** The keyset that a receipt names; null where it cannot be read, which its own checks then say. */
-export function keysetOfReceipt(text: string): Sha256Digest | null {
-  const parsed = parseReceipt(text)
+export function keysetOfReceipt(receipt: string | Uint8Array): Sha256Digest | null {
+  const parsed = parseAnyReceipt(receipt)
   return parsed.ok ? parsed.receipt.record.keyset_digest : null
 }
 

@@ -6,12 +6,13 @@
 import type { TrustedKeyset } from '../../attestation/appraiser/appraise-document.ts'
 import { unwrapDocument } from '../../attestation/appraiser/document/parse-document.ts'
 import type { AppraisalPolicy } from '../../attestation/appraiser/policy.ts'
-import { parseReceipt } from '../../attestation/appraiser/receipt/parse-receipt.ts'
+import { parseAnyReceipt } from '../../attestation/appraiser/receipt/parse-any-receipt.ts'
 import { verifyReceipt } from '../../attestation/appraiser/receipt/verify-receipt.ts'
 import type { ReceiptVerdict } from '../../attestation/appraiser/receipt/verify-receipt.ts'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
 import { contentKindOf, contentOfBody } from '../../attestation/protocol/content-kinds.ts'
 import type { ContentSummary } from '../../attestation/protocol/content.ts'
+import { COSE_SIGN1_TAG } from '../../attestation/protocol/cose-receipt.ts'
 import { fromHex } from '../../attestation/protocol/hex.ts'
 import { isJsonObject, parseJson } from '../../attestation/protocol/json.ts'
 import type { JsonObject } from '../../attestation/protocol/json.ts'
@@ -34,7 +35,8 @@ export interface ReceiptOptions {
 }
 
 export interface ReceiptFiles {
-  readonly text: string
+  /** Its exact text, or the bytes of a COSE_Sign1. */
+  readonly receipt: string | Uint8Array
   readonly opening: Uint8Array | null
   readonly request: Buffer | null
   readonly response: Buffer | null
@@ -57,7 +59,10 @@ export async function readReceiptFiles(options: ReceiptOptions): Promise<Receipt
     throw new Refusal('The opening is 64 lower-case hex digits.')
   }
   return {
-    text: Buffer.from(unwrapDocument(bytes)).toString('utf8'),
+    receipt:
+      bytes[0] === COSE_SIGN1_TAG
+        ? new Uint8Array(bytes)
+        : Buffer.from(unwrapDocument(bytes)).toString('utf8'),
     opening,
     request: options.request === undefined ? null : await readBounded(options.request),
     response: options.response === undefined ? null : await readBounded(options.response),
@@ -68,9 +73,9 @@ export async function readReceiptFiles(options: ReceiptOptions): Promise<Receipt
 function contentOf(
   response: Buffer,
   request: JsonObject | null,
-  receipt: string,
+  receipt: string | Uint8Array,
 ): ContentSummary | null {
-  const known = parseReceipt(receipt)
+  const known = parseAnyReceipt(receipt)
   const kind = known.ok ? contentKindOf(known.receipt.record.endpoint) : null
   if (kind === null) return null
   const parsed = parseJson(response)
@@ -108,8 +113,8 @@ export function checkReceipt(
   const level = levelOf(options, files)
   const parsed = request === null ? null : parseJson(request)
   const asked = parsed?.ok === true && isJsonObject(parsed.value) ? parsed.value : null
-  const content = response === null ? null : contentOf(response, asked, files.text)
-  return verifyReceipt(files.text, {
+  const content = response === null ? null : contentOf(response, asked, files.receipt)
+  return verifyReceipt(files.receipt, {
     crypto: nodeCrypto,
     at,
     level,

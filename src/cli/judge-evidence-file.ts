@@ -49,9 +49,9 @@ function judgeReceipt(
   moment: EvidenceOptions,
   options: EvidenceFileOptions,
 ): ReceiptVerdict {
-  const { receipt: text, opening, request, response } = entry
+  const { receipt, opening, request, response } = entry
   const files = {
-    text,
+    receipt,
     opening: opening === null ? null : fromHex(opening),
     request: request === null ? null : Buffer.from(request),
     response: response === null ? null : Buffer.from(response),

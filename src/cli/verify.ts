@@ -211,7 +211,7 @@ async function fetchEvidence(
   files: ReceiptFiles | null,
 ): Promise<FetchedDocument> {
   if (nonce !== null) return fetchDocument(target, nonce)
-  const digest = files === null ? null : keysetOfReceipt(files.text)
+  const digest = files === null ? null : keysetOfReceipt(files.receipt)
   const archived = digest === null ? null : await fetchArchived(target, digest)
   if (archived !== null) return archived
   throw new Refusal('The service keeps no document of the keyset of this receipt.', EXIT.internal)
@@ -284,7 +284,7 @@ export async function verify(target: string, options: VerifyOptions): Promise<nu
     return printReport({ ...verdict, ...facts, receipt: null, layout }, options)
   }
   let appraised = appraiseDocument(bytes, { ...appraisal, channel })
-  const named = files === null || appraised.trusted === null ? null : keysetOfReceipt(files.text)
+  const named = files === null || appraised.trusted === null ? null : keysetOfReceipt(files.receipt)
   if (live && named !== null && named !== appraised.trusted?.keysetDigest) {
     const archived = await reached(target, () => fetchArchived(target, named))
     if (archived !== null) appraised = appraiseArchived(archived, bytes, appraisal)

@@ -5,12 +5,13 @@
  */
 import { Router } from 'express'
 import type { Request, Response } from 'express'
+import { COSE_CONTENT_TYPE, COSE_MEDIA_TYPE } from '../../attestation/protocol/cose-receipt.ts'
 import { findReceipt } from '../../enclave/receipts/find-receipt.ts'
 import type { ReceiptIssuer } from '../../enclave/receipts/receipt-issuer.ts'
 import type { ReceiptStore, StoredReceipt } from '../../enclave/receipts/receipt-store.ts'
 import type { Authenticator } from '../relay/principals.ts'
 import type { Door } from './attestation.ts'
-import { readable, sendError, sendText, spellings, wrapDocument } from './reply.ts'
+import { readable, sendBytes, sendError, sendText, spellings, wrapDocument } from './reply.ts'
 
 export interface ReceiptRoutesOptions {
   readonly store: ReceiptStore
@@ -81,9 +82,19 @@ export function receiptRoutes(options: ReceiptRoutesOptions): Router {
   readable(
     router,
     spellings('/attestation/receipts/:id'),
-    withReceipt((receipt, owner, _req, res) =>
-      sendText(res, 200, wrapDocument(textOf(receipt, owner), openingOf(receipt, owner))),
-    ),
+    withReceipt((receipt, owner, req, res) => {
+      if (req.accepts(['application/json', COSE_MEDIA_TYPE]) !== COSE_MEDIA_TYPE) {
+        sendText(res, 200, wrapDocument(textOf(receipt, owner), openingOf(receipt, owner)))
+        return
+      }
+      const message = issuer.cose(receipt, owner ? 'full' : 'view')
+      if (message === null) {
+        sendError(res, 'encoding_unavailable')
+        return
+      }
+      if (owner) res.setHeader('X-Countersign-Opening', issuer.opening(receipt))
+      sendBytes(res, COSE_CONTENT_TYPE, Buffer.from(message))
+    }),
   )
   readable(
     router,

@@ -29,6 +29,9 @@ export const RESPONSE =
 export interface Issued {
   readonly full: string
   readonly view: string
+  /** Both as COSE_Sign1. */
+  readonly cose: Uint8Array
+  readonly coseView: Uint8Array
   readonly opening: Uint8Array
   readonly receiptId: string
   readonly ecdsa: LegacySignature | null
@@ -93,6 +96,8 @@ export function issue(world: World, options: IssueOptions = {}): Issued {
   return {
     full: issuer.document(stored),
     view: issuer.view(stored),
+    cose: issuer.cose(stored, 'full') ?? new Uint8Array(0),
+    coseView: issuer.cose(stored, 'view') ?? new Uint8Array(0),
     opening: Uint8Array.from(Buffer.from(issuer.opening(stored), 'hex')),
     receiptId: admission.receiptId,
     ecdsa: issuer.legacy(stored, 'ecdsa'),
@@ -102,12 +107,12 @@ export function issue(world: World, options: IssueOptions = {}): Issued {
 
 /** Verifies as a user who asked {@link REQUEST} and got {@link RESPONSE}. */
 export function check(
-  text: string,
+  receipt: string | Uint8Array,
   trusted: TrustedKeyset,
   world: World,
   options: Partial<ReceiptOptions> = {},
 ): ReceiptVerdict {
-  return verifyReceipt(text, {
+  return verifyReceipt(receipt, {
     crypto: nodeCrypto,
     at: NOW,
     trusted,

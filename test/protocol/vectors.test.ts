@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
+import { parseCoseReceipt } from '../../attestation/appraiser/receipt/parse-cose-receipt.ts'
 import { parseReceipt } from '../../attestation/appraiser/receipt/parse-receipt.ts'
 import { nobleCrypto } from '../../attestation/crypto/noble.ts'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
@@ -35,6 +36,7 @@ import { requestMembers } from '../../attestation/protocol/request-members.ts'
 import { gpuNonce, reportData, statementBytes } from '../../attestation/protocol/statement.ts'
 import type { Statement } from '../../attestation/protocol/statement.ts'
 import { fromUtf8, toUtf8 } from '../../attestation/protocol/utf8.ts'
+import { coseReceipt } from '../../enclave/receipts/cose-receipt.ts'
 import { createEd25519Signer } from '../../enclave/keys/ed25519-signer.ts'
 import { createSecp256k1Signer } from '../../enclave/keys/secp256k1-signer.ts'
 import { SseScanner } from '../../src/relay/sse-scanner.ts'
@@ -168,13 +170,39 @@ const FAMILIES: Readonly<Record<string, (input: Json, expected: Json) => unknown
     const parsed = parseReceipt(String(expected['document']))
     if (!parsed.ok) throw new Error(parsed.detail)
     expect(parsed.receipt.record).toEqual(record)
-    expect(parsed.receipt.signedText).toBe(text.signed)
+    expect(Buffer.from(parsed.receipt.signed).toString()).toBe(text.signed)
     expect(parsed.receipt.recordHash).toBe(hash)
     return {
       public_key: toHex(signer.publicKey),
       signed_text: text.signed,
       signature: toHex(signature),
       document: text.withSignature(toHex(signature)),
+    }
+  },
+
+  cose: (input, expected) => {
+    const record = recordOf(input['record'])
+    const bodies = input['bodies'] as (BodyHashes & { whole: boolean }) | null
+    const keyId = String(input['key_id'])
+    const signer = createEd25519Signer(Buffer.from(String(input['ed25519_seed']), 'hex'))
+    const hash = recordHash(record, nodeCrypto)
+    const message = coseReceipt({ record, recordHash: hash, bodies, keyId }, signer)
+    const parsed = parseCoseReceipt(bytesOf(expected['message']))
+    if (!parsed.ok) throw new Error(parsed.detail)
+    const { receipt } = parsed
+    expect(receipt.record).toEqual(record)
+    expect([receipt.recordHash, receipt.keyId, receipt.whole]).toEqual([
+      hash,
+      keyId,
+      bodies?.whole ?? null,
+    ])
+    for (const crypto of PORTS) {
+      expect(crypto.verifyEd25519(signer.publicKey, receipt.signed, receipt.signature)).toBe(true)
+    }
+    return {
+      public_key: toHex(signer.publicKey),
+      message: toHex(message),
+      signed: toHex(receipt.signed),
     }
   },
 

@@ -17,6 +17,7 @@ sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "stranger"))
 
+import cbor  # noqa: E402
 import curves  # noqa: E402
 import formats as f  # noqa: E402
 import jcs as j  # noqa: E402
@@ -29,6 +30,7 @@ from kinds import content_of  # noqa: E402
 TARGET = os.path.join(HERE, "protocol.json")
 RECEIPT_SEED = b"\x02" * 32
 LEGACY_SEED = b"\x04" * 32
+COSE_SEED = b"\x06" * 32
 ADDRESS_SECRET = b"\x11" * 32
 OPENING = bytes(range(32))
 BOOT_ID, ROUND = "b0" * 32, "a1" * 32
@@ -243,6 +245,36 @@ def receipt_vectors():
         }, assumes)
 
 
+def cose_vectors():
+    """Values of all lengths that a head of RFC 8949 3 can have."""
+    record, hashes = demo_record(), demo_hashes()
+    wide = {
+        **record, "chat_id": "\u00fc" * 12, "model_served": "m" * 256, "model_requested": "m" * 24,
+        "response_bytes": 2**32, "sequence": 2**53 - 1, "served_at": 2**32 - 1, "status": 599,
+        "usage": {"prompt_tokens": 23, "completion_tokens": 24, "total_tokens": 65536},
+        "finish_reasons": [None] * 24, "members": [
+            {"name": f"m{number:03}", "digest": f.digest(b"%d" % number)} for number in range(25)],
+    }
+    for name, own, bodies in (
+        ("cose.full", record, {**hashes, "whole": True}),
+        ("cose.not_forwarded", record, {**hashes, "forwarded": None, "whole": False}),
+        ("cose.view", record, None),
+        ("cose.rewrites", {**record, "rewrites": ["aci_constraints", "include_usage"]}, None),
+        ("cose.wide", wide, None),
+    ):
+        payload = cbor.cose_payload(own, f.jcs_digest(own), bodies)
+        message = cbor.cose_receipt(COSE_SEED, "cose-1", payload)
+        public = curves.ed25519_public(COSE_SEED)
+        if cbor.open_cose(message, public) != (cbor.loads(payload), "cose-1"):
+            raise AssertionError("a message of our own does not open")
+        yield vector(name, {
+            "record": own, "bodies": bodies, "key_id": "cose-1", "ed25519_seed": COSE_SEED.hex(),
+        }, {
+            "public_key": public.hex(), "message": message.hex(),
+            "signed": cbor.to_be_signed(cbor.protected_header("cose-1"), payload).hex(),
+        })
+
+
 def legacy_vectors():
     text = f.legacy_text(f.digest(REQUEST), f.digest(RESPONSE))
     yield vector("legacy.text",
@@ -265,7 +297,10 @@ def legacy_vectors():
 
 
 def all_vectors():
-    vectors = [*evidence_vectors(), *record_vectors(), *receipt_vectors(), *legacy_vectors()]
+    vectors = [
+        *evidence_vectors(), *record_vectors(), *receipt_vectors(), *cose_vectors(),
+        *legacy_vectors(),
+    ]
     if len({item["id"] for item in vectors}) != len(vectors):
         raise AssertionError("two vectors share an id")
     return vectors

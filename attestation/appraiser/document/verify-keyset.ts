@@ -11,6 +11,7 @@ import { isSoundEd25519Key } from '../../protocol/ed25519-key.ts'
 import { fromHex } from '../../protocol/hex.ts'
 import {
   ACI_RECEIPT_ALGO,
+  COSE_ALGO,
   EIP191_ALGO,
   HTTP_ALGO,
   LEGACY_ED25519_ALGO,
@@ -46,7 +47,7 @@ function rolesCheck(keyset: Keyset, crypto: CryptoPort): { check: Check; address
     keyset.receipt_signing_keys.filter((key) => key.algo === algo).length
   const receipt = keyOfRole(keyset, ACI_RECEIPT_ALGO)
   if (receipt === null) return refuse(ACI_RECEIPT_ALGO)
-  for (const algo of [ACI_RECEIPT_ALGO, LEGACY_ED25519_ALGO, LOG_ALGO, HTTP_ALGO]) {
+  for (const algo of [ACI_RECEIPT_ALGO, LEGACY_ED25519_ALGO, LOG_ALGO, HTTP_ALGO, COSE_ALGO]) {
     if (count(algo) > 1) return refuse(algo)
     const key = keyOfRole(keyset, algo)
     const bytes = key === null ? null : fromHex(key.public_key)

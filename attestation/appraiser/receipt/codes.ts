@@ -3,7 +3,8 @@ import type { CodeTable } from '../codes.ts'
 export const RECEIPT_CODES = {
   receipt_malformed: {
     family: 'malformed',
-    meaning: 'the receipt is not canonical JSON with exactly the members and events of its form',
+    meaning:
+      'the receipt is neither canonical JSON nor deterministic CBOR with exactly the members of its form',
   },
   receipt_other_keyset: {
     family: 'invalid',

@@ -13,20 +13,19 @@ import { contentKindOf, hasFinishReasons } from '../../protocol/content-kinds.ts
 import { fromHex, toSha256Digest } from '../../protocol/hex.ts'
 import type { Sha256Digest } from '../../protocol/hex.ts'
 import type { JsonObject } from '../../protocol/json.ts'
-import { ACI_RECEIPT_ALGO, keyOfRole } from '../../protocol/keyset.ts'
+import { keyOfRole } from '../../protocol/keyset.ts'
 import { bodiesCommitment, recordHash } from '../../protocol/record.ts'
 import type { Outcome, ReceiptRecord } from '../../protocol/record.ts'
 import { memberDigest } from '../../protocol/request-members.ts'
 import { OPENING_BYTES } from '../../protocol/salted-digest.ts'
-import { toUtf8 } from '../../protocol/utf8.ts'
 import type { TrustedKeyset } from '../appraise-document.ts'
 import { fail, info, pass, skip } from '../check.ts'
 import type { Check } from '../check.ts'
 import type { CheckCode } from '../codes.ts'
 import type { AppraisalPolicy } from '../policy.ts'
 import { requireOptions } from '../required-options.ts'
-import { parseReceipt } from './parse-receipt.ts'
-import type { ParsedReceipt } from './parse-receipt.ts'
+import { parseAnyReceipt } from './parse-any-receipt.ts'
+import type { ParsedReceipt } from './read-record.ts'
 
 export const RECEIPT_LEVELS = ['none', 'signer', 'content', 'bytes'] as const
 export type ReceiptLevel = (typeof RECEIPT_LEVELS)[number]
@@ -143,7 +142,7 @@ function judgeKeyset(receipt: ParsedReceipt, trusted: TrustedKeyset): Result {
   if (record.keyset_digest !== trusted.keysetDigest) {
     return failed('receipt_other_keyset', record.keyset_digest)
   }
-  return keyOfRole(trusted.keyset, ACI_RECEIPT_ALGO)?.key_id === keyId
+  return keyOfRole(trusted.keyset, receipt.role)?.key_id === keyId
     ? PASS
     : failed('receipt_other_keyset', 'not the id of the receipt key')
 }
@@ -153,9 +152,8 @@ function judgeSignature(
   trusted: TrustedKeyset,
   crypto: CryptoPort,
 ): Result {
-  const key = fromHex(keyOfRole(trusted.keyset, ACI_RECEIPT_ALGO)?.public_key ?? '')
-  const signed =
-    key !== null && crypto.verifyEd25519(key, toUtf8(receipt.signedText), receipt.signature)
+  const key = fromHex(keyOfRole(trusted.keyset, receipt.role)?.public_key ?? '')
+  const signed = key !== null && crypto.verifyEd25519(key, receipt.signed, receipt.signature)
   return signed ? PASS : failed('receipt_signature_invalid')
 }
 
@@ -279,15 +277,15 @@ const COMPARED = [
 /**
  * Verifies a receipt or view against a keyset that was verified before.
  *
- * @param text the receipt's exact text
+ * @param receipt its exact text, or the bytes of a COSE_Sign1
  * @returns every check by its id `receipt.…`; where the receipt is not genuine the comparisons are skipped. Never throws
- *   on any text
+ *   on any of them
  * @throws TypeError for a time that is no finite number or a policy that `parsePolicy` refuses
  */
-export function verifyReceipt(text: string, given: ReceiptOptions): ReceiptVerdict {
+export function verifyReceipt(receipt: string | Uint8Array, given: ReceiptOptions): ReceiptVerdict {
   const options = requireOptions(given)
   const { crypto, trusted, expected, opening, level: wanted = 'content' } = options
-  const parsed = parseReceipt(text)
+  const parsed = parseAnyReceipt(receipt)
   const results = new Map<Step, Result>()
   const held = (step: Step): boolean => results.get(step)?.status === 'pass'
   const finish = (): ReceiptVerdict => {
@@ -313,17 +311,17 @@ export function verifyReceipt(text: string, given: ReceiptOptions): ReceiptVerdi
     results.set('structure', failed('receipt_malformed', parsed.detail))
     return finish()
   }
-  const { receipt } = parsed
-  const { record, bodies } = receipt
+  const { receipt: read } = parsed
+  const { record, bodies } = read
   const form = bodies === null ? 'view' : 'full receipt'
   results.set('structure', { status: 'pass', detail: form })
-  results.set('keyset', judgeKeyset(receipt, trusted))
+  results.set('keyset', judgeKeyset(read, trusted))
   if (!held('keyset')) return finish()
-  results.set('signature', judgeSignature(receipt, trusted, crypto))
+  results.set('signature', judgeSignature(read, trusted, crypto))
   if (!held('signature')) return finish()
   results.set(
     'record_hash',
-    recordHash(record, crypto) === receipt.recordHash ? PASS : failed('record_hash_mismatch'),
+    recordHash(record, crypto) === read.recordHash ? PASS : failed('record_hash_mismatch'),
   )
   results.set('boot', same(trusted.bootId, record.boot_id, 'receipt_other_boot'))
   results.set('config', same(trusted.configDigest, record.config_digest, 'receipt_other_config'))
@@ -333,8 +331,8 @@ export function verifyReceipt(text: string, given: ReceiptOptions): ReceiptVerdi
   results.set('id', same(expected.receiptId, record.receipt_id, 'receipt_id_mismatch'))
   results.set('endpoint', same(expected.endpoint, record.endpoint, 'endpoint_mismatch'))
   results.set('challenge', same(expected.challenge, record.challenge, 'challenge_mismatch'))
-  results.set('outcome', judgeOutcome(receipt, expected.requireOutcome))
-  results.set('bodies', judgeBodies(receipt, opening, crypto))
+  results.set('outcome', judgeOutcome(read, expected.requireOutcome))
+  results.set('bodies', judgeBodies(read, opening, crypto))
   const { requestBytes, responseBytes } = expected
   const sentHash = requestBytes === undefined ? undefined : crypto.sha256(requestBytes)
   const gotHash = responseBytes === undefined ? expected.responseHash : crypto.sha256(responseBytes)

@@ -120,8 +120,12 @@ export const READ_ROUTES: readonly ReadRoute[] = [
   route(spellings('/attestation/receipts/:id').map(template), {
     ...RECEIPT,
     id: 'receipt_document',
-    summary: 'A receipt or its view inside JSON.',
-    answers: json('Wrapped'),
+    summary: 'A receipt or its view inside JSON, or as COSE_Sign1 while its boot lives.',
+    answers: {
+      ...json('Wrapped'),
+      'application/cose': { description: 'COSE_Sign1 (RFC 9052), tagged.' },
+    },
+    errors: ['encoding_unavailable', ...RECEIPT.errors],
   }),
   route(spellings('/signature/:id').map(template), {
     ...RECEIPT,
