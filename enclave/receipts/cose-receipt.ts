@@ -15,6 +15,7 @@ import type { Sha256Digest } from '../../attestation/protocol/hex.ts'
 import type { BodyHashes, ReceiptRecord } from '../../attestation/protocol/record.ts'
 import { toUtf8 } from '../../attestation/protocol/utf8.ts'
 import type { Ed25519Signer } from '../keys/ed25519-signer.ts'
+import type { StoredReceipt } from './receipt-store.ts'
 
 /** Shortest heads and no extensions of its own. It writes maps in the order in which they are given, and a number from 2^32 on as a float. */
 const cbor = new Encoder({
@@ -57,6 +58,16 @@ export interface CoseReceiptInput {
   readonly bodies: (BodyHashes & { readonly whole: boolean }) | null
   /** Of the keyset's `countersign-cose-ed25519` entry. */
   readonly keyId: string
+}
+
+/** A request that nobody saw the end of has no bodies to speak of, for anybody. */
+export function coseInput(
+  { record, recordHash, bodies, whole }: StoredReceipt,
+  form: 'full' | 'view',
+  keyId: string,
+): CoseReceiptInput {
+  const isFull = form === 'full' && record.outcome !== 'interrupted'
+  return { record, recordHash, bodies: isFull ? { ...bodies, whole } : null, keyId }
 }
 
 /** @returns the tagged COSE_Sign1 */

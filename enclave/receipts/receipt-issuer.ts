@@ -38,7 +38,7 @@ import type {
   ReceiptStore,
   StoredReceipt,
 } from './receipt-store.ts'
-import { coseReceipt } from './cose-receipt.ts'
+import { coseInput, coseReceipt } from './cose-receipt.ts'
 import { interruptedRecord } from './interrupted-record.ts'
 import { createReceiptIds } from './receipt-ids.ts'
 import { encodeReceipt } from './stored-receipt.ts'
@@ -272,13 +272,10 @@ export function createReceiptIssuer(options: IssuerOptions): ReceiptIssuer {
       return text.withSignature(signature)
     },
 
-    cose(receipt, form) {
-      const { record, recordHash, whole } = receipt
-      if (!isOwn(record)) return null
-      const isFull = form === 'full' && record.outcome !== 'interrupted'
-      const bodies = isFull ? { ...receipt.bodies, whole } : null
-      return coseReceipt({ record, recordHash, bodies, keyId: keys.coseKeyId }, keys.cose)
-    },
+    cose: (receipt, form) =>
+      isOwn(receipt.record)
+        ? coseReceipt(coseInput(receipt, form, keys.coseKeyId), keys.cose)
+        : null,
 
     opening: ({ record, kept }) => kept?.opening ?? saltOf(record.receipt_id).toString('hex'),
 

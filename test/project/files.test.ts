@@ -84,6 +84,9 @@ const REASONS: Readonly<Record<string, string>> = {
     'one catalogue of certificates that a stranger could make of one genuine one, by one builder',
   'test/appraiser/http-signature.test.ts':
     'one catalogue of signatures that were made for something else, over one good one',
+  'test/appraiser/cose-receipt.test.ts':
+    'one catalogue of messages that are rightly signed and spelled wrongly, over one good one',
+  'test/protocol/vectors.test.ts': 'one table with a row for each kind of vector',
   'test/appraiser/report.test.ts':
     'one catalogue of forged reports, in which each kind is also shown as each other kind',
   'test/appraiser/document.test.ts':
