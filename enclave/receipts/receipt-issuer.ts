@@ -9,7 +9,7 @@
  */
 import { createHmac } from 'node:crypto'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
-import { toHex } from '../../attestation/protocol/hex.ts'
+
 import type { Sha256Digest } from '../../attestation/protocol/hex.ts'
 import { legacyText } from '../../attestation/protocol/legacy-text.ts'
 import { fullReceipt, receiptView } from '../../attestation/protocol/receipt.ts'
@@ -39,6 +39,8 @@ import type {
   StoredReceipt,
 } from './receipt-store.ts'
 import { coseInput, coseReceipt } from './cose-receipt.ts'
+import { legacySignature } from './legacy-signature.ts'
+import type { LegacySignature } from './legacy-signature.ts'
 import { interruptedRecord } from './interrupted-record.ts'
 import { createReceiptIds } from './receipt-ids.ts'
 import { encodeReceipt } from './stored-receipt.ts'
@@ -84,13 +86,6 @@ export interface AdmissionRequest {
   readonly challenge: string | null
   readonly endpoint: string
   readonly method: string
-}
-
-export interface LegacySignature {
-  readonly text: string
-  readonly signature: string
-  readonly signingAddress: string
-  readonly signingAlgo: 'ecdsa' | 'ed25519'
 }
 
 export interface ReceiptIssuer {
@@ -279,25 +274,6 @@ export function createReceiptIssuer(options: IssuerOptions): ReceiptIssuer {
 
     opening: ({ record, kept }) => kept?.opening ?? saltOf(record.receipt_id).toString('hex'),
 
-    legacy(receipt, algo) {
-      const { legacyText: text, eip191, record, kept } = receipt
-      if (text === null || eip191 === null) return null
-      // Made on request, while the boot lives.
-      if (algo === 'ed25519' && !isOwn(record)) return null
-      if (algo === 'ecdsa') {
-        return {
-          text,
-          signature: eip191,
-          signingAddress: kept?.address ?? keys.address.address,
-          signingAlgo: algo,
-        }
-      }
-      return {
-        text,
-        signature: toHex(keys.legacy.sign(Buffer.from(text))),
-        signingAddress: toHex(keys.legacy.publicKey),
-        signingAlgo: algo,
-      }
-    },
+    legacy: (receipt, algo) => legacySignature(receipt, algo, keys),
   }
 }
