@@ -38,7 +38,9 @@ test('the command serves, says loudly that simulations are accepted, drains on S
   const roots = join(folder, 'roots.json')
   const key = join(folder, 'key')
   const script = join(folder, 'run.mjs')
+  const collateral = join(folder, 'collateral.json')
   await writeFile(roots, JSON.stringify(stage.at.simulation?.roots))
+  await writeFile(collateral, JSON.stringify(stage.at.simulation?.guest.pki.collateral))
   await writeFile(key, `${TOKENS.alice}\n`)
   const options: ProxyCommandOptions = {
     upstream: `${stage.broker.url}/v1/proxy`,
@@ -46,6 +48,8 @@ test('the command serves, says loudly that simulations are accepted, drains on S
     allowSimulated: true,
     roots,
     acceptUnchecked: true,
+    collateral,
+    require: ['quote.crl', 'quote.tcb_status'],
     apiKeyFile: key,
     tokenEnv: 'OWN_TOKEN',
   }
@@ -76,6 +80,7 @@ test('the command serves, says loudly that simulations are accepted, drains on S
       `${url}/v1/chat/completions`,
     ])
   const answer = await ask(OWN)
+  expect(out).toContain('"the service is verified"')
   expect(answer.out).toContain('200 OK')
   expect(answer.out).toMatch(/x-countersign-level: content/i)
   expect((await ask('wrong-token')).out).toContain('token_missing')

@@ -124,3 +124,29 @@ async function startGone(): Promise<TestProxy> {
   await new Promise((resolve) => server.close(resolve))
   return at
 }
+
+test('collateral that was given is judged by, and evidence for which there is none is refused', async () => {
+  const policy = { ...stage.policy, require: ['quote.crl'] }
+  const collateral = stage.at.simulation?.guest.pki.collateral ?? null
+  const given = await openProxy(stage, {
+    policy,
+    collateralOf: () => Promise.resolve({ collateral, gpuCollateral: null }),
+  })
+  await given.openai.chat.completions.create(ASK)
+  expect(given.last()).toMatchObject({ ending: 'verified' })
+  await given.close()
+  for (const [options, code] of [
+    [{}, 'depends_on_failed'],
+    [
+      { collateralOf: () => Promise.reject(new Error('nobody answers')) },
+      'attestation_unavailable',
+    ],
+  ] as const) {
+    const without = await openProxy(stage, { policy, ...options })
+    expect(await refusal(without.openai.chat.completions.create(ASK))).toEqual({
+      status: 502,
+      code,
+    })
+    await without.close()
+  }
+})
