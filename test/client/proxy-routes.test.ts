@@ -80,6 +80,11 @@ describe('routes', () => {
       expect(through.last()).toMatchObject({ ending: 'refused', code: 'request_hash_mismatch' })
     }
     expect(direct.last()).toMatchObject({ ending: 'verified', shown: 'bytes' })
+    // The verified fetch asks for receipts inside the answers; who uses the port did not.
+    const plain = await ask(direct)
+    expect(plain.headers['x-countersign-receipt']).toBeUndefined()
+    const events = await ask(direct, {}, { body: JSON.stringify({ ...ASK, stream: true }) })
+    expect(events.text).not.toContain(': countersign-receipt')
     await direct.close()
     await through.close()
   })

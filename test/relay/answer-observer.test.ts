@@ -148,3 +148,23 @@ describe('answers that are not read', () => {
     expect([read.complete, read.facts.content.status]).toEqual([complete, 'none'])
   })
 })
+
+test.each([
+  [
+    '/v1/chat/completions',
+    'data: {"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":"stop"}]}\n\n',
+  ],
+  ['/v1/completions', 'data: {"choices":[{"index":0,"text":"a","finish_reason":"stop"}]}\n\n'],
+] as const)(
+  '%s: what is no JSON after the terminator leaves the content and is no good end',
+  (endpoint, said) => {
+    const whole = observe(routeOf(endpoint), [Buffer.from(`${said}data: [DONE]\n\n`)])
+    const more = observe(routeOf(endpoint), [
+      Buffer.from(`${said}data: [DONE]\n\n`),
+      Buffer.from('data: {"error": \n\n'),
+    ])
+    expect([whole.complete, more.complete]).toEqual([true, false])
+    expect(whole.facts.content.status).toBe('covered')
+    expect(more.facts.content).toEqual(whole.facts.content)
+  },
+)

@@ -25,6 +25,8 @@ const NOT_RETURNED: ReadonlySet<string> = new Set([
   ...OF_ONE_CONNECTION,
   ...['set-cookie', 'set-cookie2', 'alt-svc', 'strict-transport-security', 'clear-site-data'],
   ...['x-countersign-level', 'x-countersign-code', 'x-countersign-simulated', 'x-should-retry'],
+  // The verified fetch asked for it, the caller did not.
+  'x-countersign-receipt',
 ])
 const NOT_RETURNED_FAMILIES = /^(?:access-control-|cross-origin-)/
 
