@@ -24,14 +24,16 @@ export function keysetOfReceipt(receipt: string | Uint8Array): Sha256Digest | nu
  * @param inForce exact text of the document that the service served for the caller's nonce; null where none was asked for
  */
 export function appraiseArchived(
-  { bytes, channel }: FetchedDocument,
+  { bytes }: Pick<FetchedDocument, 'bytes'>,
   inForce: Uint8Array | null,
   options: AppraisalOptions,
 ): Appraisal {
   const fresher = inForce === null ? null : stapledCollateral(inForce)
   return appraiseDocument(bytes, {
     ...options,
-    channel,
+    // Where the connection ended was judged with the keyset in force; this one may be of a boot with another TLS key.
+    channel: null,
+    policy: { ...options.policy, channel: 'any' },
     nonce: null,
     asOf: true,
     collateral: options.collateral ?? fresher?.collateral ?? null,

@@ -8,6 +8,7 @@ import type {
   AppraisalOptions,
   TrustedKeyset,
 } from '../../attestation/appraiser/appraise-document.ts'
+import { CHANNEL_CHECK } from '../../attestation/appraiser/channel/judge-channel.ts'
 import { fail } from '../../attestation/appraiser/check.ts'
 import type { Check } from '../../attestation/appraiser/check.ts'
 import {
@@ -21,7 +22,8 @@ import type { DcapCollateral } from '../../attestation/protocol/dcap-collateral.
 import type { GpuCollateral } from '../../attestation/protocol/gpu-collateral.ts'
 import { toHex32 } from '../../attestation/protocol/hex.ts'
 import type { Sha256Digest } from '../../attestation/protocol/hex.ts'
-import { randomBytes, readBytes } from './bytes.ts'
+import type { Channels, Evidence } from '../channel/open-channels.ts'
+import { randomBytes } from './bytes.ts'
 
 /** Evidence of several GPUs takes seconds, and clients share rounds. */
 export const ATTESTATION_TIMEOUT_MS = 60_000
@@ -36,7 +38,7 @@ const NO_COLLATERAL: GivenCollateral = { collateral: null, gpuCollateral: null }
 
 /** How a document is judged, beside what is the same for all. */
 type JudgedBy = Pick<AppraisalOptions, 'nonce'> &
-  Partial<Pick<AppraisalOptions, 'asOf' | 'collateral' | 'gpuCollateral'>>
+  Partial<Pick<AppraisalOptions, 'asOf' | 'channel' | 'collateral' | 'gpuCollateral' | 'policy'>>
 
 export type AttestationOutcome =
   | { readonly ok: true; readonly trusted: TrustedKeyset; readonly checks: readonly Check[] }
@@ -62,7 +64,7 @@ function remember<T>(map: Map<string, T>, key: string, value: T, limit: number):
 }
 
 export interface AttestationOptions {
-  readonly fetch: typeof fetch
+  readonly channels: Channels
   readonly crypto: CryptoPort
   readonly policy: AppraisalPolicy
   /** Unix seconds. */
@@ -92,7 +94,7 @@ export interface Attestations {
 }
 
 export function createAttestations(options: AttestationOptions): Attestations {
-  const { crypto, policy, now } = options
+  const { channels, crypto, policy, now } = options
   const known = new Map<string, Attested>()
   /** By digest: whoever served the document, it vouches for those keys and no others. */
   const earlier = new Map<string, Attested>()
@@ -108,25 +110,21 @@ export function createAttestations(options: AttestationOptions): Attestations {
   async function read(
     url: string,
     authorization: string | null,
-  ): Promise<Uint8Array | AttestationOutcome> {
-    let bytes: Uint8Array | null
+  ): Promise<(Pick<Evidence, 'channel'> & { readonly bytes: Uint8Array }) | AttestationOutcome> {
+    let evidence: Evidence
     try {
-      const response = await options.fetch(url, {
-        headers: {
-          accept: 'application/json',
-          ...(authorization === null ? {} : { authorization }),
-        },
-        signal: AbortSignal.timeout(ATTESTATION_TIMEOUT_MS),
+      evidence = await channels.evidence(url, {
+        authorization,
+        maxBytes: 2 * MAX_DOCUMENT_BYTES,
+        timeoutMs: ATTESTATION_TIMEOUT_MS,
       })
-      if (response.status !== 200) {
-        await response.body?.cancel()
-        return unavailable(`status ${response.status}`)
-      }
-      bytes = await readBytes(response, 2 * MAX_DOCUMENT_BYTES)
     } catch {
       return unavailable('no answer')
     }
-    return bytes === null ? unavailable('the document is too long') : unwrapDocument(bytes)
+    const { status, body, channel } = evidence
+    if (status !== 200) return unavailable(`status ${status}`)
+    if (body === null) return unavailable('the document is too long')
+    return { bytes: unwrapDocument(body), channel }
   }
 
   /** Collateral from elsewhere than the document; null where it is judged by its own. Rejects where it cannot be had. */
@@ -146,16 +144,20 @@ export function createAttestations(options: AttestationOptions): Attestations {
 
   async function attest(base: string, authorization: string | null): Promise<AttestationOutcome> {
     const nonce = toHex32(randomBytes(32))
-    const bytes = await read(`${base}/attestation/document?nonce=${nonce}`, authorization)
-    if (!(bytes instanceof Uint8Array)) return bytes
+    const found = await read(`${base}/attestation/document?nonce=${nonce}`, authorization)
+    if ('ok' in found) return found
+    const { bytes, channel } = found
     let given: GivenCollateral | null
     try {
       given = await givenFor(bytes)
     } catch {
       return unavailable('no collateral')
     }
-    const outcome = judge(bytes, { nonce, ...given })
+    const outcome = judge(bytes, { nonce, channel, ...given })
     if (!outcome.ok) return outcome
+    // Only what was seen on the connection of this very document: a keyset alone says nothing of who is at the other end.
+    const bound = outcome.checks.some(({ id, status }) => id === CHANNEL_CHECK && status === 'pass')
+    channels.bind(base, bound ? outcome.trusted.keyset : null)
     remember(known, base, outcome, MAX_BASES)
     remember(stapled, base, stapledCollateral(bytes), MAX_BASES)
     return outcome
@@ -187,8 +189,9 @@ export function createAttestations(options: AttestationOptions): Attestations {
     async archived(base, authorization, digest) {
       const found = earlier.get(digest)
       if (found !== undefined && now() <= found.trusted.notAfter) return found
-      const bytes = await read(`${base}/attestation/keysets/${digest}`, authorization)
-      if (!(bytes instanceof Uint8Array)) return bytes
+      const kept = await read(`${base}/attestation/keysets/${digest}`, authorization)
+      if ('ok' in kept) return kept
+      const { bytes } = kept
       // The collateral of its time may be too old by now; that of the document that was just attested is not.
       let given: GivenCollateral
       try {
@@ -196,7 +199,9 @@ export function createAttestations(options: AttestationOptions): Attestations {
       } catch {
         return unavailable('no collateral')
       }
-      const outcome = judge(bytes, { nonce: null, asOf: true, ...given })
+      // It vouches for receipts; connections ended on the keys of another keyset, under which they were judged.
+      const asKept = { nonce: null, asOf: true, policy: { ...policy, channel: 'any' } } as const
+      const outcome = judge(bytes, { ...asKept, ...given })
       if (!outcome.ok) return outcome
       if (outcome.trusted.keysetDigest !== digest) {
         return {

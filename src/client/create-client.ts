@@ -8,6 +8,8 @@ import type { AppraisalPolicy } from '../../attestation/appraiser/policy.ts'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
 import type { CryptoPort } from '../../attestation/crypto/port.ts'
 import { toHex } from '../../attestation/protocol/hex.ts'
+import { openChannels } from '../channel/open-channels.ts'
+import type { AgentLimits } from '../channel/pinned-agent.ts'
 import { createAttestations } from './attestations.ts'
 import type { CollateralOf } from './attestations.ts'
 import { randomBytes, toBase64Url } from './bytes.ts'
@@ -42,7 +44,10 @@ export interface VerifiedOptions {
    * false. Intermediaries that rewrite bodies, or drop such headers, make it fail. Streams have none.
    */
   readonly httpSignature?: boolean
-  /** Default: the global one. */
+  /**
+   * By which everything goes, in place of our own connections and the global one. What it connects to cannot be seen, so no channel
+   * is ever bound with it: for https as for plain HTTP that is `intermediary`.
+   */
   readonly fetch?: typeof fetch
   readonly crypto?: CryptoPort
   /** Unix seconds. */
@@ -77,18 +82,34 @@ function checkOptions(options: VerifiedOptions): void {
   oneOf('otherRequests', ['refuse', 'pass'])
 }
 
-/** @param collateralOf what is known of a document beside it; by default what it has stapled */
-export function createClient(options: VerifiedOptions, collateralOf?: CollateralOf): Client {
+export interface ClientParts {
+  /** What is known of a document beside it; by default what it has stapled. */
+  readonly collateralOf?: CollateralOf
+  /** Of the connections that are made here. */
+  readonly limits?: AgentLimits
+  /** By what goes whatever is not bound, with connections of our own beside it. Default: the global `fetch`. */
+  readonly fetch?: typeof fetch
+}
+
+export function createClient(options: VerifiedOptions, parts: ClientParts = {}): Client {
   checkOptions(options)
   const parsed = parsePolicy(options.policy ?? DEFAULT_POLICY)
   if (!parsed.ok) throw new TypeError(`policy: ${parsed.detail}`)
   const { policy } = parsed
-  const underlying = options.fetch ?? ((input, init) => globalThis.fetch(input, init))
   const crypto = options.crypto ?? nodeCrypto
   const now = options.now ?? (() => Math.floor(Date.now() / 1000))
   const secret = options.ownerSecret ?? randomBytes(CHALLENGE_BYTES)
+  const { collateralOf, limits } = parts
+  const channels = openChannels({
+    fetch: options.fetch ?? parts.fetch ?? ((input, init) => globalThis.fetch(input, init)),
+    // What a `fetch` of somebody's connects to cannot be seen.
+    observes: options.fetch === undefined,
+    demand: policy.channel,
+    now,
+    ...(limits === undefined ? {} : { limits }),
+  })
   return {
-    fetch: underlying,
+    channels,
     crypto,
     now,
     policy,
@@ -106,7 +127,7 @@ export function createClient(options: VerifiedOptions, collateralOf?: Collateral
     inline: options.inline ?? true,
     httpSignature: options.httpSignature ?? false,
     attestations: createAttestations({
-      fetch: underlying,
+      channels,
       crypto,
       policy,
       now,

@@ -18,6 +18,7 @@ import type {
 } from '../../attestation/appraiser/receipt/verify-receipt.ts'
 import type { CryptoPort } from '../../attestation/crypto/port.ts'
 import type { Sha256Digest } from '../../attestation/protocol/hex.ts'
+import type { Channel, Channels } from '../channel/open-channels.ts'
 import type { Attestations } from './attestations.ts'
 import { judgeHttpSignature } from './http-signature.ts'
 import { fetchReceipt, inlineOfHeaders, readOpening, receiptIdOf } from './fetch-receipt.ts'
@@ -30,7 +31,7 @@ export type WantedLevel = Exclude<ReceiptLevel, 'none'>
 
 /** What stays the same for all requests of one verified fetch. */
 export interface Client {
-  readonly fetch: typeof fetch
+  readonly channels: Channels
   readonly crypto: CryptoPort
   readonly now: () => number
   readonly policy: AppraisalPolicy
@@ -57,6 +58,8 @@ export interface Exchange {
   /** Null where the service did not verify and failures are only reported. */
   readonly trusted: TrustedKeyset | null
   readonly attestation: readonly Check[]
+  /** By what the request went. */
+  readonly channel: Channel
 }
 
 /** What is known of an answer when it is judged. */
@@ -93,23 +96,29 @@ export function toVerdict(
     simulated: trusted?.simulated ?? null,
     outcome: receipt?.record?.outcome ?? null,
     url: call.url,
+    channel: exchange.channel,
   }
 }
 
 /** The verdict on a request that is not sent. */
-export function refuseRoute(url: string): ClientVerdict {
-  const proves = 'The request is one whose answer can be verified.'
+export function refuseUnsent(url: string, checks: readonly Check[]): ClientVerdict {
   return {
     accepted: false,
     level: 'none',
-    code: 'route_unverified',
-    checks: [fail('client.route', 'route_unverified', proves)],
+    code: firstFailure(checks),
+    checks,
     receiptId: null,
     keysetDigest: null,
     simulated: null,
     outcome: null,
     url,
+    channel: 'intermediary',
   }
+}
+
+export function refuseRoute(url: string): ClientVerdict {
+  const proves = 'The request is one whose answer can be verified.'
+  return refuseUnsent(url, [fail('client.route', 'route_unverified', proves)])
 }
 
 /** Verifies the receipt that came with an answer, or else one that is fetched. Never rejects. */
@@ -123,7 +132,8 @@ export async function judgeAnswer(exchange: Exchange, answer: Answer): Promise<C
     toVerdict(exchange, receiptId, [...checks, fail('client.receipt', code, PROVES_RECEIPT)], null)
   if (trusted === null) return toVerdict(exchange, receiptId, exchange.attestation, null)
   if (receiptId === null) return without('receipt_missing')
-  const { fetch, ownerSecret } = client
+  const { channels, ownerSecret } = client
+  const { fetch } = channels
   const { base } = call
   const sentOpening = readOpening(answer.headers.get('x-countersign-opening'))
   const verifyOne = (

@@ -7,6 +7,7 @@ import type { Check } from '../../attestation/appraiser/check.ts'
 import type { CheckCode } from '../../attestation/appraiser/codes.ts'
 import type { ReceiptLevel } from '../../attestation/appraiser/receipt/verify-receipt.ts'
 import type { Sha256Digest } from '../../attestation/protocol/hex.ts'
+import type { Channel } from '../channel/open-channels.ts'
 import type { Outcome } from '../../attestation/protocol/record.ts'
 
 export interface ClientVerdict {
@@ -25,6 +26,8 @@ export interface ClientVerdict {
   /** From the receipt; null where it is not known. */
   readonly outcome: Outcome | null
   readonly url: string
+  /** `bound`: the request went over a connection that ended on a TLS key of the keyset. Otherwise somebody may have read it. */
+  readonly channel: Channel
 }
 
 /** An answer, or the service itself, did not verify. */

@@ -25,6 +25,7 @@ import { judgeAnswer, refuseRoute, toVerdict } from './judge-answer.ts'
 import type { Client, Exchange } from './judge-answer.ts'
 import { isReading, readCall, urlOf } from './read-call.ts'
 import type { CompletionCall, FetchInit, FetchInput } from './read-call.ts'
+import { passOn, sendOver } from './send-over.ts'
 import { isPlainBody } from './shape-of.ts'
 import { VerificationError } from './verification-error.ts'
 import { verifyStream } from './verify-stream.ts'
@@ -127,7 +128,8 @@ function refuseService(client: Client, call: CompletionCall, checks: readonly Ch
     signature: null,
     trusted: null,
     attestation: checks,
-  }
+    channel: 'intermediary',
+  } as const
   const verdict = toVerdict(exchange, null, checks, null)
   client.report(verdict)
   const error = new VerificationError(verdict)
@@ -144,7 +146,9 @@ function authorizationOf(headers: Headers): string | null {
 async function complete(client: Client, call: CompletionCall): Promise<Response> {
   const authorization = authorizationOf(call.headers)
   const outcome = await abortable(client.attestations.get(call.base, authorization), call.signal)
-  if (!outcome.ok && client.throws) return refuseService(client, call, outcome.checks)
+  // Nothing goes to a service that is only reported on, where the policy says who may read it.
+  const needed = client.throws || client.policy.channel === 'bound'
+  if (!outcome.ok && needed) return refuseService(client, call, outcome.checks)
   const challenge = toBase64Url(randomBytes(CHALLENGE_BYTES))
   const headers = new Headers(call.headers)
   headers.set('x-countersign-challenge', challenge)
@@ -159,21 +163,27 @@ async function complete(client: Client, call: CompletionCall): Promise<Response>
   for (const [name, value] of demand?.fields ?? []) headers.set(name, value)
   // The receipt is over the bytes as they were sent; fetch would undo a compression without a trace.
   headers.set('accept-encoding', 'identity')
-  const response = await client.fetch(call.url, {
-    ...call.init,
-    method: 'POST',
-    headers,
-    body: call.body,
-    ...(call.signal === null ? {} : { signal: call.signal }),
+  const sending = await sendOver(client, {
+    ...{ url: call.url, base: call.base, authorization, outcome },
+    init: {
+      ...call.init,
+      method: 'POST',
+      headers,
+      body: call.body,
+      ...(call.signal === null ? {} : { signal: call.signal }),
+    },
   })
+  if (!sending.sent) return refuseService(client, call, sending.checks)
+  const { response, channel, outcome: found } = sending
   const exchange: Exchange = {
     client,
     call,
     authorization,
     challenge,
     signature: demand?.request ?? null,
-    trusted: outcome.ok ? outcome.trusted : null,
-    attestation: outcome.checks,
+    trusted: found.ok ? found.trusted : null,
+    attestation: found.checks,
+    channel,
   }
   if (!response.ok) return passError(exchange, response)
   if (kind === null) return verifyBytes(exchange, response)
@@ -207,6 +217,6 @@ export function fetchVerifying(client: Client, passes = false): typeof fetch {
     if (!passes && !isReading(input, init)) {
       throw new VerificationError(refuseRoute(urlOf(input)))
     }
-    return client.fetch(input, init)
+    return passOn(client, input, init)
   }
 }

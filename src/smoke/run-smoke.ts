@@ -10,6 +10,7 @@ import { toHex } from '../../attestation/protocol/hex.ts'
 import { randomBytes, toBase64Url } from '../client/bytes.ts'
 import { VerificationError } from '../client/verification-error.ts'
 import type { ClientVerdict } from '../client/verification-error.ts'
+import { openChannels } from '../channel/open-channels.ts'
 import { CHALLENGE_BYTES } from '../client/create-client.ts'
 import { fetchVerifying } from '../client/verified.ts'
 import { CallFailure } from './call-node.ts'
@@ -85,7 +86,7 @@ async function probeReceipt(
   const known = () => Promise.resolve({ ok: true, trusted, checks: verdict.checks } as const)
   const unjudged = () => Promise.resolve({ ok: false, checks: [] } as const)
   const verifying = fetchVerifying({
-    fetch: node.fetch,
+    channels: openChannels({ fetch: node.fetch, observes: false, demand: 'any', now }),
     crypto: nodeCrypto,
     now,
     policy,

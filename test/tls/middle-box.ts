@@ -1,5 +1,5 @@
 /** A broker that ends TLS on a key of its own and passes on what it reads, as any reverse proxy does. */
-import { generateKeyPairSync, randomBytes } from 'node:crypto'
+import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto'
 import { createServer, request } from 'node:https'
 import { buildCertificate, toPem } from '../../attestation/x509/build-certificate.ts'
 import { altNamesExtension } from '../../attestation/x509/server-certificate.ts'
@@ -11,13 +11,23 @@ export interface MiddleBox {
   readonly certificate: string
   /** Method and path of each request that reached it, and what its body was. */
   readonly seen: { readonly line: string; readonly headers: string; readonly body: string }[]
+  /** Hex, of its key. */
+  readonly spkiSha256: string
   /** Whom it asks. */
   target: string
+  /** What it makes of the text of an answer; null: nothing. */
+  rewrite: ((text: string) => string) | null
+  /** Where it sends everybody; null: it passes on. */
+  redirect: string | null
   close(): Promise<void>
 }
 
 /** A certificate of somebody else's key. */
-export function strangerCertificate(): { readonly key: string; readonly cert: string } {
+export function strangerCertificate(): {
+  readonly key: string
+  readonly cert: string
+  readonly spki: Buffer
+} {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const name = { commonName: 'a broker' }
   const now = Date.now()
@@ -34,11 +44,12 @@ export function strangerCertificate(): { readonly key: string; readonly cert: st
   return {
     key: privateKey.export({ format: 'pem', type: 'pkcs8' }).toString(),
     cert: toPem(der),
+    spki: publicKey.export({ format: 'der', type: 'spki' }),
   }
 }
 
 export async function startMiddleBox(target: string, port = 0): Promise<MiddleBox> {
-  const credentials = strangerCertificate()
+  const { spki, ...credentials } = strangerCertificate()
   const seen: { line: string; headers: string; body: string }[] = []
   const server = createServer(credentials, (req, res) => {
     const chunks: Buffer[] = []
@@ -47,12 +58,27 @@ export async function startMiddleBox(target: string, port = 0): Promise<MiddleBo
       const body = Buffer.concat(chunks)
       const line = `${req.method ?? ''} ${req.url ?? ''}`
       seen.push({ line, headers: req.rawHeaders.join('\n'), body: body.toString() })
+      if (box.redirect !== null) {
+        res.writeHead(307, { location: box.redirect }).end()
+        return
+      }
       const onward = request(
         new URL(req.url ?? '/', box.target),
         { method: req.method, headers: req.headers, rejectUnauthorized: false, agent: false },
         (answer) => {
-          res.writeHead(answer.statusCode ?? 502, answer.headers)
-          answer.pipe(res)
+          const { rewrite } = box
+          if (rewrite === null) {
+            res.writeHead(answer.statusCode ?? 502, answer.headers)
+            answer.pipe(res)
+            return
+          }
+          const parts: Buffer[] = []
+          answer.on('data', (part: Buffer) => parts.push(part))
+          answer.on('end', () => {
+            const { 'content-length': _, ...headers } = answer.headers
+            res.writeHead(answer.statusCode ?? 502, headers)
+            res.end(rewrite(Buffer.concat(parts).toString()))
+          })
         },
       )
       onward.on('error', () => res.destroy())
@@ -66,8 +92,11 @@ export async function startMiddleBox(target: string, port = 0): Promise<MiddleBo
     url: `https://127.0.0.1:${bound}`,
     port: bound,
     certificate: credentials.cert,
+    spkiSha256: createHash('sha256').update(spki).digest('hex'),
     seen,
     target,
+    rewrite: null,
+    redirect: null,
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve())

@@ -7,7 +7,7 @@
  * @module
  */
 import type { Hex32 } from '../../protocol/hex.ts'
-import type { Keyset } from '../../protocol/keyset.ts'
+import type { Keyset, TlsKey } from '../../protocol/keyset.ts'
 import { fail, info, pass, skip } from '../check.ts'
 import type { Check } from '../check.ts'
 import type { AppraisalPolicy } from '../policy.ts'
@@ -28,9 +28,9 @@ const PROVES = 'The connection ended inside the enclave: nobody between could re
 
 const plainHost = (host: string): string => host.toLowerCase().replace(/\.$/, '')
 
-/** Whether the keyset lists that key for that host; an entry without a domain is for every host. */
-export function listsTlsKey(keyset: Keyset, host: string, spkiSha256: string): boolean {
-  return keyset.tls_public_keys.some(
+/** Whether that key is listed for that host; an entry without a domain is for every host. */
+export function isListedTlsKey(keys: readonly TlsKey[], host: string, spkiSha256: string): boolean {
+  return keys.some(
     ({ domain, spki_sha256: listed }) =>
       listed === spkiSha256 && (domain === undefined || plainHost(domain) === plainHost(host)),
   )
@@ -53,7 +53,7 @@ export function judgeChannel(
   const refuse = policy.channel === 'bound' ? fail : info
   if (channel.kind === 'plain') return refuse(id, 'channel_plain', PROVES, 'plain HTTP')
   const { host, spkiSha256 } = channel
-  if (spkiSha256 === null || !listsTlsKey(keyset, host, spkiSha256)) {
+  if (spkiSha256 === null || !isListedTlsKey(keyset.tls_public_keys, host, spkiSha256)) {
     const listed = keyset.tls_public_keys.length
     const seen = spkiSha256 === null ? 'an unreadable certificate' : `key ${spkiSha256}`
     return refuse(id, 'channel_intermediary', PROVES, `${seen}; the keyset lists ${listed}`)

@@ -10,6 +10,7 @@ import type { ServiceLog } from '../../operations/open-log.ts'
 import { askedForm } from '../answer-form.ts'
 import { readBytes } from '../bytes.ts'
 import type { Client } from '../judge-answer.ts'
+import { passOn } from '../send-over.ts'
 import { VerificationError } from '../verification-error.ts'
 import type { ClientVerdict } from '../verification-error.ts'
 import { MAX_ANSWER_BYTES, fetchVerifying } from '../verified.ts'
@@ -18,7 +19,7 @@ import { logCall } from './call-log.ts'
 import type { CallEnding } from './call-log.ts'
 import { findRoute } from './find-route.ts'
 import type { PassedRoute, ProxyRoute } from './find-route.ts'
-import { originHeaders, requestHeaders, responseHeaders } from './pass-headers.ts'
+import { originHeaders, requestHeaders, responseHeaders, verdictHeaders } from './pass-headers.ts'
 import { proxyError, verificationError } from './proxy-errors.ts'
 import type { ProxyError, ProxyErrorCode } from './proxy-errors.ts'
 import type { ProxyLimits } from './proxy-limits.ts'
@@ -64,14 +65,6 @@ function isErrorBody(bytes: Uint8Array, limits: ProxyLimits): boolean {
 
 async function* partsOf({ body }: Response): AsyncGenerator<Uint8Array> {
   if (body !== null) yield* body as AsyncIterable<Uint8Array>
-}
-
-function verdictHeaders(verdict: ClientVerdict | null): OutgoingHttpHeaders {
-  return {
-    'X-Countersign-Level': verdict?.level ?? 'none',
-    'X-Countersign-Code': verdict?.code ?? 'route_unverified',
-    ...(verdict?.simulated === true ? { 'X-Countersign-Simulated': 'true' } : {}),
-  }
 }
 
 export function writeError(
@@ -142,12 +135,12 @@ class Exchange {
     method: string,
     body: Uint8Array<ArrayBuffer>,
   ): Promise<Response> {
-    const { client, key } = this.#context
+    const { client, key, base } = this.#context
     const { signal } = this.#left
     const headers = requestHeaders(this.#call.req.headers, key)
     if (route.kind === 'passed') {
-      const sent = method === 'GET' || method === 'HEAD' ? {} : { body }
-      return client.fetch(route.url, { method, headers, signal, ...sent })
+      const sent = ['GET', 'HEAD'].includes(method) ? {} : { body }
+      return passOn(client, route.url, { method, headers, signal, ...sent }, base)
     }
     const verify = fetchVerifying({
       ...client,
@@ -181,8 +174,7 @@ class Exchange {
     const { res, origin } = this.#call
     const verdict = this.#verdict
     const accepted = verdict?.accepted === true
-    if (!accepted && response.ok)
-      throw new Error('an answer came out of the verified fetch without a verdict')
+    if (!accepted && response.ok) throw new Error('an answer came out without a verdict')
     // Of an error a genuine receipt shows no more than who served it, unless the bytes are those of the service.
     const vouched = accepted && (response.ok || verdict.level === 'bytes')
     if (!vouched && !isErrorBody(bytes, this.#context.limits)) {

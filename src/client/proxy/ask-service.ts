@@ -4,6 +4,7 @@
  * @module
  */
 import { Agent, fetch as undiciFetch } from 'undici'
+import type { AgentLimits } from '../../channel/pinned-agent.ts'
 import { urlOf } from '../read-call.ts'
 import type { ProxyErrorCode } from './proxy-errors.ts'
 import type { ProxyLimits } from './proxy-limits.ts'
@@ -41,10 +42,20 @@ export function faultOf(error: unknown): ProxyErrorCode {
 
 export interface ServiceConnection {
   readonly fetch: typeof fetch
+  /** The same bounds, for connections that others make. */
+  readonly limits: AgentLimits
   close(): Promise<void>
 }
 
 export function connectService(limits: ProxyLimits): ServiceConnection {
+  const shared: AgentLimits = {
+    connectMs: limits.upstreamConnectMs,
+    headersMs: limits.upstreamHeadersMs,
+    idleMs: limits.upstreamIdleMs,
+    keepAliveMs: limits.upstreamKeepAliveMs,
+    connections: limits.upstreamConnections,
+    headerBytes: limits.upstreamHeaderBytes,
+  }
   const agent = new Agent({
     connect: { timeout: limits.upstreamConnectMs },
     headersTimeout: limits.upstreamHeadersMs,
@@ -73,5 +84,5 @@ export function connectService(limits: ProxyLimits): ServiceConnection {
     }
     return response
   }
-  return { fetch: ask, close: () => agent.destroy() }
+  return { fetch: ask, limits: shared, close: () => agent.destroy() }
 }

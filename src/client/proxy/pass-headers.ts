@@ -4,6 +4,7 @@
  * @module
  */
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http'
+import type { ClientVerdict } from '../verification-error.ts'
 
 /** RFC 9110 §7.6.1, and what the two connections do not share. */
 const OF_ONE_CONNECTION: readonly string[] = [
@@ -81,5 +82,15 @@ export function preflightHeaders(origin: string, asked: IncomingHttpHeaders): Ou
     ...(asked['access-control-request-private-network'] === 'true'
       ? { 'Access-Control-Allow-Private-Network': 'true' }
       : {}),
+  }
+}
+
+/** What was found of an answer, for who asked. */
+export function verdictHeaders(verdict: ClientVerdict | null): OutgoingHttpHeaders {
+  return {
+    'X-Countersign-Level': verdict?.level ?? 'none',
+    'X-Countersign-Code': verdict?.code ?? 'route_unverified',
+    ...(verdict === null ? {} : { 'X-Countersign-Channel': verdict.channel }),
+    ...(verdict?.simulated === true ? { 'X-Countersign-Simulated': 'true' } : {}),
   }
 }

@@ -63,7 +63,14 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   const limits: ProxyLimits = { ...PROXY_LIMITS, ...options.limits }
   const service = connectService(limits)
   const { policy, level, collateralOf } = options
-  const client = createClient({ fetch: service.fetch, policy, level }, collateralOf)
+  const client = createClient(
+    { policy, level },
+    {
+      fetch: service.fetch,
+      limits: service.limits,
+      ...(collateralOf === undefined ? {} : { collateralOf }),
+    },
+  )
   const { stream, passed = [] } = options
   const context = { client, base, passed, stream, key, limits, log }
   const open = new Set<ServerResponse>()
@@ -153,6 +160,7 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
       if (hurried?.aborted === true) cut()
       await closed
       clearTimeout(timer)
+      await client.channels.close()
       await service.close()
     },
   }
