@@ -33,19 +33,28 @@ export class InlineReceipts {
   #broken = false
 
   /** @returns the bytes that are not the service's comments; those of an unfinished line that may be one are kept back */
-  push(chunk: Uint8Array): Uint8Array<ArrayBuffer> {
+  push(chunk: Uint8Array): Uint8Array {
     const out: Uint8Array[] = []
+    // What passes is taken out in as few pieces as it can be: a stream is nearly all of it.
     let start = 0
-    while (start < chunk.length) {
+    let next = 0
+    while (next < chunk.length) {
       if (this.#passing) {
-        const end = chunk.indexOf(LF, start)
-        const next = end === -1 ? chunk.length : end + 1
-        out.push(chunk.subarray(start, next))
+        const end = chunk.indexOf(LF, next)
         this.#passing = end === -1
-        start = next
+        next = end === -1 ? chunk.length : end + 1
         continue
       }
-      const byte = chunk[start++] ?? 0
+      if (this.#line.length === 0) {
+        if (!this.#mayBegin(chunk[next])) {
+          this.#passing = true
+          this.#afterOurs = false
+          continue
+        }
+        if (next > start) out.push(chunk.subarray(start, next))
+      }
+      const byte = chunk[next++] ?? 0
+      start = next
       this.#line.push(byte)
       if (byte === LF) this.#end(out)
       else if (!this.#mayBeOurs()) {
@@ -54,7 +63,9 @@ export class InlineReceipts {
         this.#afterOurs = false
       }
     }
-    return concatBytes(out)
+    if (next > start) out.push(chunk.subarray(start, next))
+    const [only] = out
+    return out.length === 1 && only !== undefined ? only : concatBytes(out)
   }
 
   /** The stream is over. @returns what was kept back */
@@ -72,6 +83,11 @@ export class InlineReceipts {
     const line = Uint8Array.from(this.#line)
     this.#line = []
     return line
+  }
+
+  /** Whether a line that begins with that byte may be one of ours. */
+  #mayBegin(byte: number | undefined): boolean {
+    return byte === PREFIX[0] || (this.#afterOurs && (byte === LF || byte === CR))
   }
 
   #mayBeOurs(): boolean {

@@ -67,7 +67,7 @@ export function verifyStream(
 
   /** @returns whether the reader has got something */
   const take = (
-    value: Uint8Array<ArrayBuffer>,
+    value: Uint8Array,
     controller: ReadableStreamDefaultController<Uint8Array>,
   ): boolean => {
     hash.update(value)

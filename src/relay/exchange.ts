@@ -318,9 +318,14 @@ export class Exchange implements Dispatcher.DispatchHandler {
     if (!events.waiting) return
     // The rest of an event may not come. Then what there is of it goes out, as it does where nobody waits for it.
     this.#eventWait?.refresh()
-    this.#eventWait ??= setTimeout(() => {
-      this.#passEvents(controller, events, [events.giveUp()])
-    }, EVENT_WAIT_MS)
+    this.#eventWait ??= setTimeout(() => this.#passRest(), EVENT_WAIT_MS)
+  }
+
+  /** What there is of an event that is not whole. */
+  #passRest(): void {
+    const [controller, events] = [this.#controller, this.#events]
+    if (controller === null || events?.waiting !== true) return
+    this.#passEvents(controller, events, [events.giveUp()])
   }
 
   /** A piece of a stream. */
@@ -350,12 +355,9 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#stall ??= setTimeout(this.#onStall, this.#options.limits.clientStallMs)
   }
 
-  onResponseEnd(controller: Dispatcher.DispatchController): void {
+  onResponseEnd(): void {
     this.#upstreamDone = true
     this.#account.ended()
-    // A last event without its blank line.
-    const events = this.#events
-    if (events?.waiting === true) this.#passEvents(controller, events, [events.giveUp()])
     if (this.#settled) return
     if (this.#streaming) this.#endStream()
     else void this.#endBuffered()
@@ -413,6 +415,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   #endStream(): void {
+    if (!this.#settled) this.#passRest()
     if (this.#settled) return
     for (const chunk of this.#held) this.#recording.sent(chunk)
     const ok = this.#status < 300

@@ -1,21 +1,16 @@
 /** The receipt of a buffered answer in a header. */
-import { createHash } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { MAX_INLINE_HEADER_LENGTH } from '../../attestation/protocol/inline-receipt.ts'
-import { chat, chatBody, get, header, jsonObject } from '../harness/chat.ts'
-import type { ChatHow } from '../harness/chat.ts'
+import { chat, chatBody, get, header } from '../harness/chat.ts'
 import { startTestService } from '../harness/service.ts'
 import type { TestService } from '../harness/service.ts'
+import { ASKED, digest, eventsOf } from './inline.helpers.ts'
 
 let at: TestService
 beforeAll(async () => {
   at = await startTestService()
 })
 afterAll(() => at.close())
-
-const ASKED: NonNullable<ChatHow['headers']> = [['x-countersign-inline', 'receipt']]
-const digest = (bytes: Uint8Array) => `sha256:${createHash('sha256').update(bytes).digest('hex')}`
-const eventsOf = (receipt: string) => jsonObject(receipt)['event_log']
 
 describe('a buffered answer whose receipt was asked for', () => {
   test('has it in a header, and the model’s own body', async () => {

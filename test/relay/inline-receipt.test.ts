@@ -1,15 +1,11 @@
 /** A receipt inside the answer it is about: where it stands, what it is over, and that nobody else's bytes change by it. */
-import { createHash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { InlineReceipts } from '../../src/client/inline-receipts.ts'
 import { inlineComments } from '../../src/relay/inline-receipt.ts'
 import { chat, chatBody, get, header, jsonObject, openRaw, rawChat } from '../harness/chat.ts'
-import type { ChatHow } from '../harness/chat.ts'
 import { startTestService } from '../harness/service.ts'
-import type { TestService, TestServiceOptions } from '../harness/service.ts'
-import { startUpstream } from '../harness/zg-upstream.ts'
-import type { Upstream, UpstreamHandler } from '../harness/zg-upstream.ts'
+import type { TestService } from '../harness/service.ts'
+import { ASKED, CHUNK, COMMENT, STREAM, behind, digest, eventsOf, taken } from './inline.helpers.ts'
 
 let at: TestService
 beforeAll(async () => {
@@ -21,41 +17,6 @@ afterEach(() => {
     Object.assign(at.model.faults, { [name]: undefined })
   }
 })
-
-const ASKED: NonNullable<ChatHow['headers']> = [['x-countersign-inline', 'receipt']]
-const STREAM = chatBody('x', { stream: true, max_tokens: 4 })
-const COMMENT = /: countersign-receipt \d+\/\d+ [A-Za-z0-9_-]+\n\n/
-const digest = (bytes: Uint8Array) => `sha256:${createHash('sha256').update(bytes).digest('hex')}`
-
-/** The receipt inside a stream, and the bytes beside it. */
-function taken(body: Buffer): { receipt: string | null; rest: Buffer } {
-  const inline = new InlineReceipts()
-  const rest = Buffer.concat([inline.push(body), inline.end()])
-  return { receipt: inline.receipt(), rest }
-}
-
-const eventsOf = (receipt: string | null) => jsonObject(receipt ?? '')['event_log']
-
-async function behind(
-  handler: UpstreamHandler,
-  run: (service: TestService) => Promise<void>,
-  options: TestServiceOptions = {},
-) {
-  const upstream: Upstream = await startUpstream(handler)
-  const service = await startTestService({
-    upstreams: [{ name: 'u', url: upstream.url }],
-    ...options,
-  })
-  try {
-    await run(service)
-  } finally {
-    await service.close()
-    await upstream.close()
-  }
-}
-
-const CHUNK =
-  'data: {"id":"c","choices":[{"index":0,"delta":{"content":"x"},"finish_reason":"stop"}]}\n\n'
 
 describe('a stream whose receipt was asked for', () => {
   test.each([
@@ -181,88 +142,6 @@ describe('a stream whose receipt was asked for', () => {
       type: 'response.returned',
       body_hash: digest(rest),
     })
-  })
-
-  test('with what follows a terminator: that is under the receipt, too', () =>
-    behind(
-      (_seen, response) => {
-        response.setHeader('content-type', 'text/event-stream')
-        response.end(`${CHUNK}data: [DONE]\n\n: bye`)
-      },
-      async (service) => {
-        const reply = await chat(service, STREAM, { headers: ASKED })
-        const { receipt, rest } = taken(reply.body)
-        expect(rest.toString()).toBe(`${CHUNK}data: [DONE]\n\n: bye`)
-        expect(eventsOf(receipt)).toContainEqual({
-          type: 'response.returned',
-          body_hash: digest(rest),
-        })
-      },
-    ))
-
-  test('whose terminator has no blank line ends as it does for everybody, receipt included', () =>
-    behind(
-      (_seen, response) => {
-        response.setHeader('content-type', 'text/event-stream')
-        response.end(`${CHUNK}data: [DONE]`)
-      },
-      async (service) => {
-        const reply = await chat(service, STREAM, { headers: ASKED })
-        const { receipt, rest } = taken(reply.body)
-        expect(rest.toString()).toBe(`${CHUNK}data: [DONE]`)
-        expect(receipt).not.toBeNull()
-      },
-    ))
-
-  test('that stops in the middle of an event is not kept waiting for its rest', () =>
-    behind(
-      async (_seen, response) => {
-        response.setHeader('content-type', 'text/event-stream')
-        response.write(CHUNK.slice(0, 20))
-        await sleep(600)
-        response.end(`${CHUNK.slice(20)}data: [DONE]\n\n`)
-      },
-      async (service) => {
-        const raw = await openRaw(service.port, rawChat(STREAM, ['x-countersign-inline: receipt']))
-        const started = performance.now()
-        await raw.until(CHUNK.slice(0, 20))
-        expect(performance.now() - started).toBeLessThan(550)
-        await raw.until('[DONE]')
-        raw.socket.destroy()
-        // Where one event ends and the next begins was not followed any more: the receipt is to be fetched.
-        expect(raw.received()).not.toContain('countersign-receipt')
-      },
-    ))
-
-  test('that never ends its terminator is cut as it is for everybody', () =>
-    behind(
-      (_seen, response) => {
-        response.setHeader('content-type', 'text/event-stream')
-        response.write(`${CHUNK}data: [DONE]`)
-      },
-      async (service) => {
-        const reply = await chat(service, STREAM, { headers: ASKED })
-        expect(reply.text).not.toContain('[DONE]')
-        await service.settled(1)
-        expect(service.receipts[0]?.record.outcome).toBe('upstream_error')
-      },
-    ))
-
-  test('that breaks off, or is an error, carries none', async () => {
-    at.model.faults.resetAfterBytes = 400
-    const broken = await chat(at, STREAM, { headers: ASKED })
-    expect(broken.text).not.toContain('countersign-receipt')
-    at.model.faults.resetAfterBytes = undefined
-    await behind(
-      (_seen, response) => {
-        response.writeHead(500, { 'content-type': 'text/event-stream' })
-        response.end('data: {"error":{}}\n\ndata: [DONE]\n\n')
-      },
-      async (service) => {
-        const reply = await chat(service, STREAM, { headers: ASKED })
-        expect(reply.text).not.toContain('countersign-receipt')
-      },
-    )
   })
 })
 
