@@ -11,6 +11,7 @@ import { EVENT_LOG_CODES } from './eventlog/codes.ts'
 import { GPU_CODES } from './gpu/codes.ts'
 import { OCSP_CODES } from './gpu/ocsp/codes.ts'
 import { GPU_FILE_CODES } from './gpu/file-codes.ts'
+import { LOG_CODES } from './log/codes.ts'
 import { NRAS_CODES } from './gpu/nras/codes.ts'
 import { RIM_CODES } from './gpu/rim/codes.ts'
 import { HTTP_SIGNATURE_CODES } from './http-signature/codes.ts'
@@ -60,6 +61,7 @@ export const CHECK_CODES = {
   ...RATLS_CODES,
   ...RECEIPT_CODES,
   ...HTTP_SIGNATURE_CODES,
+  ...LOG_CODES,
   ...REPORT_CODES,
   ...EVIDENCE_CODES,
 } as const

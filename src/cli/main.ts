@@ -138,6 +138,10 @@ program
     '--level <level>',
     'what the receipt must show: bytes, content (for answers through a broker) or signer',
   )
+  .option(
+    '--state <file>',
+    'remember the head of the service’s log there, and refuse a service whose log does not go on from it',
+  )
   .option('--any-outcome', 'accept the receipt of an answer that did not end well')
   .option('--json', 'print the verdict as one JSON document')
   .action(async (target: string, options: VerifyOptions) => {

@@ -5,18 +5,12 @@
  */
 import { randomBytes } from 'node:crypto'
 import { appraiseDocument } from '../../attestation/appraiser/appraise-document.ts'
-import type { Appraisal } from '../../attestation/appraiser/appraise-document.ts'
 import { POLICIES } from '../../attestation/appraiser/policies.ts'
 import { DEFAULT_POLICY } from '../../attestation/appraiser/policy.ts'
-import { CHECK_CODES } from '../../attestation/appraiser/codes.ts'
 import { unwrapDocument } from '../../attestation/appraiser/document/parse-document.ts'
-import type { GpuBinding } from '../../attestation/appraiser/gpu/gpu-ladder.ts'
-import type { GpuDevice } from '../../attestation/appraiser/gpu/read-gpu-devices.ts'
 import { parseQuote } from '../../attestation/appraiser/quote/parse-quote.ts'
 import type { AppraisalPolicy } from '../../attestation/appraiser/policy.ts'
-import type { SigningIdentity } from '../../attestation/appraiser/report/read-vllm-proxy-report.ts'
-import type { ReceiptVerdict } from '../../attestation/appraiser/receipt/verify-receipt.ts'
-import { VERDICT_EXIT_CODES, matchesCheckId } from '../../attestation/appraiser/verdict.ts'
+import { matchesCheckId } from '../../attestation/appraiser/verdict.ts'
 import type { Verdict } from '../../attestation/appraiser/verdict.ts'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
 import type { DcapCollateral } from '../../attestation/protocol/dcap-collateral.ts'
@@ -45,12 +39,12 @@ import { loadPolicy } from './load-policy.ts'
 import type { PolicyOptions } from './load-policy.ts'
 import { obtainCollateral, refuseUnreadSettings } from './obtain-collateral.ts'
 import type { CollateralOptions } from './obtain-collateral.ts'
-import { formatBinding, formatDevices } from './print-devices.ts'
-import { adviceOn, formatChecks } from './print-verdict.ts'
-import { printable, printableJson } from './printable.ts'
 import { MAX_DOCUMENT_BYTES, readBounded } from './read-bounded.ts'
 import { findQuote } from './read-quote.ts'
 import { Refusal } from './refusal.ts'
+import { openServiceLog, refuseStateOptions } from './service-log.ts'
+import type { ServiceLogOptions } from './service-log.ts'
+import { conclude, printReport } from './verify-report.ts'
 
 export interface VerifyOptions
   extends
@@ -59,7 +53,8 @@ export interface VerifyOptions
     GpuFileOptions,
     GpuCollateralOptions,
     CollateralOptions,
-    PolicyOptions {
+    PolicyOptions,
+    ServiceLogOptions {
   readonly nonce?: string
   readonly at?: string
   readonly json?: boolean
@@ -78,41 +73,6 @@ export function timeOf(text: string | undefined): number {
   const seconds = /^\d{1,10}$/.test(text) ? Number(text) : Math.floor(Date.parse(text) / 1000)
   if (!Number.isSafeInteger(seconds)) throw new Refusal('--at takes unix seconds or an ISO time.')
   return seconds
-}
-
-interface Report extends Verdict {
-  readonly receipt: ReceiptVerdict | null
-  /** Of a report made for other clients. */
-  readonly layout?: FileLayout
-  /** Whose signatures may be believed, where the report is over a single key. */
-  readonly signer?: SigningIdentity | null
-  readonly devices: readonly GpuDevice[]
-  /** How far the GPU evidence reaches; null without any. */
-  readonly binding: GpuBinding | null
-}
-
-/** One verdict and one sentence over the document and the receipt together. */
-function conclude(
-  { verdict, devices, binding }: Appraisal,
-  receipt: ReceiptVerdict | null,
-): Report {
-  const failed = receipt?.checks.find((check) => check.status === 'fail')
-  if (receipt === null || failed === undefined) {
-    const sentence =
-      receipt === null
-        ? verdict.sentence
-        : `${verdict.sentence} The receipt shows: ${receipt.level}.`
-    return { ...verdict, sentence, receipt, devices, binding }
-  }
-  const { family, meaning } = CHECK_CODES[failed.code]
-  return {
-    ...verdict,
-    verdict: family === 'malformed' ? 'malformed' : 'rejected',
-    sentence: `Rejected, although the service itself was accepted: ${failed.id}: ${meaning}.`,
-    receipt,
-    devices,
-    binding,
-  }
 }
 
 /** A misspelt id would reject everything for a reason that nobody finds. */
@@ -166,29 +126,6 @@ function refuseNeedless(options: VerifyOptions, layout: keyof typeof FLAGS_WITHO
   }
 }
 
-/** @returns the exit code */
-function printReport(report: Report, options: VerifyOptions, receiptUnjudged = false): number {
-  const { receipt, devices, binding } = report
-  if (options.json === true) {
-    process.stdout.write(`${printableJson(report)}\n`)
-    return VERDICT_EXIT_CODES[report.verdict]
-  }
-  process.stdout.write(`${formatChecks(report.checks)}\n`)
-  if (devices.length > 0) process.stdout.write(`\n${formatDevices(devices)}\n`)
-  if (binding !== null) process.stdout.write(`\n${formatBinding(binding)}\n`)
-  if (receipt !== null) {
-    process.stdout.write(
-      `\nreceipt, level reached: ${receipt.level}\n${formatChecks(receipt.checks)}\n`,
-    )
-  } else if (receiptUnjudged) {
-    process.stdout.write('\nThe receipt was not judged: there is no keyset to judge it by.\n')
-  }
-  const advice = report.verdict === 'unsupported' ? adviceOn(report.checks) : null
-  if (advice !== null) process.stdout.write(`\n${advice}\n`)
-  process.stdout.write(`\n${printable(report.sentence)}\n`)
-  return VERDICT_EXIT_CODES[report.verdict]
-}
-
 /** Null also where there is no quote to get any for: the appraisal says what is wrong. */
 export async function collateralFor(
   bytes: Uint8Array,
@@ -228,6 +165,8 @@ export async function verify(target: string, options: VerifyOptions): Promise<nu
   // No document is made for a time that has passed; what it was then is archived.
   const past = options.at !== undefined && asked !== null
   const nonce = nonceOf(options, live && !past)
+  refuseStateOptions(options, live && !past)
+  const log = await openServiceLog(target, options)
   const { bytes, channel } = await reached(target, async () =>
     live
       ? fetchEvidence(target, past ? null : nonce, asked)
@@ -293,6 +232,7 @@ export async function verify(target: string, options: VerifyOptions): Promise<nu
   const receipt =
     files === null || trusted === null ? null : checkReceipt(options, files, trusted, at, policy)
   if (trusted === null) refuseUnknownChecks(options, verdict)
-  const report = conclude(appraised, receipt)
+  const followed = trusted === null || log === null ? [] : [await log(trusted.log)]
+  const report = conclude(appraised, receipt, followed)
   return printReport(report, options, files !== null)
 }

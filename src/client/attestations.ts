@@ -22,8 +22,11 @@ import type { DcapCollateral } from '../../attestation/protocol/dcap-collateral.
 import type { GpuCollateral } from '../../attestation/protocol/gpu-collateral.ts'
 import { toHex32 } from '../../attestation/protocol/hex.ts'
 import type { Sha256Digest } from '../../attestation/protocol/hex.ts'
+import { fromUtf8 } from '../../attestation/protocol/utf8.ts'
 import type { Channels, Evidence } from '../channel/open-channels.ts'
 import { randomBytes } from './bytes.ts'
+import { followLog } from './log/follow-log.ts'
+import type { LogMemory } from './log/log-memory.ts'
 
 /** Evidence of several GPUs takes seconds, and clients share rounds. */
 export const ATTESTATION_TIMEOUT_MS = 60_000
@@ -71,6 +74,8 @@ export interface AttestationOptions {
   readonly now: () => number
   /** Default: what the document has stapled is all there is. */
   readonly collateralOf?: CollateralOf
+  /** Default: no head is remembered. */
+  readonly logMemory?: LogMemory
 }
 
 export interface Attestations {
@@ -144,6 +149,8 @@ export function createAttestations(options: AttestationOptions): Attestations {
 
   async function attest(base: string, authorization: string | null): Promise<AttestationOutcome> {
     const nonce = toHex32(randomBytes(32))
+    const { logMemory } = options
+    const before = await logMemory?.read()
     const found = await read(`${base}/attestation/document?nonce=${nonce}`, authorization)
     if ('ok' in found) return found
     const { bytes, channel } = found
@@ -153,8 +160,18 @@ export function createAttestations(options: AttestationOptions): Attestations {
     } catch {
       return unavailable('no collateral')
     }
-    const outcome = judge(bytes, { nonce, channel, ...given })
+    let outcome = judge(bytes, { nonce, channel, ...given })
     if (!outcome.ok) return outcome
+    if (logMemory !== undefined && before !== undefined) {
+      const readLog = async (path: string): Promise<string | null> => {
+        const proof = await read(`${base}/attestation/log/${path}`, authorization)
+        return 'ok' in proof ? null : fromUtf8(proof.bytes)
+      }
+      const check = await followLog(outcome.trusted.log, before, logMemory, readLog, crypto)
+      const checks = [...outcome.checks, check]
+      if (check.status === 'fail') return { ok: false, checks }
+      outcome = { ...outcome, checks }
+    }
     // Only what was seen on the connection of this very document: a keyset alone says nothing of who is at the other end.
     const bound = outcome.checks.some(({ id, status }) => id === CHANNEL_CHECK && status === 'pass')
     channels.bind(base, bound ? outcome.trusted.keyset : null)

@@ -13,6 +13,7 @@ import type { AgentLimits } from '../channel/pinned-agent.ts'
 import { createAttestations } from './attestations.ts'
 import type { CollateralOf } from './attestations.ts'
 import { randomBytes, toBase64Url } from './bytes.ts'
+import { openLogMemory } from './log/log-memory.ts'
 import type { Client, WantedLevel } from './judge-answer.ts'
 import type { ClientVerdict } from './verification-error.ts'
 
@@ -45,6 +46,11 @@ export interface VerifiedOptions {
    */
   readonly httpSignature?: boolean
   /**
+   * A file in which the heads of logs are remembered, shared by all that verify the same services. A service whose log does not go
+   * on from there is refused. Default: none is remembered.
+   */
+  readonly logState?: string
+  /**
    * By which everything goes, in place of our own connections and the global one. What it connects to cannot be seen, so no channel
    * is ever bound with it: for https as for plain HTTP that is `intermediary`.
    */
@@ -58,7 +64,7 @@ export interface VerifiedOptions {
 
 const OPTIONS: readonly string[] = [
   ...['policy', 'level', 'onVerdict', 'onFailure', 'otherRequests', 'fetch', 'crypto', 'now'],
-  ...['ownerSecret', 'inline', 'httpSignature'],
+  ...['ownerSecret', 'inline', 'httpSignature', 'logState'],
 ]
 
 /** A misspelt option must not silently ask for less than was meant. */
@@ -132,6 +138,7 @@ export function createClient(options: VerifiedOptions, parts: ClientParts = {}):
       policy,
       now,
       ...(collateralOf === undefined ? {} : { collateralOf }),
+      ...(options.logState === undefined ? {} : { logMemory: openLogMemory(options.logState) }),
     }),
   }
 }

@@ -1,0 +1,47 @@
+import type { CodeTable } from '../codes.ts'
+
+export const LOG_CODES = {
+  log_forked: {
+    family: 'invalid',
+    meaning:
+      'the log and the head that is remembered cannot be of one log that was only appended to, or two boots follow one another’s place',
+  },
+  log_rolled_back: {
+    family: 'invalid',
+    meaning:
+      'the log, or what the next boot names of it, is shorter than the head remembered of it',
+  },
+  log_reset: {
+    family: 'invalid',
+    meaning:
+      'the log is of another boot, whose boot records do not lead back to the one remembered',
+  },
+  log_proof_missing: {
+    family: 'absent',
+    meaning: 'the service gave no proof, or none that can be read, of what the log is said to be',
+  },
+  log_not_kept: {
+    family: 'policy',
+    meaning: 'heads are to be remembered, and the service keeps no log',
+  },
+  log_first_seen: {
+    family: 'note',
+    meaning: 'no head of this log was remembered; this one is from now on',
+  },
+  log_state_unusable: {
+    family: 'absent',
+    meaning: 'the file of remembered heads cannot be read or written, or is full',
+  },
+  log_checkpoint_invalid: {
+    family: 'invalid',
+    meaning: 'the checkpoint is not one of this boot’s log, or its log key did not sign it',
+  },
+  log_head_unknown: {
+    family: 'absent',
+    meaning: 'the proof is for a head that neither the statement nor a checkpoint vouches for',
+  },
+  log_inclusion_invalid: {
+    family: 'invalid',
+    meaning: 'the proof does not lead from the record of the receipt to the head of the log',
+  },
+} as const satisfies CodeTable

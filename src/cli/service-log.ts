@@ -1,0 +1,58 @@
+/**
+ * The part of `countersign verify` that remembers the head of a service's log (`--state`).
+ *
+ * @module
+ */
+import { resolve } from 'node:path'
+import type { Check } from '../../attestation/appraiser/check.ts'
+import { unwrapDocument } from '../../attestation/appraiser/document/parse-document.ts'
+import { MAX_PROOF_TEXT } from '../../attestation/appraiser/log/parse-log-proofs.ts'
+import { nodeCrypto } from '../../attestation/crypto/node.ts'
+import type { LogHead } from '../../attestation/protocol/statement.ts'
+import { fromUtf8 } from '../../attestation/protocol/utf8.ts'
+import { getOnce } from '../channel/get-once.ts'
+import { followLog } from '../client/log/follow-log.ts'
+import { openLogMemory } from '../client/log/log-memory.ts'
+import { EXIT } from './exit-codes.ts'
+import { FETCH_MS, attestationUrl } from './fetch-document.ts'
+import { Refusal } from './refusal.ts'
+
+export interface ServiceLogOptions {
+  /** File of remembered heads. */
+  readonly state?: string
+  readonly at?: string
+}
+
+/** A head that is old when it is read says nothing about what came since. */
+export function refuseStateOptions({ state, at }: ServiceLogOptions, live: boolean): void {
+  if (state === undefined || (live && at === undefined)) return
+  throw new Refusal('--state remembers what a service says now: it takes an address, and no --at.')
+}
+
+/** Over any connection: a proof proves itself. */
+async function readProof(target: string, path: string): Promise<string | null> {
+  const mark = path.indexOf('?')
+  const url = attestationUrl(target, `log/${path.slice(0, mark)}`, path.slice(mark))
+  const answer = await getOnce(url, { maxBytes: 2 * MAX_PROOF_TEXT, timeoutMs: FETCH_MS }).catch(
+    () => null,
+  )
+  if (answer?.status !== 200 || answer.body === null) return null
+  return fromUtf8(unwrapDocument(answer.body))
+}
+
+/**
+ * To be called before the document is asked for.
+ *
+ * @returns what judges the head of that document; null where none is to be remembered
+ * @throws Refusal where the file is there and cannot be read as what was written to it
+ */
+export async function openServiceLog(
+  target: string,
+  { state }: ServiceLogOptions,
+): Promise<((head: LogHead | null) => Promise<Check>) | null> {
+  if (state === undefined) return null
+  const memory = openLogMemory(resolve(state))
+  const before = await memory.read()
+  if (!before.ok) throw new Refusal(`--state ${state}: ${before.detail}.`, EXIT.malformed)
+  return (head) => followLog(head, before, memory, (path) => readProof(target, path), nodeCrypto)
+}

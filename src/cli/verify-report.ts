@@ -1,0 +1,86 @@
+/**
+ * What `countersign verify` prints: one verdict, one sentence, and every check behind them.
+ *
+ * @module
+ */
+import type { Appraisal } from '../../attestation/appraiser/appraise-document.ts'
+import type { Check } from '../../attestation/appraiser/check.ts'
+import { CHECK_CODES } from '../../attestation/appraiser/codes.ts'
+import type { GpuBinding } from '../../attestation/appraiser/gpu/gpu-ladder.ts'
+import type { GpuDevice } from '../../attestation/appraiser/gpu/read-gpu-devices.ts'
+import type { ReceiptVerdict } from '../../attestation/appraiser/receipt/verify-receipt.ts'
+import type { SigningIdentity } from '../../attestation/appraiser/report/read-vllm-proxy-report.ts'
+import { VERDICT_EXIT_CODES } from '../../attestation/appraiser/verdict.ts'
+import type { Verdict } from '../../attestation/appraiser/verdict.ts'
+import type { FileLayout } from './appraise-report-file.ts'
+import { formatBinding, formatDevices } from './print-devices.ts'
+import { adviceOn, formatChecks } from './print-verdict.ts'
+import { printable, printableJson } from './printable.ts'
+
+export interface Report extends Verdict {
+  readonly receipt: ReceiptVerdict | null
+  /** Of a report made for other clients. */
+  readonly layout?: FileLayout
+  /** Whose signatures may be believed, where the report is over a single key. */
+  readonly signer?: SigningIdentity | null
+  readonly devices: readonly GpuDevice[]
+  /** How far the GPU evidence reaches; null without any. */
+  readonly binding: GpuBinding | null
+}
+
+/**
+ * One verdict and one sentence over the document, its log where that was followed, and the receipt together.
+ *
+ * @param log checks that are made of an accepted service beside its document
+ */
+export function conclude(
+  { verdict: judged, devices, binding }: Appraisal,
+  receipt: ReceiptVerdict | null,
+  log: readonly Check[] = [],
+): Report {
+  const verdict = { ...judged, checks: [...judged.checks, ...log] }
+  const failed = [...log, ...(receipt?.checks ?? [])].find(({ status }) => status === 'fail')
+  if (failed === undefined) {
+    const sentence =
+      receipt === null
+        ? verdict.sentence
+        : `${verdict.sentence} The receipt shows: ${receipt.level}.`
+    return { ...verdict, sentence, receipt, devices, binding }
+  }
+  const { family, meaning } = CHECK_CODES[failed.code]
+  return {
+    ...verdict,
+    verdict: family === 'malformed' ? 'malformed' : 'rejected',
+    sentence: `Rejected, although the service itself was accepted: ${failed.id}: ${meaning}.`,
+    receipt,
+    devices,
+    binding,
+  }
+}
+
+/** @returns the exit code */
+export function printReport(
+  report: Report,
+  options: { readonly json?: boolean },
+  receiptUnjudged = false,
+): number {
+  const { receipt, devices, binding } = report
+  if (options.json === true) {
+    process.stdout.write(`${printableJson(report)}\n`)
+    return VERDICT_EXIT_CODES[report.verdict]
+  }
+  process.stdout.write(`${formatChecks(report.checks)}\n`)
+  if (devices.length > 0) process.stdout.write(`\n${formatDevices(devices)}\n`)
+  if (binding !== null) process.stdout.write(`\n${formatBinding(binding)}\n`)
+  if (receipt !== null) {
+    process.stdout.write(
+      `\nreceipt, level reached: ${receipt.level}\n${formatChecks(receipt.checks)}\n`,
+    )
+  } else if (receiptUnjudged) {
+    process.stdout.write('\nThe receipt was not judged: there is no keyset to judge it by.\n')
+  }
+  const advice = report.verdict === 'unsupported' ? adviceOn(report.checks) : null
+  if (advice !== null) process.stdout.write(`\n${advice}\n`)
+  process.stdout.write(`\n${printable(report.sentence)}\n`)
+  return VERDICT_EXIT_CODES[report.verdict]
+}
