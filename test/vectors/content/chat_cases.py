@@ -284,6 +284,11 @@ def statuses():
         yield (f"chat-none-{own}", f"another type than a chat answer has: {own}",
                [*bodies(completion(said(members))), *streams([chunk(delta(members, "stop"))])],
                "none", None, [])
+    bare = call("f", "1")
+    for own, place in (("absent", {}), ("null", {"index": None}), ("text", {"index": "0"})):
+        yield (f"chat-none-call-index-{own}", f"a streamed call whose index is none: {own}",
+               [*streams([chunk(delta({"tool_calls": [{**bare, **place}]}, "tool_calls"))])],
+               "none", None, [])
     yield ("chat-none-both", "a choice with a delta and a message",
            [*bodies(completion({**said({"content": "a"}), "delta": {"content": "b"}})),
             *streams([chunk({**delta({"content": "a"}, "stop"), "message": {"content": "b"}})])],

@@ -195,6 +195,9 @@ def message_cases():
     yield ("messages-ambiguous", "a stop reason that changes",
            [*streams([message_start(stop_reason="max_tokens"), *text_block(0, "a", 1),
                       *message_end()], named=True)], "ambiguous", None, [])
+    yield ("messages-none-content", "a content that is a text, a block that is one, and no message", [
+        *bodies(message(content="a"), message("a"), message(type="error"), {"content": []})],
+        "none", None, [])
     for own, events in (
             ("block-twice", [message_start(), *text_block(0, "a", 1), *text_block(0, "b", 1)]),
             ("no-block", [message_start(), {"type": "content_block_delta", "index": 0,
