@@ -23,7 +23,8 @@ const REFUSED: ProxyRoute = { kind: 'refused' }
 
 /** Without `%` and without dots alone: nothing that a server could resolve to another path than the one that was compared. */
 const PLAIN_PATH = /^(?:\/(?!\.{1,2}(?:\/|$))[A-Za-z0-9._~:@-]+)+$/
-const QUERY = /^(?:\?[\x21\x24-\x7e]*)?$/
+/** RFC 3986 §3.4 without the apostrophe, which some writers of URLs escape. */
+const QUERY = /^(?:\?[A-Za-z0-9._~!$&()*+,;=:@/?%-]*)?$/
 
 /** @param path of a base URL, empty or without a slash at its end */
 export function isPlainBase(path: string): boolean {
