@@ -427,6 +427,23 @@ describe('keyset', () => {
       (keys) => void keys.push({ key_id: 'more', algo: 'ed25519', public_key: '11'.repeat(32) }),
       'keyset_role_missing',
     ],
+    ...['countersign-http-ed25519', 'countersign-log-ed25519'].flatMap(
+      (algo): [string, (keys: Record<string, string>[]) => void, string][] => [
+        [
+          `with two keys for ${algo}`,
+          (keys) => void keys.push({ key_id: 'more', algo, public_key: '11'.repeat(32) }),
+          'keyset_role_missing',
+        ],
+        [
+          `with a key of small order for ${algo}`,
+          (keys) => {
+            const key = keys.find((one) => one['algo'] === algo)
+            if (key !== undefined) key['public_key'] = `01${'00'.repeat(31)}`
+          },
+          'keyset_role_missing',
+        ],
+      ],
+    ),
     [
       'with a receipt key of another size',
       ([first]) => {

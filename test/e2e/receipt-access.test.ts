@@ -6,6 +6,7 @@ import { chat, chatBody, errorCode, get, header, jsonObject } from '../harness/c
 import type { ChatHow } from '../harness/chat.ts'
 import { startTestService } from '../harness/service.ts'
 import type { TestService } from '../harness/service.ts'
+import { startUpstream } from '../harness/zg-upstream.ts'
 
 let at: TestService
 beforeAll(async () => {
@@ -136,4 +137,53 @@ describe('a receipt', () => {
     expect(receipt.text).toContain('"outcome":"refused"')
     expect(receipt.text).not.toContain('request.forwarded')
   })
+})
+
+describe('a completion id of a client’s choice', () => {
+  /** A model server whose completion ids are what the request says, as some take them from a request id. */
+  async function choosing(run: (service: TestService) => Promise<void>): Promise<void> {
+    const upstream = await startUpstream(({ body }, response) => {
+      const id = jsonObject(body)['user']
+      const message = { role: 'assistant', content: 'x' }
+      const choices = [{ index: 0, message, finish_reason: 'stop' }]
+      response.setHeader('content-type', 'application/json')
+      response.end(JSON.stringify({ id, object: 'chat.completion', model: 'm', choices }))
+    })
+    const service = await startTestService({ upstreams: [{ name: 'u', url: upstream.url }] })
+    try {
+      await run(service)
+    } finally {
+      await service.close()
+      await upstream.close()
+    }
+  }
+
+  const ask = async (service: TestService, who: 'alice' | 'bob' | 'broker', id: string) =>
+    header(await chat(service, chatBody('x', { user: id }), { who }), 'x-receipt-id')
+  const found = async (service: TestService, who: 'alice' | 'bob' | 'broker', id: string) => {
+    const reply = await get(service, `/v1/signature/${id}`, { who })
+    return reply.status === 200 ? jsonObject(reply.body)['receipt_id'] : reply.status
+  }
+
+  test('names the first answer of each principal, whatever others choose later or chose before', () =>
+    choosing(async (service) => {
+      const bobs = await ask(service, 'bob', 'chosen')
+      const first = await ask(service, 'alice', 'chosen')
+      const second = await ask(service, 'alice', 'chosen')
+      const relayed = await ask(service, 'broker', 'chosen')
+      await ask(service, 'broker', 'chosen')
+      expect(await found(service, 'alice', 'chosen')).toBe(first)
+      expect(await found(service, 'bob', 'chosen')).toBe(bobs)
+      expect(await found(service, 'broker', 'chosen')).toBe(relayed)
+      expect(await found(service, 'alice', second)).toBe(second)
+    }))
+
+  test('that is the receipt id of another leads nowhere but to that one, for its owner alone', () =>
+    choosing(async (service) => {
+      const alices = await ask(service, 'alice', 'a')
+      const imitating = await ask(service, 'bob', alices)
+      expect(await found(service, 'alice', alices)).toBe(alices)
+      expect(await found(service, 'bob', alices)).toBe(404)
+      expect(await found(service, 'bob', imitating)).toBe(imitating)
+    }))
 })
