@@ -1,6 +1,6 @@
 """Deterministic CBOR (RFC 8949 4.2.1) and COSE_Sign1 (RFC 9052) for receipts, in plain Python.
 
-Written from docs/protocol.md 7.1 and the RFCs. A reader refuses what the writer would not write:
+Written from docs/protocol.md 7.2 and the RFCs. A reader refuses what the writer would not write:
 `loads` decodes without any rule of order or length, and then demands that `dumps` gives the bytes
 back.
 """

@@ -1,5 +1,5 @@
 /**
- * The COSE_Sign1 receipt (RFC 9052 §4.2; docs/protocol.md §7.1), from bytes to the record and the body hashes. Nothing here is believed yet.
+ * The COSE_Sign1 receipt (RFC 9052 §4.2; docs/protocol.md §7.2), from bytes to the record and the body hashes. Nothing here is believed yet.
  *
  * Deterministic CBOR alone, exactly the headers and members of its form, so that one signature has one spelling.
  *
