@@ -1,4 +1,4 @@
-// Writes test/vectors/<kind>/<id>/{input,expected}.json: node scripts/generate-corpus.mjs tdx|gpu
+// Writes test/vectors/<kind>/<id>/{input,expected}.json: node scripts/generate-corpus.mjs tdx|gpu|receipt
 // Node 20 does not run TypeScript, so the module is loaded the way the test runner loads it.
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
@@ -7,7 +7,7 @@ import { createViteServer } from 'vitest/node'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const kind = process.argv[2] ?? ''
-if (!['tdx', 'gpu'].includes(kind)) throw new TypeError('which corpus: tdx or gpu')
+if (!['tdx', 'gpu', 'receipt'].includes(kind)) throw new TypeError('which corpus: tdx, gpu or receipt')
 const folder = `${root}test/vectors/${kind}/`
 const server = await createViteServer({
   root,

@@ -8,7 +8,10 @@ import { unwrapDocument } from '../../attestation/appraiser/document/parse-docum
 import type { AppraisalPolicy } from '../../attestation/appraiser/policy.ts'
 import { parseAnyReceipt } from '../../attestation/appraiser/receipt/parse-any-receipt.ts'
 import { verifyReceipt } from '../../attestation/appraiser/receipt/verify-receipt.ts'
-import type { ReceiptVerdict } from '../../attestation/appraiser/receipt/verify-receipt.ts'
+import type {
+  ExpectedExchange,
+  ReceiptVerdict,
+} from '../../attestation/appraiser/receipt/verify-receipt.ts'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
 import { contentKindOf, contentOfBody } from '../../attestation/protocol/content-kinds.ts'
 import type { ContentSummary } from '../../attestation/protocol/content.ts'
@@ -108,6 +111,8 @@ export function checkReceipt(
   trusted: TrustedKeyset,
   at: number,
   policy: AppraisalPolicy,
+  /** What else the caller knows of the exchange. */
+  more: Pick<ExpectedExchange, 'receiptId' | 'endpoint'> = {},
 ): ReceiptVerdict {
   const { opening, request, response } = files
   const level = levelOf(options, files)
@@ -125,6 +130,7 @@ export function checkReceipt(
     strictBytes: level !== 'content',
     ...(opening === null ? {} : { opening }),
     expected: {
+      ...more,
       ...(options.anyOutcome === true ? {} : { requireOutcome: 'complete' as const }),
       ...(request === null ? {} : { requestBytes: request }),
       ...(asked === null ? {} : { request: asked }),

@@ -6,12 +6,14 @@
 import type { Command } from 'commander'
 import { appraiseGpuCommand } from './appraise-gpu.ts'
 import { appraiseNrasCommand } from './appraise-nras.ts'
+import { appraiseReceiptCommand } from './appraise-receipt.ts'
 import { appraiseTdxCommand } from './appraise-tdx.ts'
 
 const COMMANDS = [
   ['appraise-tdx', 'judge the TDX evidence', appraiseTdxCommand],
   ['appraise-gpu', 'judge the NVIDIA GPU evidence', appraiseGpuCommand],
   ['appraise-nras', 'judge an answer of NVIDIA’s attestation service', appraiseNrasCommand],
+  ['appraise-receipt', 'judge a receipt under a keyset', appraiseReceiptCommand],
 ] as const
 
 export function addConformanceCommands(program: Command): void {

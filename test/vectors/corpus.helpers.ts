@@ -21,7 +21,7 @@ export interface PublishedCorpus {
   changed(this: void, made: readonly Vector[]): string[]
 }
 
-export function openCorpus(kind: 'tdx' | 'gpu'): PublishedCorpus {
+export function openCorpus(kind: 'tdx' | 'gpu' | 'receipt'): PublishedCorpus {
   const folder = new URL(`${kind}/`, import.meta.url)
   const published = (path: string): Uint8Array =>
     new Uint8Array(readFileSync(new URL(path, folder)))

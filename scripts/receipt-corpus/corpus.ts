@@ -1,0 +1,23 @@
+/**
+ * The whole corpus, in the order of its ids.
+ *
+ * @module
+ */
+import { inOrderOfIds } from '../corpus/vector.ts'
+import type { Vector } from '../corpus/vector.ts'
+import { acceptedCases } from './cases/accepted.ts'
+import { coseCases } from './cases/cose.ts'
+import { exchangeCases } from './cases/exchange.ts'
+import { formCases } from './cases/form.ts'
+import { recordCases } from './cases/record.ts'
+
+/** Every vector once. The same in every run, to the byte. */
+export function makeCorpus(): Vector[] {
+  return inOrderOfIds([
+    ...acceptedCases(),
+    ...recordCases(),
+    ...exchangeCases(),
+    ...formCases(),
+    ...coseCases(),
+  ])
+}
