@@ -7,7 +7,8 @@ import { createViteServer } from 'vitest/node'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const kind = process.argv[2] ?? ''
-if (!['tdx', 'gpu', 'receipt'].includes(kind)) throw new TypeError('which corpus: tdx, gpu or receipt')
+if (!['tdx', 'gpu', 'receipt'].includes(kind))
+  throw new TypeError('which corpus: tdx, gpu or receipt')
 const folder = `${root}test/vectors/${kind}/`
 const server = await createViteServer({
   root,
