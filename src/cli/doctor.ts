@@ -6,6 +6,7 @@
  * @module
  */
 import { findGuestAgent } from '../../attestation/attester/dstack/find-guest-agent.ts'
+import type { GpuEvidenceSource } from '../../attestation/attester/evidence-source.ts'
 import { openNvml } from '../../attestation/attester/nvml/open-nvml.ts'
 import type { NvmlSource } from '../../attestation/attester/nvml/open-nvml.ts'
 import { collateralUrls } from '../../attestation/collateral/collateral-service.ts'
@@ -13,31 +14,35 @@ import { CRL_TYPES } from '../../attestation/collateral/fetch-collateral.ts'
 import { httpRequest } from '../../attestation/collateral/http-request.ts'
 import type { Transport } from '../../attestation/collateral/http-request.ts'
 import { MAX_CRL_BYTES } from '../../attestation/protocol/dcap-collateral.ts'
+import type { Config } from '../config/config.ts'
 import { unknownVariables } from '../config/check-environment.ts'
 import { readTokens } from '../config/read-tokens.ts'
+import type { DoctorRow } from '../doctor/doctor-row.ts'
+import type { Volume } from '../doctor/examine-volume.ts'
 import { runDoctor } from '../doctor/run-doctor.ts'
 import type { ConfigReading, DoctorInput, DoctorReport } from '../doctor/run-doctor.ts'
 import type { ChannelFinding, NetworkSources } from '../doctor/examine-network.ts'
 import type { RowStatus } from '../doctor/doctor-codes.ts'
+import { openSimulatedGpus, openSimulation } from '../service/open-simulation.ts'
 import { VERSION } from '../version.ts'
 import { EXIT } from './exit-codes.ts'
 import { judgeTcb } from './judge-tcb.ts'
 import type { JudgeTcbOptions } from './judge-tcb.ts'
 import { FailedFetch, serviceOf, transportOf } from './obtain-collateral.ts'
 import { openGpuClient } from './obtain-gpu-collateral.ts'
+import { findMachine } from './open-machine.ts'
 import { printable, printableJson } from './printable.ts'
 import { Refusal } from './refusal.ts'
 import { loadConfig } from './serve.ts'
+import { simulatedCompose } from './simulated-compose.ts'
 import type { ServeOptions } from './serve.ts'
 
 export interface DoctorOptions
-  extends
-    Pick<ServeOptions, 'config' | 'upstream' | 'requireGpu' | 'addressKey' | 'allowRemoteUpstream'>,
-    Omit<JudgeTcbOptions, 'collateral' | 'at'> {
+  extends Omit<ServeOptions, 'printConfig'>, Omit<JudgeTcbOptions, 'collateral' | 'at'> {
   readonly fetchCollateral?: boolean
   readonly rimUrl?: string
   readonly ocspUrl?: string
-  /** Folder. */
+  /** Folder, beside those of the configuration. */
   readonly volume?: string
   /** URL at which the broker reaches this sidecar. */
   readonly targetUrl?: string
@@ -146,10 +151,32 @@ function countsOf({ rows }: DoctorReport): string {
   ).join(', ')
 }
 
+/** Rows that were not looked at say one thing for many checks: they are told together, by what keeps them. */
+function folded(rows: readonly DoctorRow[]): readonly DoctorRow[] {
+  const groups = new Map<string, DoctorRow[]>()
+  for (const row of rows) {
+    const key = row.status === 'unknown' ? `${row.code} ${row.seen}` : row.check
+    groups.set(key, [...(groups.get(key) ?? []), row])
+  }
+  return [...groups.values()].flatMap((group) => {
+    const [first] = group
+    if (first === undefined) return []
+    return [{ ...first, check: group.map(({ check }) => check).join(', ') }]
+  })
+}
+
+/** What fails comes first, and within a state the order in which things stand on one another. */
+const ORDER: readonly RowStatus[] = ['fail', 'warn', 'ok', 'unknown']
+
 function render(report: DoctorReport): string {
-  const width = Math.max(...report.rows.map(({ check }) => check.length))
-  const lines = report.rows.flatMap(({ check, status, code, seen, action }) => [
-    `${status.padEnd(8)}${check.padEnd(width)}  ${printable(seen)}`,
+  const rows = ORDER.flatMap((wanted) => report.rows.filter(({ status }) => status === wanted))
+  const width = Math.max(
+    ...rows.filter(({ status }) => status !== 'unknown').map(({ check }) => check.length),
+  )
+  const lines = folded(rows).flatMap(({ check, status, code, seen, action }) => [
+    ...(status === 'unknown'
+      ? [`${status.padEnd(8)}${check}`, `${' '.repeat(8)}${' '.repeat(width)}  ${printable(seen)}`]
+      : [`${status.padEnd(8)}${check.padEnd(width)}  ${printable(seen)}`]),
     ...(status === 'ok'
       ? []
       : [`${' '.repeat(8)}${' '.repeat(width)}  ${code}: ${printable(action)}`]),
@@ -170,27 +197,78 @@ function render(report: DoctorReport): string {
   ].join('\n')
 }
 
+/** The folders that serve would write to. */
+function volumesOf(options: DoctorOptions, config: Config | null): readonly Volume[] {
+  const store = config?.store?.path
+  return [
+    ...(options.volume === undefined ? [] : [{ role: 'volume', folder: options.volume } as const]),
+    ...(store === undefined ? [] : [{ role: 'store', folder: store } as const]),
+    ...(config?.address_key === 'sealed'
+      ? [{ role: 'keys', folder: config.address_key_dir } as const]
+      : []),
+  ]
+}
+
+const LOOPBACK = /^(?:127\.|::1$|localhost$)/
+const ANYWHERE: ReadonlySet<string> = new Set(['0.0.0.0', '::'])
+
+/** Where the broker reaches what listens: nobody outside reaches a loopback, and of all addresses nobody knows which. */
+function reachedAt(config: Config | null): string | null {
+  const listener = config?.listen ?? config?.tls ?? null
+  if (listener === null || LOOPBACK.test(listener.host)) return null
+  const scheme = config?.listen === null ? 'https' : 'http'
+  const host = ANYWHERE.has(listener.host)
+    ? '<address of this machine>'
+    : listener.host.includes(':')
+      ? `[${listener.host}]`
+      : listener.host
+  return `${scheme}://${host}:${listener.port}/v1`
+}
+
+/** A guest and GPUs of this process, for a rehearsal. */
+async function rehearse(options: DoctorOptions, config: Config | null): Promise<Rehearsal> {
+  const place = findMachine(options, process.env)
+  const required = config?.gpu?.required ?? 1
+  if (place.kind !== 'own') {
+    const gpus = openSimulatedGpus(required)
+    return { socketPath: place.socketPath, gpus: gpus.source, close: gpus.close }
+  }
+  const simulation = await openSimulation({
+    composeText: await simulatedCompose(options.compose),
+    gpus: Math.max(required, 1),
+    addressKey: 'ephemeral',
+  })
+  const { socketPath, gpu } = simulation
+  return { socketPath, gpus: gpu, close: () => simulation.close() }
+}
+
+interface Rehearsal {
+  readonly socketPath: string
+  readonly gpus: GpuEvidenceSource | null
+  close(): Promise<void>
+}
+
 /** @returns the exit code */
 export async function doctor(options: DoctorOptions, machine?: DoctorMachine): Promise<number> {
   const targetUrl = targetOf(options.targetUrl)
   const environment = machine?.environment ?? process.env
   const configuration = await readConfiguration(options, environment)
-  const required = configuration.ok ? (configuration.config.gpu?.required ?? 0) : 0
-  const sealedFolder =
-    configuration.ok && configuration.config.address_key === 'sealed'
-      ? configuration.config.address_key_dir
-      : null
+  const config = configuration.ok ? configuration.config : null
+  const required = config?.gpu?.required ?? 0
   const network = await networkOf(options)
-  const own = machine === undefined ? openNvml({ required }) : null
+  const rehearsal = options.simulate === true ? await rehearse(options, config) : null
+  const own = machine === undefined && rehearsal === null ? openNvml({ required }) : null
   try {
     const report = await runDoctor({
       configuration,
       tokens: readTokens(environment['COUNTERSIGN_TOKENS'] ?? ''),
-      socketPath: machine === undefined ? findGuestAgent() : machine.socketPath,
+      socketPath:
+        rehearsal?.socketPath ?? (machine === undefined ? findGuestAgent() : machine.socketPath),
       nvml: own ?? machine?.nvml ?? openNvml({ required }),
+      simulated: rehearsal?.gpus ?? null,
       network,
-      volume: options.volume ?? sealedFolder,
-      targetUrl,
+      volumes: volumesOf(options, config),
+      targetUrl: targetUrl ?? reachedAt(config),
       ...(machine?.places === undefined ? {} : { places: machine.places }),
     })
     process.stdout.write(
@@ -201,5 +279,6 @@ export async function doctor(options: DoctorOptions, machine?: DoctorMachine): P
     return doctorExit(report)
   } finally {
     await own?.close()
+    await rehearsal?.close()
   }
 }

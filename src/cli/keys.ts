@@ -14,11 +14,13 @@ import type { AddressKeySource, Survival } from '../../enclave/keys/key-provider
 import { readSealedKey, rotateSealedKey } from '../../enclave/keys/sealed/sealed-key-folder.ts'
 import { parseKeyOptions } from '../config/config.ts'
 import { deriveAddressKey, deriveSealingKey } from '../service/open-address-key.ts'
+import { openSimulation } from '../service/open-simulation.ts'
 import { EXIT } from './exit-codes.ts'
 import { asRefusal, chooseSource, findMachine } from './open-machine.ts'
 import { printable } from './printable.ts'
 import { readConfigFile } from './read-config-file.ts'
 import { Refusal } from './refusal.ts'
+import { simulatedCompose } from './simulated-compose.ts'
 
 export interface KeysOptions {
   readonly config?: string
@@ -89,11 +91,23 @@ export async function keysRotate(options: KeysOptions): Promise<number> {
   return EXIT.accepted
 }
 
+/** Milliseconds of silence after which a command says what it waits for. */
+const WAITING_NOTICE_MS = 1_000
+
+export const REHEARSAL_NOTICE =
+  'SIMULATION: the guest is made up for this command, and its address is gone with it.'
+
 interface OpenedMachine {
   readonly agent: ReturnType<typeof connectGuestAgent>
   readonly guest: OpenedGuest
   readonly asked: AddressKeySource | undefined
   readonly folder: string
+}
+
+async function rehearse(): Promise<{ readonly socketPath: string; close(): Promise<void> }> {
+  process.stderr.write(`${REHEARSAL_NOTICE}\n`)
+  const composeText = await simulatedCompose(undefined)
+  return openSimulation({ composeText, gpus: 1, addressKey: 'ephemeral' })
 }
 
 /** Waits for nothing: every cause ends the command with a sentence. */
@@ -111,17 +125,24 @@ async function withMachine<T>(
   })
   if (!parsed.ok) throw new Refusal(`The configuration is wrong: ${parsed.problems.join('; ')}.`)
   const place = findMachine(options, process.env)
-  if (place.kind === 'own') {
+  const { address_key: asked, address_key_dir: folder } = parsed.config
+  if (place.kind === 'own' && asked === 'sealed') {
     throw new Refusal(
       'A guest that is simulated in a process forgets its keys with it; COUNTERSIGN_AGENT_SOCKET names one that keeps them.',
     )
   }
+  const { socketPath, close } = place.kind === 'own' ? await rehearse() : { ...place, close: null }
+  const waiting = setTimeout(() => {
+    process.stderr.write('waiting for the guest agent\n')
+  }, WAITING_NOTICE_MS)
   try {
-    const agent = connectGuestAgent(place.socketPath)
-    const { address_key: asked, address_key_dir: folder } = parsed.config
+    const agent = connectGuestAgent(socketPath)
     return await work({ agent, guest: await openGuest(agent), asked, folder })
   } catch (error) {
     throw asRefusal(error)
+  } finally {
+    clearTimeout(waiting)
+    await close?.()
   }
 }
 

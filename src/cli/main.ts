@@ -23,6 +23,7 @@ import { refuseSilence } from './refuse-silence.ts'
 import { exitWith } from './refusal.ts'
 import { keysRotate, keysShow } from './keys.ts'
 import type { KeysOptions } from './keys.ts'
+import { addServeOptions } from './serve-options.ts'
 import { serve } from './serve.ts'
 import type { ServeOptions } from './serve.ts'
 import { tcbStatus } from './tcb-status.ts'
@@ -38,37 +39,17 @@ const program = new Command('countersign')
   // Commands made below inherit it: wrong use is 2, help and version are 0.
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : EXIT.usage))
 
-program
-  .command('serve')
-  .description('run the sidecar; bearer tokens come from COUNTERSIGN_TOKENS=name:token[:relay],…')
-  .option('--config <file>', 'configuration file (JSON)')
-  .option(
-    '--listen <host:port>',
-    'address for plain HTTP (default 127.0.0.1:8080; without TLS alone)',
-  )
-  .option('--tls <host:port>', 'address for TLS that ends on a key of the keyset (docs/tls.md)')
-  .option(
-    '--upstream <[name=]url>',
-    'model server: unix:/path.sock or http://address:port',
-    collect,
-  )
-  .option('--require-gpu <n>', 'GPUs the machine must have and attest')
-  .option('--address-key <source>', 'derived, sealed or ephemeral (docs/keys.md)')
-  .option(
-    '--address-key-dir <dir>',
-    'where a sealed address key is kept (default /var/lib/countersign)',
-  )
-  .option('--weights <dir>', 'folder of the model, hashed at start into the attested configuration')
-  .option('--allow-remote-upstream', 'permit upstreams outside this machine (attested)')
-  .option('--metrics <host:port>', 'where health and metrics are served (default 127.0.0.1:9464)')
-  .option('--no-metrics', 'do not serve them')
-  .option('--store <folder>', 'keep receipts on disk, sealed; in memory without it')
+addServeOptions(
+  program
+    .command('serve')
+    .description(
+      'run the sidecar; bearer tokens come from COUNTERSIGN_TOKENS=name:token[:relay],…',
+    ),
+)
   .option(
     '--print-config',
     'print the configuration as it would be attested, with its digest, and exit',
   )
-  .option('--simulate', 'run without a confidential VM; proves nothing')
-  .option('--compose <file>', 'with --simulate: the compose text that the simulated guest runs')
   .action(async (options: ServeOptions) => {
     await serve(options)
     // Idle upstream sockets must not keep a drained service alive.
@@ -256,7 +237,7 @@ for (const [name, description, act] of [
     .option('--config <file>', 'configuration file of the service (JSON)')
     .option('--address-key <source>', 'derived, sealed or ephemeral')
     .option('--address-key-dir <dir>', 'where a sealed key is kept (default /var/lib/countersign)')
-    .option('--simulate', 'with COUNTERSIGN_AGENT_SOCKET: ask a simulator')
+    .option('--simulate', 'ask a simulator: that of COUNTERSIGN_AGENT_SOCKET, or one of its own')
     .option('--json', 'print one JSON document')
     .action(async (options: KeysOptions) => {
       process.exit(await act(options))

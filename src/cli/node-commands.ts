@@ -4,28 +4,26 @@
  * @module
  */
 import type { Command } from 'commander'
-import { collect } from './collect.ts'
 import { doctor } from './doctor.ts'
 import type { DoctorOptions } from './doctor.ts'
+import { collect } from './collect.ts'
+import { addServeOptions } from './serve-options.ts'
 import { smoke } from './smoke.ts'
 import type { SmokeOptions } from './smoke.ts'
 import { DEFAULT_OPERATIONS_URL, tlsCsr } from './tls.ts'
 import type { TlsCsrOptions } from './tls.ts'
 
 export function addNodeCommands(program: Command): void {
-  program
-    .command('doctor')
-    .description(
-      'what keeps this node from serving, or soon will: one row for each cause, with the next action; asks nobody outside the machine without --fetch-collateral',
-    )
-    .option('--config <file>', 'configuration file (JSON), as for serve')
-    .option('--upstream <[name=]url>', 'model server, as for serve', collect)
-    .option('--require-gpu <n>', 'GPUs the machine must have and attest')
-    .option('--address-key <source>', 'as for serve')
-    .option('--allow-remote-upstream', 'as for serve')
+  addServeOptions(
+    program
+      .command('doctor')
+      .description(
+        'what keeps this node from serving, or soon will: one row for each cause, with the next action; takes the flags of serve; asks nobody outside the machine without --fetch-collateral',
+      ),
+  )
     .option(
       '--volume <dir>',
-      'folder that the service keeps its files in; a temporary file is written',
+      'one more folder to measure, beside those of --store and a sealed key; a temporary file is written',
     )
     .option('--target-url <url>', 'where the broker reaches this sidecar, for its configuration')
     .option('--fetch-collateral', 'ask Intel and NVIDIA, who learn what this machine is')

@@ -3,9 +3,11 @@
  *
  * @module
  */
-import { readFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { findGuestAgent } from '../../attestation/attester/dstack/find-guest-agent.ts'
+import {
+  findGuestAgent,
+  misplacedAgent,
+} from '../../attestation/attester/dstack/find-guest-agent.ts'
 import { connectGuestAgent } from '../../attestation/attester/dstack/guest-agent.ts'
 import { GuestAgentError } from '../../attestation/attester/dstack/guest-agent-error.ts'
 import { openGuest } from '../../attestation/attester/dstack/open-guest.ts'
@@ -32,13 +34,11 @@ import { openAgentTlsKey } from '../service/tls/open-agent-tls-key.ts'
 import { alterationOf, startedProcess } from './check-process.ts'
 import { transportOf } from './obtain-collateral.ts'
 import { Refusal } from './refusal.ts'
+import { simulatedCompose } from './simulated-compose.ts'
 
 /** Milliseconds before a machine that could not be opened is tried again; doubled up to the second. */
 export const MACHINE_RETRY_MS = 1_000
 export const MAX_MACHINE_RETRY_MS = 15_000
-
-/** What a simulated guest says it runs when no compose file is given. */
-const SIMULATED_COMPOSE = '{"name":"countersign-simulated","runner":"docker-compose"}'
 
 const now = (): number => Math.floor(Date.now() / 1000)
 
@@ -88,7 +88,7 @@ export function findMachine(
       )
     }
     throw new Refusal(
-      'No dstack guest agent was found (/var/run/dstack.sock is not mounted), so there is nothing to attest with; ' +
+      `No dstack guest agent was found (${misplacedAgent() ?? '/var/run/dstack.sock is not mounted'}), so there is nothing to attest with; ` +
         '--simulate runs without one and proves nothing.',
     )
   }
@@ -226,8 +226,7 @@ export function chooseSource(
 async function ownMachine(config: Config, options: MachineOptions): Promise<Machine> {
   const gpus = config.gpu?.required ?? 1
   const simulation = await openSimulation({
-    composeText:
-      options.compose === undefined ? SIMULATED_COMPOSE : await readFile(options.compose, 'utf8'),
+    composeText: await simulatedCompose(options.compose),
     gpus: Math.max(gpus, 1),
     addressKey: config.address_key === 'ephemeral' ? 'ephemeral' : 'derived',
   })
@@ -261,7 +260,7 @@ function mayPass(error: unknown): error is GuestAgentError | SealedKeyError {
 /** The sentence for a command that does not wait. */
 export function asRefusal(error: unknown): unknown {
   if (!(error instanceof GuestAgentError) && !(error instanceof SealedKeyError)) return error
-  return new Refusal(`${error.message}. ${adviceOf(error) ?? ''}`.trim())
+  return new Refusal(`${error.message}: ${adviceOf(error) ?? ''}`)
 }
 
 /**

@@ -78,14 +78,15 @@ export const DOCTOR_CODES = Object.freeze({
     action:
       'The address is made at each start; take it from the log of serve and register it after each one.',
   },
-  address_unread: {
-    status: 'unknown',
-    action: 'The doctor opens no sealed key. `countersign keys show` prints the address.',
+  address_not_made: {
+    status: 'warn',
+    action:
+      'The first start of serve makes the sealed key. Register the address that `countersign keys show` prints after it.',
   },
   gpu_none_required: {
     status: 'warn',
     action:
-      'The attested configuration says that no GPU is required, which most policies refuse. Set --require-gpu in the measured compose file.',
+      'The attested configuration says that no GPU is required: a policy that asks for GPUs refuses it, others show that none was attested. Where the model runs on GPUs, set --require-gpu here and in the measured compose file.',
   },
   gpu_nodes_absent: {
     status: 'fail',
@@ -123,16 +124,21 @@ export const DOCTOR_CODES = Object.freeze({
   gpu_compose_mismatch: {
     status: 'fail',
     action:
-      'The measured compose file requires another number of GPUs than this configuration. Make them one.',
+      'The measured compose file requires another number of GPUs than this configuration. Correct whichever of the two --require-gpu is wrong; another compose text is another compose hash.',
   },
   gpu_vm_config_mismatch: {
     status: 'fail',
     action:
-      'The machine was created with another number of GPUs. Stop it, correct its GPU list on the host, start it.',
+      'The machine was created with another number of GPUs. Correct --require-gpu, or stop the machine, correct its GPU list on the host and start it.',
   },
   gpu_vm_config_unstated: {
     status: 'warn',
     action: 'The agent tells no number of GPUs of the machine. Newer guest images do.',
+  },
+  gpu_simulated: {
+    status: 'warn',
+    action:
+      'A rehearsal: guest and GPUs are made up by this process, and its address is gone with it. Run it on the machine without --simulate.',
   },
   upstream_unreachable: {
     status: 'fail',
@@ -170,10 +176,6 @@ export const DOCTOR_CODES = Object.freeze({
     status: 'warn',
     action:
       'Accepted now, and not when the standard channel follows the early one. Plan the update of the host; `countersign tcb-status` lists what is short.',
-  },
-  volume_not_named: {
-    status: 'warn',
-    action: 'Name the folder that the service keeps its files in (--volume) to have it measured.',
   },
   volume_absent: { status: 'fail', action: 'Mount the volume at this path.' },
   volume_read_only: {

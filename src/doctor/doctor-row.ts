@@ -13,6 +13,7 @@ import {
 } from '../../attestation/attester/nvattest/nvattest-error.ts'
 import { NVML_ERRORS, NvmlError } from '../../attestation/attester/nvml/nvml-error.ts'
 import type { NvmlFailure } from '../../attestation/attester/nvml/nvml-error.ts'
+import { SEALED_KEY_ERRORS, SealedKeyError } from '../../enclave/keys/sealed/sealed-key-error.ts'
 import { DOCTOR_CODES } from './doctor-codes.ts'
 import type { DoctorCode, RowStatus } from './doctor-codes.ts'
 
@@ -48,6 +49,13 @@ export function agentFailure(check: string, error: unknown): DoctorRow {
   // The message holds no value of the agent but its own error text without long hex.
   const { code, message } = error
   return { check, status: 'fail', code, seen: message, action: GUEST_AGENT_ERRORS[code] }
+}
+
+/** Of a key, with the code of the agent or of the sealed file. @throws anything else */
+export function keyFailure(check: string, error: unknown): DoctorRow {
+  if (!(error instanceof SealedKeyError)) return agentFailure(check, error)
+  const { code, message } = error
+  return { check, status: 'fail', code, seen: message, action: SEALED_KEY_ERRORS[code] }
 }
 
 export function nvmlFailure(check: string, { code, detail }: NvmlFailure): DoctorRow {

@@ -3,19 +3,28 @@
  *
  * @module
  */
+import { randomBytes } from 'node:crypto'
 import { statSync } from 'node:fs'
+import type { SystemIdentity } from '../../attestation/appraiser/eventlog/read-system-events.ts'
+import { misplacedAgent } from '../../attestation/attester/dstack/find-guest-agent.ts'
 import { connectGuestAgent } from '../../attestation/attester/dstack/guest-agent.ts'
-import type { AgentInfo, GuestAgent } from '../../attestation/attester/dstack/guest-agent.ts'
+import type {
+  AgentInfo,
+  AgentQuote,
+  GuestAgent,
+} from '../../attestation/attester/dstack/guest-agent.ts'
 import { GuestAgentError } from '../../attestation/attester/dstack/guest-agent-error.ts'
+import { measureAs } from '../../attestation/attester/dstack/open-guest.ts'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
 import { toHex } from '../../attestation/protocol/hex.ts'
-import { addressOf, checksumAddress } from '../../attestation/protocol/legacy-text.ts'
-import { ADDRESS_KEY_PATH } from '../../enclave/keys/address-key.ts'
+import { createAddressKey } from '../../enclave/keys/address-key.ts'
 import { ADDRESS_SURVIVAL, keyProviderOf } from '../../enclave/keys/key-providers.ts'
 import type { KeyProviderName, Survival } from '../../enclave/keys/key-providers.ts'
-import { createSecp256k1Signer } from '../../enclave/keys/secp256k1-signer.ts'
+import { readSealedKey } from '../../enclave/keys/sealed/sealed-key-folder.ts'
+import { DEFAULT_ADDRESS_KEY_DIR } from '../config/config.ts'
 import type { Config } from '../config/config.ts'
-import { agentFailure, finding, good, unreached } from './doctor-row.ts'
+import { deriveAddressKey, deriveSealingKey } from '../service/open-address-key.ts'
+import { agentFailure, finding, good, keyFailure, unreached } from './doctor-row.ts'
 import type { DoctorRow } from './doctor-row.ts'
 import { mayUse } from './may-use.ts'
 import type { MayUse } from './may-use.ts'
@@ -25,13 +34,19 @@ export const AGENT_MS = 10_000
 
 export interface AgentFindings {
   readonly rows: readonly DoctorRow[]
-  readonly agent: GuestAgent | null
   readonly info: AgentInfo | null
-  /** EIP-55; null where it is not derived. */
+  /** Of this run; null where the agent gave none. */
+  readonly quote: Uint8Array | null
+  /** EIP-55; null where it is not known, or the guest is not the one that was measured. */
   readonly address: string | null
 }
 
-const REST = ['agent.version', 'agent.app', 'key.provider', 'key.address']
+/** In front of the random bytes that a quote of the doctor is over. */
+export const DOCTOR_PURPOSE = 'countersign.doctor.v1'
+
+const KEYS = ['key.provider', 'key.address']
+const MEASURED = ['agent.measured', ...KEYS]
+const REST = ['agent.version', 'agent.app', 'agent.quote', ...MEASURED]
 
 /** Beyond the permission bits a mode says the type, which is known. */
 const PERMISSIONS = 0o7777
@@ -40,7 +55,8 @@ function examineSocket(path: string | null, may: MayUse): DoctorRow {
   const check = 'agent.socket'
   const found = path === null ? undefined : statSync(path, { throwIfNoEntry: false })
   if (path === null || found === undefined) {
-    return finding(check, 'agent_socket_absent', 'no socket of dstack')
+    const other = misplacedAgent()
+    return finding(check, 'agent_socket_absent', other ?? 'no socket of dstack')
   }
   const seen = `${path}, mode ${(found.mode & PERMISSIONS).toString(8).padStart(4, '0')}`
   return may(path) ? good(check, seen) : finding(check, 'agent_socket_denied', seen)
@@ -68,19 +84,13 @@ function examineApp({ appId, composeHash, appCompose }: AgentInfo): DoctorRow {
     : finding('agent.app', 'compose_hash_mismatch', `${seen}, named ${composeHash}`)
 }
 
-/** As the agent says; `serve` goes by what the guest measured. A name that nobody knows promises nothing. */
-function providerOf(info: AgentInfo): KeyProviderName {
-  return keyProviderOf(info.keyProvider?.name ?? null)
-}
-
 function describeSurvival({ restart, upgrade, recreation }: Survival): string {
   const kept = [restart ? 'restart' : '', upgrade ? 'upgrade' : '', recreation ? 're-creation' : '']
   const named = kept.filter((one) => one !== '')
   return `survives ${named.length === 0 ? 'no restart' : named.join(', ')}`
 }
 
-function examineProvider(info: AgentInfo): DoctorRow {
-  const name = providerOf(info)
+function examineProvider(name: KeyProviderName): DoctorRow {
   if (name === 'kms') {
     const seen = 'kms: a derived address survives restart, upgrade and re-creation of this app'
     return good('key.provider', seen)
@@ -94,27 +104,40 @@ function examineProvider(info: AgentInfo): DoctorRow {
       )
 }
 
-async function deriveAddress(agent: GuestAgent, deadlineMs: number): Promise<string> {
-  const asked = {
-    path: ADDRESS_KEY_PATH,
-    purpose: ADDRESS_KEY_PATH,
-    algorithm: 'secp256k1',
-  } as const
-  const { key } = await agent.getKey(asked, { deadlineMs })
-  const { point } = createSecp256k1Signer(key)
-  return checksumAddress(addressOf(point, nodeCrypto), nodeCrypto)
+interface AddressFinding {
+  readonly row: DoctorRow
+  readonly address: string | null
+}
+
+/** Reads it as `keys show` does: nothing is changed, and a service that holds the folder is not in the way. */
+async function readSealedAddress(
+  agent: GuestAgent,
+  { folder, kept, deadlineMs }: { folder: string; kept: string; deadlineMs: number },
+): Promise<AddressFinding> {
+  const check = 'key.address'
+  try {
+    const sealed = readSealedKey(folder, await deriveSealingKey(agent, { deadlineMs }))
+    if (sealed === null) {
+      return { row: finding(check, 'address_not_made', `none in ${folder}`), address: null }
+    }
+    const { key, generation } = sealed
+    const { address } = createAddressKey(key, { source: 'sealed', generation }, nodeCrypto)
+    return { row: good(check, `${address}, sealed, generation ${generation}: ${kept}`), address }
+  } catch (error) {
+    return { row: keyFailure(check, error), address: null }
+  }
 }
 
 async function examineAddress(
   agent: GuestAgent,
-  info: AgentInfo,
-  asked: Config['address_key'],
+  system: SystemIdentity,
+  config: Pick<Config, 'address_key' | 'address_key_dir'> | null,
   deadlineMs: number,
-): Promise<{ readonly row: DoctorRow; readonly address: string | null }> {
+): Promise<AddressFinding> {
   const check = 'key.address'
-  const provider = providerOf(info)
-  const source = asked ?? (provider === 'kms' ? 'derived' : undefined)
-  const found = (row: DoctorRow, address: string | null = null) => ({ row, address })
+  const provider = keyProviderOf(system.keyProvider?.name ?? null)
+  const source = config?.address_key ?? (provider === 'kms' ? 'derived' : undefined)
+  const found = (row: DoctorRow) => ({ row, address: null })
   if (source === undefined) return found(finding(check, 'address_unnamed', `provider ${provider}`))
   if (source === 'ephemeral') return found(finding(check, 'address_ephemeral', source))
   const survival = ADDRESS_SURVIVAL[provider][source]
@@ -122,12 +145,39 @@ async function examineAddress(
     return found(finding(check, 'address_impossible', `${source} without a provider`))
   }
   const kept = describeSurvival(survival)
-  if (source !== 'derived') return found(finding(check, 'address_unread', `${source}: ${kept}`))
+  if (source === 'sealed') {
+    const folder = config?.address_key_dir ?? DEFAULT_ADDRESS_KEY_DIR
+    return readSealedAddress(agent, { folder, kept, deadlineMs })
+  }
   try {
-    const address = await deriveAddress(agent, deadlineMs)
-    return found(good(check, `${address}, derived: ${kept}`), address)
+    const { address } = await deriveAddressKey(agent, system, { deadlineMs })
+    return { row: good(check, `${address}, derived: ${kept}`), address }
   } catch (error) {
-    return found(agentFailure(check, error))
+    return found(keyFailure(check, error))
+  }
+}
+
+/** None of the doctor's quotes can pass for an attestation. */
+async function quoteOf(
+  agent: GuestAgent,
+  deadlineMs: number,
+): Promise<AgentQuote | GuestAgentError> {
+  const over = Buffer.concat([Buffer.from(DOCTOR_PURPOSE), Buffer.of(0), randomBytes(32)])
+  try {
+    return await agent.getQuote(nodeCrypto.sha512(over), { deadlineMs })
+  } catch (error) {
+    if (error instanceof GuestAgentError) return error
+    throw error
+  }
+}
+
+/** As `serve` does before it takes any key: what the agent says is held against what was measured. */
+function measured(quote: AgentQuote, info: AgentInfo): SystemIdentity | GuestAgentError {
+  try {
+    return measureAs(quote, info)
+  } catch (error) {
+    if (error instanceof GuestAgentError) return error
+    throw error
   }
 }
 
@@ -139,20 +189,39 @@ export async function examineAgent(
   may: MayUse = mayUse,
 ): Promise<AgentFindings> {
   const socket = examineSocket(socketPath, may)
-  const nothing = { agent: null, info: null, address: null }
+  const nothing = { info: null, address: null, quote: null }
   if (socketPath === null || socket.status !== 'ok') {
     return { rows: [socket, ...unreached(REST, 'there is no agent to ask')], ...nothing }
   }
   const agent = connectGuestAgent(socketPath)
   const version = await examineVersion(agent, deadlineMs)
-  let info: AgentInfo
-  try {
-    info = await agent.info({ deadlineMs })
-  } catch (error) {
-    const rest = unreached(REST.slice(2), 'the agent does not say what it serves')
-    return { rows: [socket, version, agentFailure('agent.app', error), ...rest], ...nothing }
+  const said = await agent.info({ deadlineMs }).catch((error: unknown) => {
+    if (error instanceof GuestAgentError) return error
+    throw error
+  })
+  const quoted = await quoteOf(agent, deadlineMs)
+  const quote = quoted instanceof GuestAgentError ? null : quoted
+  const first = [
+    socket,
+    version,
+    said instanceof GuestAgentError ? agentFailure('agent.app', said) : examineApp(said),
+    quoted instanceof GuestAgentError
+      ? agentFailure('agent.quote', quoted)
+      : good('agent.quote', `${quoted.quote.length} bytes over fresh report data`),
+  ]
+  const info = said instanceof GuestAgentError ? null : said
+  const found = { info, quote: quote?.quote ?? null }
+  if (info === null || quote === null) {
+    const why = info === null ? 'the agent does not say what it serves' : 'the agent gives no quote'
+    return { rows: [...first, ...unreached(MEASURED, why)], ...found, address: null }
   }
-  const { row, address } = await examineAddress(agent, info, config?.address_key, deadlineMs)
-  const rows = [socket, version, examineApp(info), examineProvider(info), row]
-  return { rows, agent, info, address }
+  const system = measured(quote, info)
+  if (system instanceof GuestAgentError) {
+    const rows = [agentFailure('agent.measured', system), ...unreached(KEYS, system.code)]
+    return { rows: [...first, ...rows], ...found, address: null }
+  }
+  const { row, address } = await examineAddress(agent, system, config, deadlineMs)
+  const provider = examineProvider(keyProviderOf(system.keyProvider?.name ?? null))
+  const seen = 'the event log replays to the quote, app and compose text are as the agent says'
+  return { rows: [...first, good('agent.measured', seen), provider, row], ...found, address }
 }

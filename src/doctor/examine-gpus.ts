@@ -48,6 +48,8 @@ export interface GpuInput {
   readonly required: number | null
   readonly facts: () => Promise<GpuFacts>
   readonly source: GpuEvidenceSource
+  /** There is no driver to ask. */
+  readonly simulated: boolean
   /** 32 random bytes. */
   readonly nonce: Uint8Array
   readonly info: AgentInfo | null
@@ -182,7 +184,11 @@ async function examineDriver({ facts, required }: GpuInput): Promise<readonly Do
 /** What the measured texts say of the number. */
 function examineStated(required: number | null, info: AgentInfo | null): readonly DoctorRow[] {
   if (info === null || required === null) {
-    return unreached(['gpu.compose', 'gpu.vm_config'], 'agent or configuration tell too little')
+    const why =
+      info === null
+        ? 'the agent does not say what it serves'
+        : 'the configuration does not say how many GPUs there must be'
+    return unreached(['gpu.compose', 'gpu.vm_config'], why)
   }
   const measured = measuredGpus(info.appCompose)
   const vm = parseJsonText(info.vmConfig === '' ? '{}' : info.vmConfig)
@@ -220,6 +226,11 @@ export async function examineGpus(input: GpuInput): Promise<GpuFindings> {
       rows: [finding('gpu.required', 'gpu_none_required', '0'), ...examineStated(0, input.info)],
       evidence: null,
     }
+  }
+  if (input.simulated) {
+    const { rows, evidence } = await collect(input)
+    const simulated = finding('gpu.simulated', 'gpu_simulated', 'no driver is asked')
+    return { rows: [simulated, ...examineStated(required, input.info), ...rows], evidence }
   }
   const driver = await examineDriver(input)
   const collected =

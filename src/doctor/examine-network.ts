@@ -113,8 +113,7 @@ async function examineSkew({ date, nowMs }: NetworkSources): Promise<DoctorRow> 
   try {
     theirs = await date()
   } catch (error) {
-    if (!(error instanceof CollateralError)) throw error
-    return finding(check, 'not_reached', `${error.code}: ${error.message}`)
+    return unavailable(check, error)
   }
   if (theirs === null) return finding(check, 'not_reached', 'an answer without a Date')
   const after = nowMs()

@@ -1,5 +1,5 @@
 /**
- * The folder that sealed files are kept in: whether it takes a file, how long a flushed write takes, how much room is left.
+ * The folders that the service keeps files in: whether each takes a file, how long a flushed write takes, how much room is left.
  *
  * @module
  */
@@ -21,6 +21,12 @@ export interface VolumeFile {
   write(bytes: Uint8Array, position: number): Promise<unknown>
   datasync(): Promise<void>
   close(): Promise<void>
+}
+
+export interface Volume {
+  /** What is kept there; the first part of its rows. */
+  readonly role: 'volume' | 'store' | 'keys'
+  readonly folder: string
 }
 
 /** For tests, which cannot fill or remount a disk. */
@@ -53,23 +59,24 @@ function codeOf(error: unknown): string {
     : 'unknown'
 }
 
-function failed(error: unknown, folder: string): DoctorRow {
+function failed(error: unknown, { role, folder }: Volume): DoctorRow {
+  const check = `${role}.write`
   const code = codeOf(error)
   const seen = `${folder}: ${code}`
   switch (code) {
     case 'ENOENT':
     case 'ENOTDIR':
-      return finding('volume.write', 'volume_absent', seen)
+      return finding(check, 'volume_absent', seen)
     case 'EROFS':
-      return finding('volume.write', 'volume_read_only', seen)
+      return finding(check, 'volume_read_only', seen)
     case 'EACCES':
     case 'EPERM':
-      return finding('volume.write', 'volume_denied', seen)
+      return finding(check, 'volume_denied', seen)
     case 'ENOSPC':
     case 'EDQUOT':
-      return finding('volume.write', 'volume_full', seen)
+      return finding(check, 'volume_full', seen)
     default:
-      return finding('volume.write', 'volume_failed', seen)
+      return finding(check, 'volume_failed', seen)
   }
 }
 
@@ -90,33 +97,45 @@ async function timeWrites(path: string, { open: openFile, now }: VolumeFiles): P
   }
 }
 
-/** @param folder null where none is named */
-export async function examineVolume(
-  folder: string | null,
-  files: VolumeFiles = FILES,
-): Promise<readonly DoctorRow[]> {
-  if (folder === null) return [finding('volume.write', 'volume_not_named', 'no --volume')]
+async function examineVolume(volume: Volume, files: VolumeFiles): Promise<readonly DoctorRow[]> {
+  const { role, folder } = volume
   const path = join(folder, `.countersign-doctor-${randomBytes(8).toString('hex')}`)
   let medianMs: number
   let free: number
   try {
     if (!(await stat(folder)).isDirectory()) {
-      return [finding('volume.write', 'volume_absent', `${folder} is no folder`)]
+      return [finding(`${role}.write`, 'volume_absent', `${folder} is no folder`)]
     }
     medianMs = await timeWrites(path, files)
     free = await files.free(folder)
   } catch (error) {
-    return [failed(error, folder)]
+    return [failed(error, volume)]
   } finally {
     await unlink(path).catch(() => {})
   }
   const speed = `fdatasync of ${WRITE_BYTES} bytes, median of ${WRITES}: ${medianMs.toFixed(2)} ms`
   const room = `${Math.floor(free / 1024 ** 2)} MiB free`
   return [
-    good('volume.write', folder),
+    good(`${role}.write`, folder),
     medianMs > SLOW_MS
-      ? finding('volume.fsync', 'volume_slow', speed)
-      : good('volume.fsync', speed),
-    free < LOW_BYTES ? finding('volume.space', 'volume_low', room) : good('volume.space', room),
+      ? finding(`${role}.fsync`, 'volume_slow', speed)
+      : good(`${role}.fsync`, speed),
+    free < LOW_BYTES ? finding(`${role}.space`, 'volume_low', room) : good(`${role}.space`, room),
   ]
+}
+
+/** Each folder once, whatever it is for. */
+export async function examineVolumes(
+  volumes: readonly Volume[],
+  files: VolumeFiles = FILES,
+): Promise<readonly DoctorRow[]> {
+  const folders = new Map(volumes.toReversed().map((volume) => [volume.folder, volume]))
+  const distinct = volumes.filter((volume) => folders.get(volume.folder) === volume)
+  if (distinct.length === 0) {
+    return [good('volume.write', 'no files are kept: neither --store nor a sealed address key')]
+  }
+  const rows: DoctorRow[] = []
+  // One after the other: they may be one disk, and its speed is measured.
+  for (const volume of distinct) rows.push(...(await examineVolume(volume, files)))
+  return rows
 }

@@ -5,15 +5,13 @@
  * @module
  */
 import { randomBytes } from 'node:crypto'
-import type { GuestAgent } from '../../attestation/attester/dstack/guest-agent.ts'
-import { GuestAgentError } from '../../attestation/attester/dstack/guest-agent-error.ts'
+import type { GpuEvidenceSource } from '../../attestation/attester/evidence-source.ts'
 import { openNvattest } from '../../attestation/attester/nvattest/open-nvattest.ts'
 import type { NvmlSource } from '../../attestation/attester/nvml/open-nvml.ts'
-import { nodeCrypto } from '../../attestation/crypto/node.ts'
 import type { Config } from '../config/config.ts'
 import type { TokensResult } from '../config/read-tokens.ts'
 import { brokerSnippet } from './broker-snippet.ts'
-import { agentFailure, finding, good } from './doctor-row.ts'
+import { finding, good } from './doctor-row.ts'
 import type { DoctorRow } from './doctor-row.ts'
 import { AGENT_MS, examineAgent } from './examine-agent.ts'
 import { examineGpus } from './examine-gpus.ts'
@@ -22,12 +20,10 @@ import { examineMounts } from './examine-mounts.ts'
 import { examineNetwork } from './examine-network.ts'
 import type { NetworkSources } from './examine-network.ts'
 import { examineUpstreams } from './examine-upstreams.ts'
-import { examineVolume } from './examine-volume.ts'
-import type { VolumeFiles } from './examine-volume.ts'
+import { examineVolumes } from './examine-volume.ts'
+import type { Volume, VolumeFiles } from './examine-volume.ts'
+import { examineWeights } from './examine-weights.ts'
 import type { MayUse } from './may-use.ts'
-
-/** In front of the random bytes that a quote of the doctor is over: none of its quotes can pass for an attestation. */
-export const DOCTOR_PURPOSE = 'countersign.doctor.v1'
 
 export type ConfigReading =
   { readonly ok: true; readonly config: Config } | { readonly ok: false; readonly problem: string }
@@ -39,10 +35,12 @@ export interface DoctorInput {
   /** Null where there is none. */
   readonly socketPath: string | null
   readonly nvml: Pick<NvmlSource, 'facts' | 'collect'>
+  /** In place of the driver, where guest and GPUs are simulated; null on a machine. */
+  readonly simulated: GpuEvidenceSource | null
   /** Null: nobody may be asked. */
   readonly network: NetworkSources | null
-  /** Folder; null where none is named. */
-  readonly volume: string | null
+  /** Folders that the service keeps files in; empty where it keeps none. */
+  readonly volumes: readonly Volume[]
   /** Where the broker reaches this sidecar, ending in `/v1`; null where nobody said it. */
   readonly targetUrl: string | null
   /** For tests, which have no such machine. */
@@ -78,39 +76,23 @@ function examineTokens(tokens: TokensResult): DoctorRow {
     : finding('tokens', 'tokens_without_relay', `${names}, none of them relay`)
 }
 
-async function quoteOf(
-  agent: GuestAgent | null,
-  deadlineMs: number,
-): Promise<{ readonly rows: readonly DoctorRow[]; readonly quote: Uint8Array | null }> {
-  const check = 'agent.quote'
-  if (agent === null) {
-    return { rows: [finding(check, 'not_reached', 'there is no agent to ask')], quote: null }
-  }
-  const over = Buffer.concat([Buffer.from(DOCTOR_PURPOSE), Buffer.of(0), randomBytes(32)])
-  try {
-    const { quote } = await agent.getQuote(nodeCrypto.sha512(over), { deadlineMs })
-    return { rows: [good(check, `${quote.length} bytes over fresh report data`)], quote }
-  } catch (error) {
-    if (!(error instanceof GuestAgentError)) throw error
-    return { rows: [agentFailure(check, error)], quote: null }
-  }
-}
-
 export async function runDoctor(input: DoctorInput): Promise<DoctorReport> {
   const { configuration, places = {}, nvml } = input
   const config = configuration.ok ? configuration.config : null
   const agentMs = places.agentMs ?? AGENT_MS
   const guest = await examineAgent(input.socketPath, config, agentMs, places.mayUse)
-  const quoted = await quoteOf(guest.agent, agentMs)
   const required = config?.gpu?.required ?? null
   const nvattest = config?.gpu?.nvattest
+  const weights = config?.weights ?? null
   const gpus = await examineGpus({
     required,
     facts: () => nvml.facts(),
+    simulated: input.simulated !== null,
     source:
-      nvattest === undefined
+      input.simulated ??
+      (nvattest === undefined
         ? nvml
-        : openNvattest({ device: 'gpu', required: required ?? 0, path: nvattest }),
+        : openNvattest({ device: 'gpu', required: required ?? 0, path: nvattest })),
     nonce: Uint8Array.from(randomBytes(32)),
     info: guest.info,
     ...(places.gpus === undefined ? {} : { places: places.gpus }),
@@ -122,7 +104,7 @@ export async function runDoctor(input: DoctorInput): Promise<DoctorReport> {
       : await examineUpstreams(config, places.upstreamMs)
   const network = await examineNetwork({
     sources: input.network,
-    quote: quoted.quote,
+    quote: guest.quote,
     evidence: gpus.evidence,
     info: guest.info,
   })
@@ -130,11 +112,11 @@ export async function runDoctor(input: DoctorInput): Promise<DoctorReport> {
     examineConfiguration(configuration),
     examineTokens(input.tokens),
     ...guest.rows,
-    ...quoted.rows,
     ...gpus.rows,
     ...upstreams.rows,
     ...network,
-    ...(await examineVolume(input.volume, places.volume)),
+    ...(await examineVolumes(input.volumes, places.volume)),
+    ...(weights === null ? [] : [await examineWeights(weights)]),
     await examineMounts(places.mounts),
   ]
   const { address } = guest

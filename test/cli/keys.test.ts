@@ -10,7 +10,7 @@ import type { KeyProviderName } from '../../attestation/simulator/dstack/create-
 import { startGuestAgent } from '../../attestation/simulator/dstack/start-guest-agent.ts'
 import type { RunningGuestAgent } from '../../attestation/simulator/dstack/start-guest-agent.ts'
 import { openSealedKey } from '../../enclave/keys/sealed/sealed-key-folder.ts'
-import { keysRotate, keysShow } from '../../src/cli/keys.ts'
+import { keysRotate, keysShow, REHEARSAL_NOTICE } from '../../src/cli/keys.ts'
 import type { KeysOptions } from '../../src/cli/keys.ts'
 import { Refusal } from '../../src/cli/refusal.ts'
 import { serve } from '../../src/cli/serve.ts'
@@ -169,7 +169,7 @@ describe('keys show', () => {
     await firstStart()
     await agents.pop()?.close()
     await guestOf('kms')
-    expect(await refusalOf(() => keysShow(sealed()))).toMatch(/^sealed_not_opened\. .*another app/)
+    expect(await refusalOf(() => keysShow(sealed()))).toMatch(/^sealed_not_opened: .*another app/)
   })
 })
 
@@ -262,9 +262,25 @@ describe('another socket of the agent', () => {
     expect(await refusalOf(() => keysShow({ simulate: true }))).toContain('absolute path')
   })
 
-  test('without one a simulated guest has no key that could be shown', async (context) => {
+  test('without one a guest is made up for a rehearsal, and that is said; it seals nothing', async (context) => {
     if (findGuestAgent() !== null) context.skip('SKIPPED: this machine has a guest agent')
     vi.unstubAllEnvs()
-    expect(await refusalOf(() => keysShow({ simulate: true }))).toContain('forgets its keys')
+    let said = ''
+    const spy = vi.spyOn(process.stderr, 'write').mockImplementation((chunk) => {
+      said += String(chunk)
+      return true
+    })
+    expect(await shown({ simulate: true })).toMatchObject({ source: 'derived', generation: 0 })
+    spy.mockRestore()
+    expect(said).toBe(`${REHEARSAL_NOTICE}\n`)
+    expect(await refusalOf(() => keysShow(sealed()))).toContain('forgets its keys')
+    expect(await refusalOf(() => keysRotate({ simulate: true }))).toContain('no next one')
+  })
+
+  test('a folder without a key has nothing to rotate, and that is what is said', async () => {
+    await guestOf('kms')
+    expect(await refusalOf(() => keysRotate(sealed()))).toMatch(
+      /^sealed_none: The folder holds no sealed address key yet/,
+    )
   })
 })

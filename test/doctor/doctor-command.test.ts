@@ -1,11 +1,15 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Command } from 'commander'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import { createIntelPki } from '../../attestation/simulator/intel/create-intel-pki.ts'
 import { doctor } from '../../src/cli/doctor.ts'
 import type { DoctorMachine, DoctorOptions } from '../../src/cli/doctor.ts'
-import { brokerSnippet, UNKNOWN_ADDRESS } from '../../src/doctor/broker-snippet.ts'
+import { addNodeCommands } from '../../src/cli/node-commands.ts'
+import { Refusal } from '../../src/cli/refusal.ts'
+import { addServeOptions } from '../../src/cli/serve-options.ts'
+import { brokerSnippet, UNKNOWN_ADDRESS, UNKNOWN_URL } from '../../src/doctor/broker-snippet.ts'
 import { connectGuestAgent } from '../../attestation/attester/dstack/guest-agent.ts'
 import { ADDRESS_KEY_PATH } from '../../enclave/keys/address-key.ts'
 import { startIntelServer } from '../collateral/intel-server.helpers.ts'
@@ -232,6 +236,59 @@ describe.skipIf(NO_STUB !== null)('countersign doctor', () => {
     )
     expect(out).toMatch(/^ok {6}gpu\.devtools +off$/m)
     expect(out).toMatch(/^\d+ ok, 0 warn, 2 fail, 6 unknown\.$/m)
+  })
+
+  test('takes every flag of serve', () => {
+    const program = new Command()
+    addNodeCommands(program)
+    const flags = program.commands
+      .find((one) => one.name() === 'doctor')
+      ?.options.map(({ long }) => long)
+    const wanted = addServeOptions(new Command()).options.map(({ long }) => long)
+    expect(wanted.length).toBeGreaterThan(10)
+    for (const flag of wanted) expect(flags).toContain(flag)
+  })
+
+  test('measures the folders of --store and of a sealed key', async () => {
+    const store = join(folder, 'volume')
+    const { rows } = await json({
+      store,
+      addressKey: 'sealed',
+      addressKeyDir: '/nowhere/at/all',
+      volume: store,
+    })
+    expect(rowOf(rows, 'volume.write')).toMatchObject({ status: 'ok', seen: store })
+    expect(rowOf(rows, 'keys.write')).toBeDefined()
+    expect(rows.some(({ check }) => check === 'store.write')).toBe(false)
+  })
+
+  test('--listen says where the broker reaches it, as far as it does', async () => {
+    const at = async (listen: string) => parseSnippet((await json({ listen })).broker)['targetUrl']
+    expect(await at('10.1.2.3:9000')).toBe('http://10.1.2.3:9000/v1')
+    expect(await at('0.0.0.0:9000')).toBe('http://<address of this machine>:9000/v1')
+    expect(await at('127.0.0.1:9000')).toBe(UNKNOWN_URL)
+  })
+
+  test('without an agent: what fails comes first, and what was not looked at stands together', async () => {
+    const { out } = await run({}, { socketPath: null })
+    const lines = out.split('\n')
+    expect(lines[0]).toMatch(/^fail {4}agent\.socket/)
+    expect(out).toMatch(
+      /^unknown agent\.version, agent\.app, agent\.quote, agent\.measured, key\.provider, key\.address$/m,
+    )
+    expect(out.match(/there is no agent to ask/g)).toHaveLength(1)
+  })
+
+  test('can be rehearsed: a guest and GPUs of its own, and that is said', async () => {
+    const { rows } = await json({ simulate: true }, { socketPath: null })
+    expect(rowOf(rows, 'agent.measured').status).toBe('ok')
+    expect(rowOf(rows, 'gpu.simulated')).toMatchObject({ status: 'warn', code: 'gpu_simulated' })
+    expect(rowOf(rows, 'gpu.evidence').status).toBe('ok')
+    expect(rowOf(rows, 'key.address').seen).toMatch(/^0x[0-9a-fA-F]{40}, derived/)
+    await writeFile(join(folder, 'broken.json'), '{')
+    for (const compose of ['/nonexistent', join(folder, 'broken.json')]) {
+      await expect(doctor({ simulate: true, compose })).rejects.toThrow(Refusal)
+    }
   })
 
   test('no token and no key is printed, whatever fails', async () => {

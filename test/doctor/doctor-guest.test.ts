@@ -1,7 +1,14 @@
+import { mkdtemp, truncate, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { readTokens } from '../../src/config/read-tokens.ts'
-import { deriveAddressKey } from '../../src/service/open-address-key.ts'
+import { deriveAddressKey, openAddressKey } from '../../src/service/open-address-key.ts'
 import { connectGuestAgent } from '../../attestation/attester/dstack/guest-agent.ts'
+import type { JsonObject } from '../../attestation/protocol/json.ts'
+import { createSimulatedGuest } from '../../attestation/simulator/dstack/create-simulated-guest.ts'
+import { startGuestAgent } from '../../attestation/simulator/dstack/start-guest-agent.ts'
+import { UNKNOWN_ADDRESS } from '../../src/doctor/broker-snippet.ts'
+import { runDoctor } from '../../src/doctor/run-doctor.ts'
 import { GPUS, TOKEN, composeOf, rowOf, startNode } from './doctor.helpers.ts'
 import type { DoctorNode } from './doctor.helpers.ts'
 import { NO_STUB } from '../harness/nvml-stub.ts'
@@ -68,7 +75,7 @@ describe.skipIf(NO_STUB !== null)('doctor: configuration, tokens and the guest a
         status: 'fail',
         code: 'agent_socket_absent',
       })
-      for (const check of ['agent.version', 'agent.app', 'key.provider', 'key.address']) {
+      for (const check of ['agent.version', 'agent.app', 'agent.measured', 'key.address']) {
         expect(rowOf(rows, check)).toMatchObject({ status: 'unknown', code: 'not_reached' })
       }
       expect(rowOf(rows, 'agent.quote').code).toBe('not_reached')
@@ -153,10 +160,101 @@ describe.skipIf(NO_STUB !== null)('doctor: configuration, tokens and the guest a
     }
     expect(await at('tpm')).toEqual(['key_provider_machine', 'address_unnamed'])
     expect(await at('tpm', 'derived')).toEqual(['key_provider_machine', 'ok'])
-    expect(await at('tpm', 'sealed')).toEqual(['key_provider_machine', 'address_unread'])
+    expect(await at('tpm', 'sealed')).toEqual(['key_provider_machine', 'sealed_folder_missing'])
     expect(await at('none', 'sealed')).toEqual(['key_provider_none', 'address_impossible'])
     expect(await at('none', 'derived')).toEqual(['key_provider_none', 'address_impossible'])
     expect(await at('none', 'ephemeral')).toEqual(['key_provider_none', 'address_ephemeral'])
+  })
+
+  test.each<readonly [string, (said: JsonObject) => JsonObject]>([
+    ['another app id', (said) => ({ ...said, app_id: '11'.repeat(20) })],
+    [
+      'another compose text and no hash of it',
+      (said) => {
+        const tcb = JSON.parse(String(said['tcb_info'])) as object
+        const { compose_hash: _hash, ...rest } = said
+        return { ...rest, tcb_info: JSON.stringify({ ...tcb, app_compose: '{"name":"other"}' }) }
+      },
+    ],
+  ])('agent.measured: %s than was measured, and no address is named', async (_, alter) => {
+    const socketPath = await node.altered({ Info: alter })
+    const { rows, broker } = await runDoctor(node.input({ socketPath }))
+    expect(rowOf(rows, 'agent.measured')).toMatchObject({
+      status: 'fail',
+      code: 'agent_other_guest',
+    })
+    expect(rowOf(rows, 'key.address').code).toBe('not_reached')
+    expect(broker).toContain(UNKNOWN_ADDRESS)
+    expect(JSON.stringify(rows)).not.toMatch(/0x[0-9a-fA-F]{40}/)
+  })
+
+  test('key.provider: the measured one counts, whatever the agent says', async () => {
+    const said = JSON.stringify({ name: 'none', id: '' })
+    const socketPath = await node.altered({
+      Info: (answer) => ({ ...answer, key_provider_info: said }),
+    })
+    const rows = await node.run({ socketPath })
+    expect(rowOf(rows, 'key.provider')).toMatchObject({ status: 'ok' })
+    expect(rowOf(rows, 'key.provider').seen).toMatch(/^kms/)
+  })
+
+  test('agent.measured: a guest too old to be served on, as serve says it', async () => {
+    const old = createSimulatedGuest({ composeText: '{}', now: new Date(), release: '0.3.6' })
+    const socketPath = join(node.folder, 'tappd.sock')
+    const agent = await startGuestAgent(old, { socketPath })
+    const rows = await node.run({ socketPath })
+    await agent.close()
+    expect(rowOf(rows, 'agent.measured')).toMatchObject({
+      status: 'fail',
+      code: 'agent_unsupported',
+      seen: 'event log: system_ready_missing',
+    })
+  })
+
+  test('key.address: one that the agent makes up, and one that changes at each call', async () => {
+    const fixed = await node.altered({
+      GetKey: (said) => ({ ...said, key: `${'00'.repeat(31)}01` }),
+    })
+    const zero = await node.altered({ GetKey: (said) => ({ ...said, key: '00'.repeat(32) }) })
+    for (const [socketPath, code] of [
+      [fixed, 'agent_wrong_key'],
+      [zero, 'agent_malformed'],
+    ] as const) {
+      const { rows, broker } = await runDoctor(node.input({ socketPath }))
+      expect(rowOf(rows, 'key.address')).toMatchObject({ status: 'fail', code })
+      expect(broker).toContain(UNKNOWN_ADDRESS)
+    }
+  })
+
+  test('key.address: a sealed key is read, by its generation; one that does not open fails', async () => {
+    const folder = await mkdtemp(join(node.folder, 'sealed-'))
+    const row = async () => {
+      const config = node.config({ address_key: 'sealed', address_key_dir: folder })
+      return rowOf(await node.run({ configuration: { ok: true, config } }), 'key.address')
+    }
+    expect(await row()).toMatchObject({ status: 'warn', code: 'address_not_made' })
+    const agent = connectGuestAgent(node.socketPath)
+    const { address, close } = await openAddressKey(agent, node.guest, 'sealed', folder)
+    // Also beside a service that holds the folder.
+    expect(await row()).toMatchObject({
+      status: 'ok',
+      seen: `${address.address}, sealed, generation 1: survives restart, upgrade`,
+    })
+    close()
+    await truncate(join(folder, 'address-key.json'), 40)
+    expect(await row()).toMatchObject({ status: 'fail', code: 'sealed_malformed' })
+  })
+
+  test('weights: a folder that serve would hash, and one that it would refuse', async () => {
+    const weights = await mkdtemp(join(node.folder, 'weights-'))
+    const row = async () =>
+      rowOf(
+        await node.run({ configuration: { ok: true, config: node.config({ weights }) } }),
+        'weights',
+      )
+    expect(await row()).toMatchObject({ status: 'fail', code: 'weights_empty' })
+    await writeFile(join(weights, 'model.safetensors'), 'x')
+    expect(await row()).toMatchObject({ status: 'ok', seen: `${weights}: 1 files, 1 MiB` })
   })
 
   test('key.address: the agent gives no key', async () => {

@@ -7,7 +7,7 @@ import { examineNetwork } from '../../src/doctor/examine-network.ts'
 import type { NetworkInput, NetworkSources } from '../../src/doctor/examine-network.ts'
 import { examineMounts } from '../../src/doctor/examine-mounts.ts'
 import { examineUpstreams } from '../../src/doctor/examine-upstreams.ts'
-import { examineVolume, SLOW_MS } from '../../src/doctor/examine-volume.ts'
+import { examineVolumes, SLOW_MS } from '../../src/doctor/examine-volume.ts'
 import type { VolumeFiles } from '../../src/doctor/examine-volume.ts'
 import { closeDouble, startDouble } from '../harness/model-double.ts'
 import { NO_STUB } from '../harness/nvml-stub.ts'
@@ -108,13 +108,13 @@ describe('doctor: volume', () => {
     ...changes,
   })
   const codes = async (changes: Partial<VolumeFiles>) =>
-    (await examineVolume(folder, files(changes))).map(({ code }) => code)
+    (await examineVolumes([{ role: 'volume', folder }], files(changes))).map(({ code }) => code)
 
   test('a real folder is measured, and nothing is left in it', async () => {
     const real = join(process.cwd(), 'node_modules', '.countersign-volume-test')
     const { mkdir } = await import('node:fs/promises')
     await mkdir(real, { recursive: true })
-    const rows = await examineVolume(real)
+    const rows = await examineVolumes([{ role: 'volume', folder: real }])
     expect(rowOf(rows, 'volume.write')).toMatchObject({ status: 'ok', seen: real })
     expect(rowOf(rows, 'volume.fsync').seen).toMatch(/median of 21: \d+\.\d\d ms$/)
     expect(rowOf(rows, 'volume.space').seen).toMatch(/^\d+ MiB free$/)
@@ -150,10 +150,30 @@ describe('doctor: volume', () => {
   })
 
   test('no folder, a file in its place, none named', async () => {
-    const code = async (path: string | null) => (await examineVolume(path))[0]?.code
+    const code = async (place: string) =>
+      (await examineVolumes([{ role: 'volume', folder: place }]))[0]?.code
     expect(await code('/nowhere/at/all')).toBe('volume_absent')
     expect(await code(join(process.cwd(), 'package.json'))).toBe('volume_absent')
-    expect(await code(null)).toBe('volume_not_named')
+    expect(await examineVolumes([])).toMatchObject([{ check: 'volume.write', status: 'ok' }])
+  })
+
+  test('of a store and a sealed key: each by its name, a shared one once', async () => {
+    const checks = async (...folders: readonly string[]) => {
+      const roles = ['volume', 'store', 'keys'] as const
+      const volumes = folders.flatMap((place, at) => {
+        const role = roles[at]
+        return role === undefined ? [] : [{ role, folder: place }]
+      })
+      return (await examineVolumes(volumes, files())).map(({ check }) => check)
+    }
+    const both = await checks(folder, join(folder, 'docs'))
+    expect(both.slice(0, 4)).toEqual([
+      'volume.write',
+      'volume.fsync',
+      'volume.space',
+      'store.write',
+    ])
+    expect(await checks(folder, folder, folder)).toEqual(both.slice(0, 3))
   })
 
   test('slow to flush, and nearly full', async () => {
@@ -292,6 +312,9 @@ describe('doctor: what lies outside', () => {
     })
     expect(await row(null)).toMatchObject({ status: 'unknown', code: 'not_reached' })
     const down = await run({ date: () => Promise.reject(unreachable) })
-    expect(rowOf(down, 'clock.skew')).toMatchObject({ status: 'unknown', code: 'not_reached' })
+    expect(rowOf(down, 'clock.skew')).toMatchObject({
+      status: 'fail',
+      code: 'collateral_unavailable',
+    })
   })
 })

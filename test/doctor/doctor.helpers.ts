@@ -156,7 +156,8 @@ export async function startNode(): Promise<DoctorNode> {
     socketPath,
     nvml,
     network: null,
-    volume: join(folder, 'volume'),
+    simulated: null,
+    volumes: [{ role: 'volume', folder: join(folder, 'volume') }],
     targetUrl: null,
     ...changes,
     places: {

@@ -106,6 +106,12 @@ const REASONS: Readonly<Record<string, string>> = {
     'one accumulator for streamed and buffered answers; two files could come to differ in what they digest',
   'test/simulator/dstack-guest.test.ts':
     'one running agent serves all of its methods; the sections follow its interface',
+  'test/doctor/doctor-command.test.ts':
+    'The command over one node with its services; each part spoils another of them.',
+  'test/doctor/doctor-guest.test.ts':
+    'One case for each fault of the guest agent and of a key, over one node.',
+  'test/doctor/doctor-surroundings.test.ts':
+    'One case for each fault of upstreams, volumes, mounts and network, over one node.',
   'test/enclave/attestor.test.ts':
     'one machine that answers when it is told to, and every order of asking it',
   'test/demo/model-format.test.ts':

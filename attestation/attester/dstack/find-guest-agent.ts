@@ -4,6 +4,7 @@
  * @module
  */
 import { statSync } from 'node:fs'
+import type { Stats } from 'node:fs'
 import { basename } from 'node:path'
 import type { AgentSurface } from './agent-release.ts'
 
@@ -30,15 +31,34 @@ export function findGuestAgent(paths: readonly string[] = ALL_SOCKETS): string |
   return paths.find(isSocket) ?? null
 }
 
+/**
+ * What stands at such a path and is no socket, in words; null where nothing does. Docker makes a directory of a path that
+ * is mounted and is not there.
+ */
+export function misplacedAgent(paths: readonly string[] = ALL_SOCKETS): string | null {
+  for (const path of paths) {
+    const found = statOf(path)
+    if (found === undefined || found.isSocket()) continue
+    return found.isDirectory()
+      ? `${path} is a directory: the guest has no such socket, so that mounting it made one`
+      : `${path} is no socket`
+  }
+  return null
+}
+
 /** Which of the two services answers there: dstack names its sockets by them. */
 export function surfaceOf(socketPath: string): AgentSurface {
   return basename(socketPath) === 'tappd.sock' ? 'tappd' : 'dstack'
 }
 
-function isSocket(path: string): boolean {
+function statOf(path: string): Stats | undefined {
   try {
-    return statSync(path).isSocket()
+    return statSync(path)
   } catch {
-    return false
+    return undefined
   }
+}
+
+function isSocket(path: string): boolean {
+  return statOf(path)?.isSocket() === true
 }

@@ -28,7 +28,7 @@ export async function openGuest(agent: GuestAgent): Promise<OpenedGuest> {
   const release = await agent.release()
   const info = await agent.info()
   const reportData = createHash('sha512').update(START_PURPOSE).update(randomBytes(32)).digest()
-  const system = measured(await agent.getQuote(reportData), info)
+  const system = measureAs(await agent.getQuote(reportData), info)
   return {
     release,
     system,
@@ -43,15 +43,19 @@ export async function openGuest(agent: GuestAgent): Promise<OpenedGuest> {
       },
       async quote(data) {
         const quote = await agent.getQuote(data)
-        measured(quote, info)
+        measureAs(quote, info)
         return quote
       },
     },
   }
 }
 
-/** @throws GuestAgentError `agent_other_guest` */
-function measured(quote: AgentQuote, info: AgentInfo): SystemIdentity {
+/**
+ * What a quote measured, where that is the guest that the agent names.
+ *
+ * @throws GuestAgentError `agent_other_guest`, or `agent_unsupported` for a release that measures no such thing
+ */
+export function measureAs(quote: AgentQuote, info: AgentInfo): SystemIdentity {
   const system = measureGuest(quote)
   const composeHash = createHash('sha256').update(info.appCompose).digest('hex')
   const other = [

@@ -55,7 +55,7 @@ export const NVML_ERRORS = Object.freeze({
   nvml_simulated_environment:
     'The driver says that its confidential computing is a simulation of NVIDIA. Use production hardware.',
   nvml_count_mismatch:
-    'The number of GPUs differs from --require-gpu. Pass through as many as the measured compose file says, and none more.',
+    'The number of GPUs differs from --require-gpu. Correct the flag here and in the measured compose file, or pass through as many GPUs as it says, and none more.',
 })
 
 export type NvmlErrorCode = keyof typeof NVML_ERRORS

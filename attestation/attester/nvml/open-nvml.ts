@@ -92,7 +92,11 @@ export function openNvml(options: NvmlOptions): NvmlSource {
     if (closed) throw new NvmlError({ code: 'nvml_process_died', detail: 'it was closed' })
     await waitForEnd()
     const library = options.library ?? findNvmlLibrary()
-    if (library === null) throw new NvmlError({ code: 'nvml_library_absent', detail: 'NVML' })
+    if (library === null)
+      throw new NvmlError({
+        code: 'nvml_library_absent',
+        detail: 'libnvidia-ml.so.1, at none of its places',
+      })
     const client = startProcess(script)
     newest = client
     try {

@@ -1,0 +1,38 @@
+/**
+ * The flags that say how a node is to serve: of `serve`, and of `doctor`, which looks at the same node.
+ *
+ * @module
+ */
+import type { Command } from 'commander'
+import { collect } from './collect.ts'
+
+export function addServeOptions(command: Command): Command {
+  return command
+    .option('--config <file>', 'configuration file (JSON)')
+    .option(
+      '--listen <host:port>',
+      'address for plain HTTP (default 127.0.0.1:8080; without TLS alone)',
+    )
+    .option('--tls <host:port>', 'address for TLS that ends on a key of the keyset (docs/tls.md)')
+    .option(
+      '--upstream <[name=]url>',
+      'model server: unix:/path.sock or http://address:port',
+      collect,
+    )
+    .option('--require-gpu <n>', 'GPUs the machine must have and attest')
+    .option('--address-key <source>', 'derived, sealed or ephemeral (docs/keys.md)')
+    .option(
+      '--address-key-dir <dir>',
+      'where a sealed address key is kept (default /var/lib/countersign)',
+    )
+    .option(
+      '--weights <dir>',
+      'folder of the model, hashed at start into the attested configuration',
+    )
+    .option('--allow-remote-upstream', 'permit upstreams outside this machine (attested)')
+    .option('--metrics <host:port>', 'where health and metrics are served (default 127.0.0.1:9464)')
+    .option('--no-metrics', 'do not serve them')
+    .option('--store <folder>', 'keep receipts on disk, sealed; in memory without it')
+    .option('--simulate', 'run without a confidential VM; proves nothing')
+    .option('--compose <file>', 'with --simulate: the compose text that the simulated guest runs')
+}
