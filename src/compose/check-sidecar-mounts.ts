@@ -4,8 +4,10 @@
  *
  * @module
  */
+import { posix } from 'node:path'
 import { AGENT_SOCKETS } from './check-service.ts'
 import type { Report } from './compose-refusals.ts'
+import { readModelWords } from './read-model-words.ts'
 import type { ComposeService, Mount } from './read-services.ts'
 import type { SidecarFlags } from './read-sidecar-flags.ts'
 
@@ -28,6 +30,8 @@ function mountOver(mounts: readonly Mount[], path: string): Mount | undefined {
 }
 
 function isShared({ source }: Mount, others: readonly ComposeService[]): boolean {
+  // A volume without a name is a new one for each container.
+  if (source === '') return false
   return others.some(({ mounts }) => mounts.some((mount) => mount.source === source))
 }
 
@@ -70,6 +74,7 @@ function checkWeights(
   sidecar: ComposeService,
   folder: string,
   others: readonly ComposeService[],
+  servers: readonly ComposeService[],
   report: Report,
 ): void {
   const mount = mountOver(sidecar.mounts, folder)
@@ -82,11 +87,39 @@ function checkWeights(
     const own = mounts.filter(({ source }) => source === mount.source)
     // What is mounted inside of it would be loaded in the place of what was measured.
     const covered = mounts.some((one) =>
-      own.some(({ target }) => one.target.startsWith(`${target}/`)),
+      own.some((other) => one !== other && isBelow(one.target, other.target)),
     )
     if (covered || own.some(({ readOnly }) => !readOnly)) {
       report('weights_writable', `${where}.volumes`)
     }
+  }
+  for (const server of servers) checkServed(server, mount, folder, report)
+}
+
+/** Paths that a word names, in JSON too. */
+function pathsIn(word: string): string[] {
+  return word
+    .split(/[^\w./@+-]+/)
+    .filter((part) => part.startsWith('/'))
+    .map((part) => posix.normalize(part))
+}
+
+/** A model server that loads a folder beside the measured one would make the digest that of something else. */
+function checkServed(
+  server: ComposeService,
+  measured: Mount,
+  folder: string,
+  report: Report,
+): void {
+  const mount = server.mounts.find(({ source }) => source === measured.source)
+  if (mount === undefined) return report('weights_other', `${server.where}.volumes`)
+  const inside = `${mount.target}${folder.slice(measured.target.length)}`
+  const { model } = readModelWords(server.words)
+  const beside = server.words
+    .flatMap(pathsIn)
+    .some((path) => isBelow(path, mount.target) && !isBelow(path, inside))
+  if (beside || (model !== null && !isBelow(posix.normalize(model), inside))) {
+    report('weights_other', `${server.where}.command`)
   }
 }
 
@@ -112,6 +145,22 @@ function checkSockets(
   return [...servers]
 }
 
+/** What another service wrote would be loaded without being measured, and what is written for it would leave. */
+function checkServer(
+  server: ComposeService,
+  sidecar: ComposeService,
+  others: readonly ComposeService[],
+  report: Report,
+): void {
+  const strangers = others.filter((one) => one !== server)
+  for (const mount of server.mounts) {
+    const isKnown = sidecar.mounts.some(({ source }) => source === mount.source)
+    if (mount.kind === 'volume' && !isKnown && isShared(mount, strangers)) {
+      report('model_server_mount', `${server.where}.volumes`)
+    }
+  }
+}
+
 /** @returns the model servers: the services that answer at the sidecar's sockets */
 export function checkSidecarMounts(
   sidecar: ComposeService,
@@ -120,6 +169,8 @@ export function checkSidecarMounts(
   report: Report,
 ): readonly ComposeService[] {
   checkTargets(sidecar, flags, others, report)
-  if (flags.weights !== null) checkWeights(sidecar, flags.weights, others, report)
-  return checkSockets(sidecar, flags, others, report)
+  const servers = checkSockets(sidecar, flags, others, report)
+  if (flags.weights !== null) checkWeights(sidecar, flags.weights, others, servers, report)
+  for (const server of servers) checkServer(server, sidecar, others, report)
+  return servers
 }

@@ -58,6 +58,11 @@ function checkHardening({ keys, where, environment }: ComposeService, report: Re
   if (keys.has('runtime') ? capabilities !== 'utility' : capabilities !== undefined) {
     report('sidecar_gpu_capabilities', `${where}.environment.NVIDIA_DRIVER_CAPABILITIES`)
   }
+  // Of other names the runtime makes devices or files of the guest.
+  const devices = environment.get('NVIDIA_VISIBLE_DEVICES') ?? ''
+  if (!/^[A-Za-z0-9,-]*$/.test(devices)) {
+    report('sidecar_gpu_capabilities', `${where}.environment.NVIDIA_VISIBLE_DEVICES`)
+  }
   if (keys.has('deploy')) {
     report('sidecar_gpu_capabilities', `${where}.deploy`)
   }

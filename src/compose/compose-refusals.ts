@@ -85,6 +85,10 @@ export const COMPOSE_REFUSALS = Object.freeze({
     'The sidecar does not say how many GPUs must attest (--require-gpu, 0 for none), so the measured text does not either.',
   weights_writable:
     'The weights can change after they were measured, or others lie over them: mount one volume read-only, with nothing inside of it, wherever a service keeps running.',
+  weights_other:
+    'The model server does not load what the sidecar measures: mount the volume of --weights read-only, and name the model by its path at or below that folder, and no other path of that volume.',
+  model_server_mount:
+    "A volume of the model server is another service's too: beside its socket and, read-only, the measured weights, give it volumes of its own or a tmpfs.",
   upstream_shared:
     "The volume of a model server's socket belongs to more than the sidecar and that server: whoever else has it can use the model past every receipt, or answer in its place and read all prompts.",
   model_server_network:

@@ -28,9 +28,9 @@ const PLAIN = /^[\w./:=,@%+~-]*$/
 const SHELL_TEXT =
   /^(?:rm -f \/[\w./-]+ && )?exec ([\w./:=,@%+~-]+(?: [\w./:=,@%+~-]+)*)(?: "\$\$@")?$/
 
-/** Without what a shell would still look into between its quotes. */
+/** Of one line, and without what a shell would still look into between its quotes. */
 function isJson(text: string): boolean {
-  if (!/^[[{]/.test(text) || /[`$]/.test(text)) return false
+  if (!/^[[{]/.test(text) || /[`$\n]/.test(text)) return false
   try {
     JSON.parse(text)
     return true
@@ -59,7 +59,7 @@ function spread(words: readonly string[]): {
     return { plain: rest.every(isPlain), all: [...command.split(' '), ...rest.slice(1)] }
   }
   return {
-    plain: words.every(isPlain) && !words.some((word) => /^-[a-z]*c$/.test(word)),
+    plain: words.every(isPlain),
     // Another text of a shell is refused where a model server has it, and looked through elsewhere.
     all: words.some((word) => SHELL.test(word))
       ? words.flatMap((word) => (isPlain(word) ? [word] : word.split(/[\s;&|"'`()]+/)))

@@ -112,6 +112,51 @@ export const WEIGHTS_ROWS = rows(
     `weights_writable ${at('vllm', 'volumes')}`,
   ],
   [
+    'a model server that loads what lies beside them',
+    yaml('exec vllm serve /models/model', 'exec vllm serve /models/other'),
+    `weights_other ${at('vllm', 'command')}`,
+  ],
+  [
+    'a model server that leaves their folder on the way',
+    yaml('exec vllm serve /models/model', 'exec vllm serve /models/model/../other'),
+    `weights_other ${at('vllm', 'command')}`,
+  ],
+  [
+    'a model server that loads a folder of its own',
+    yaml('exec vllm serve /models/model', 'exec vllm serve models/model'),
+    `weights_other ${at('vllm', 'command')}`,
+    `revision_mutable ${at('vllm', 'command')}`,
+  ],
+  [
+    'an adapter that lies beside them',
+    yaml('- --uds=', '- --lora-modules=a=/models/adapter\n      - --uds='),
+    `weights_other ${at('vllm', 'command')}`,
+  ],
+  [
+    'a draft model that lies beside them',
+    yaml('- --uds=', `- '--speculative-config={"model":"/models/draft"}'\n      - --uds=`),
+    `weights_other ${at('vllm', 'command')}`,
+  ],
+  [
+    'a model server that does not mount them',
+    yaml(
+      /(vllm-socket:\/run\/vllm\n) {6}- models:\/models:ro\n(?= {4}shm)/,
+      'vllm-socket:/run/vllm\n',
+    ),
+    `weights_other ${at('vllm', 'volumes')}`,
+  ],
+  [
+    'a second volume that the fetching service fills',
+    () =>
+      withMembers({
+        docker_compose_file: YAML.replace(
+          /(models:\/models:ro\n)(?= {4}shm)/,
+          (line) => `${line}      - more:/more\n`,
+        ).replace("volumes: ['models:/models']", "volumes: ['models:/models', 'more:/more']"),
+      }),
+    `model_server_mount ${at('vllm', 'volumes')}`,
+  ],
+  [
     'waiting for them only if they come',
     yaml(
       'weights: { condition: service_completed_successfully }\n  vllm',
@@ -123,6 +168,11 @@ export const WEIGHTS_ROWS = rows(
 )
 
 export const START_ROWS = rows(
+  [
+    'a device of the guest by the name of a GPU',
+    yaml('NVIDIA_VISIBLE_DEVICES: all', 'NVIDIA_VISIBLE_DEVICES: vendor.example/class=all'),
+    `sidecar_gpu_capabilities ${sidecar('environment.NVIDIA_VISIBLE_DEVICES')}`,
+  ],
   [
     'a health check, which is any command beside the agent socket',
     () => withKeys('countersign', 'healthcheck: { test: [CMD, /x] }'),
@@ -182,6 +232,7 @@ export const AROUND_ROWS = rows(
     `upstream_shared ${at('x', 'volumes')}`,
     `upstream_shared ${at('vllm', 'volumes')}`,
     `model_server_network ${at('x', 'network_mode')}`,
+    `weights_other ${at('x', 'volumes')}`,
   ],
   [
     'the tokens of the service, given to the model server',
@@ -213,6 +264,10 @@ export const AROUND_ROWS = rows(
 /** What a provider may well write. */
 export const FIT: readonly (readonly [string, () => string[]])[] = [
   ['no health check', () => withKeys('countersign', 'healthcheck: { disable: true }')],
+  [
+    'a model server with a cache of its own',
+    yaml(/(models:\/models:ro\n)(?= {4}shm)/, 'models:/models:ro\n      - cache:/cache\n'),
+  ],
   ['a folder in memory', () => withKeys('countersign', 'tmpfs: [/tmp]')],
   ['flags in two words', yaml('- --require-gpu=1', '- --require-gpu\n      - "8"')],
   [
