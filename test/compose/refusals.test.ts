@@ -12,7 +12,8 @@ import {
   YAML_ROWS,
 } from './refusals.helpers.ts'
 import type { Row } from './refusals.helpers.ts'
-import { AROUND_ROWS, FIT, MOUNT_ROWS, START_ROWS, WEIGHTS_ROWS } from './sidecar-rows.helpers.ts'
+import { AROUND_ROWS, FIT, MOUNT_ROWS, START_ROWS } from './sidecar-rows.helpers.ts'
+import { WEIGHTS_ROWS } from './weights-rows.helpers.ts'
 
 const sections: readonly (readonly [string, readonly Row[]])[] = [
   ['refuses as YAML', YAML_ROWS],

@@ -4,14 +4,14 @@ import { at, beside, more, PINNED, rows, sidecar, yaml } from './refusals.helper
 
 const SOCKET = '      - /var/run/dstack.sock:/var/run/dstack.sock\n'
 /** One more volume of the sidecar. */
-const volume = (entry: string) => yaml(SOCKET, `${SOCKET}      - ${entry}\n`)
+export const volume = (entry: string) => yaml(SOCKET, `${SOCKET}      - ${entry}\n`)
 /** The same, of a volume that another service can write. */
 const shared = (entry: string) => () => {
   const mounted = YAML.replace(SOCKET, `${SOCKET}      - ${entry}\n`)
   const other = `  x:\n    ${PINNED}\n    volumes: ['code:/code']\nnetworks:`
   return withMembers({ docker_compose_file: mounted.replace(/^networks:/m, other) })
 }
-const MOUNT = `sidecar_mount ${sidecar('volumes')}`
+export const MOUNT = `sidecar_mount ${sidecar('volumes')}`
 const COMMAND = sidecar('command')
 
 export const MOUNT_ROWS = rows(
@@ -70,100 +70,6 @@ export const MOUNT_ROWS = rows(
       return withMembers({ docker_compose_file: mounted.replace(/^networks:/m, other) })
     },
     MOUNT,
-  ],
-)
-
-export const WEIGHTS_ROWS = rows(
-  [
-    'a second --weights, of which the last counts',
-    more('--weights=/scratch'),
-    `sidecar_flag ${COMMAND}`,
-  ],
-  [
-    'a folder that leads elsewhere',
-    yaml('--weights=/models/model', '--weights=/models/../scratch'),
-    `sidecar_flag ${COMMAND}`,
-    `sidecar_without_weights ${COMMAND}`,
-    MOUNT,
-  ],
-  [
-    'another volume inside of the one that is read-only',
-    volume('scratch:/models/model'),
-    MOUNT,
-    `weights_writable ${sidecar('volumes')}`,
-  ],
-  [
-    'a file system in memory inside of it',
-    () => withKeys('countersign', 'tmpfs: [/models/model]'),
-    `sidecar_mount ${sidecar('tmpfs')}`,
-    `weights_writable ${sidecar('volumes')}`,
-  ],
-  [
-    'another volume over them, in the model server',
-    yaml(
-      /(vllm-socket:\/run\/vllm\n {6}- models:\/models:ro)(?=\n {4}shm)/,
-      'vllm-socket:/run/vllm\n      - models:/models:ro\n      - scratch:/models/model',
-    ),
-    `weights_writable ${at('vllm', 'volumes')}`,
-  ],
-  [
-    'a file system in memory over them, in the model server',
-    () => withKeys('vllm', 'tmpfs: [/models/model]'),
-    `weights_writable ${at('vllm', 'volumes')}`,
-  ],
-  [
-    'a model server that loads what lies beside them',
-    yaml('exec vllm serve /models/model', 'exec vllm serve /models/other'),
-    `weights_other ${at('vllm', 'command')}`,
-  ],
-  [
-    'a model server that leaves their folder on the way',
-    yaml('exec vllm serve /models/model', 'exec vllm serve /models/model/../other'),
-    `weights_other ${at('vllm', 'command')}`,
-  ],
-  [
-    'a model server that loads a folder of its own',
-    yaml('exec vllm serve /models/model', 'exec vllm serve models/model'),
-    `weights_other ${at('vllm', 'command')}`,
-    `revision_mutable ${at('vllm', 'command')}`,
-  ],
-  [
-    'an adapter that lies beside them',
-    yaml('- --uds=', '- --lora-modules=a=/models/adapter\n      - --uds='),
-    `weights_other ${at('vllm', 'command')}`,
-  ],
-  [
-    'a draft model that lies beside them',
-    yaml('- --uds=', `- '--speculative-config={"model":"/models/draft"}'\n      - --uds=`),
-    `weights_other ${at('vllm', 'command')}`,
-  ],
-  [
-    'a model server that does not mount them',
-    yaml(
-      /(vllm-socket:\/run\/vllm\n) {6}- models:\/models:ro\n(?= {4}shm)/,
-      'vllm-socket:/run/vllm\n',
-    ),
-    `weights_other ${at('vllm', 'volumes')}`,
-  ],
-  [
-    'a second volume that the fetching service fills',
-    () =>
-      withMembers({
-        docker_compose_file: YAML.replace(
-          /(models:\/models:ro\n)(?= {4}shm)/,
-          (line) => `${line}      - more:/more\n`,
-        ).replace("volumes: ['models:/models']", "volumes: ['models:/models', 'more:/more']"),
-      }),
-    `model_server_mount ${at('vllm', 'volumes')}`,
-  ],
-  [
-    'waiting for them only if they come',
-    yaml(
-      'weights: { condition: service_completed_successfully }\n  vllm',
-      'weights: { condition: service_completed_successfully, required: false }\n  vllm',
-    ),
-    `value_unexpected ${sidecar('depends_on.weights')}`,
-    `weights_writable ${at('weights', 'volumes')}`,
   ],
 )
 
