@@ -119,6 +119,9 @@ export function parseKeyset(value: unknown): KeysetResult {
   if (new Set(all.map((key) => key.public_key)).size !== all.length) {
     return no('one key stands under two roles')
   }
+  // The same key for two hosts is one entry each.
+  const hosts = tls_public_keys.map(({ spki_sha256, domain }) => `${spki_sha256} ${domain ?? ''}`)
+  if (new Set(hosts).size !== hosts.length) return no('a TLS key repeats')
   return {
     ok: true,
     keyset: { subject, not_after, receipt_signing_keys, e2ee_public_keys, tls_public_keys },

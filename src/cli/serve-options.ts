@@ -14,6 +14,9 @@ export function addServeOptions(command: Command): Command {
       'address for plain HTTP (default 127.0.0.1:8080; without TLS alone)',
     )
     .option('--tls <host:port>', 'address for TLS that ends on a key of the keyset (docs/tls.md)')
+    .option('--tls-names <a,b>', 'host names of the self-signed certificate')
+    .option('--tls-certificate <file>', 'chain of an authority for that key, read when it changes')
+    .option('--tls-key <source>', 'boot (default), or agent: with an RA-TLS certificate of dstack')
     .option(
       '--upstream <[name=]url>',
       'model server: unix:/path.sock or http://address:port',

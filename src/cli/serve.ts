@@ -35,11 +35,12 @@ import { readConfigFile } from './read-config-file.ts'
 import { checkEnvironment, loadTokens } from './read-environment.ts'
 import { Refusal } from './refusal.ts'
 import { STORE_FAULTS } from './store-faults.ts'
+import { tlsMember } from './tls-flags.ts'
+import type { TlsFlags } from './tls-flags.ts'
 
-export interface ServeOptions {
+export interface ServeOptions extends TlsFlags {
   readonly config?: string
   readonly listen?: string
-  readonly tls?: string
   readonly upstream?: readonly string[]
   readonly addressKey?: string
   readonly addressKeyDir?: string
@@ -64,14 +65,7 @@ export async function loadConfig(options: ServeOptions): Promise<Config> {
   const result = parseConfig({
     ...file,
     ...(options.listen === undefined ? {} : { listen: parseListen(options.listen) }),
-    ...(options.tls === undefined
-      ? {}
-      : {
-          tls: {
-            ...(isJsonObject(file['tls']) ? file['tls'] : {}),
-            ...parseListen(options.tls, '--tls'),
-          },
-        }),
+    ...tlsMember(options, file['tls']),
     ...(options.upstream === undefined ? {} : { upstreams: parseUpstreamFlags(options.upstream) }),
     ...(options.addressKey === undefined ? {} : { address_key: options.addressKey }),
     ...(options.addressKeyDir === undefined ? {} : { address_key_dir: options.addressKeyDir }),

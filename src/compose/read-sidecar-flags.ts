@@ -16,8 +16,10 @@ import type { ComposeService } from './read-services.ts'
 const VALUED = new Set([
   ...['--listen', '--tls', '--upstream', '--weights', '--require-gpu', '--metrics'],
   ...['--address-key', '--address-key-dir', '--store'],
+  ...['--tls-names', '--tls-certificate', '--tls-key'],
 ])
-const FOLDERS = new Set(['--weights', '--address-key-dir', '--store'])
+/** Paths of the container. */
+const PATHS = new Set(['--weights', '--address-key-dir', '--store', '--tls-certificate'])
 
 const REFUSED: Readonly<Record<string, ComposeRefusal>> = {
   '--config': 'sidecar_config_elsewhere',
@@ -60,7 +62,7 @@ function upstreamOf(value: string): UpstreamUrl | null {
 }
 
 function isRead(name: string, value: string): boolean {
-  if (FOLDERS.has(name)) return isPlainPath(value)
+  if (PATHS.has(name)) return isPlainPath(value)
   if (name === '--require-gpu') return /^\d{1,2}$/.test(value)
   return value !== '' || name === '--no-metrics'
 }
