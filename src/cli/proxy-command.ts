@@ -55,6 +55,10 @@ export function addProxyCommand(program: Command): void {
       'do without the checks that cannot be made for want of collateral or reference values',
     )
     .option('--require <check>', 'a check that must pass; may be repeated', collect)
+    .option(
+      '--state <file>',
+      'remember the heads of logs there, and refuse a service whose log does not go on from it',
+    )
     .option('--collateral <file|dir>', "Intel's collateral")
     .option('--gpu-collateral <file|dir>', "NVIDIA's: RIMs and OCSP responses")
     .option('--fetch-collateral', 'ask Intel and NVIDIA')

@@ -5,6 +5,7 @@
  */
 import { createHash } from 'node:crypto'
 import { isIP } from 'node:net'
+import { resolve } from 'node:path'
 import { POLICIES } from '../../attestation/appraiser/policies.ts'
 import type { AppraisalPolicy } from '../../attestation/appraiser/policy.ts'
 import { isPlainBase, parsePassedRoute } from '../client/proxy/find-route.ts'
@@ -31,6 +32,7 @@ export interface ProxyCommandOptions
   readonly listen?: string
   readonly requireLevel?: string
   readonly stream?: string
+  readonly state?: string
   readonly passUnverified?: readonly string[]
   readonly allowOrigin?: readonly string[]
   readonly allowHost?: readonly string[]
@@ -181,6 +183,7 @@ async function readOptions(
     ...(token === null ? {} : { tokenHash: createHash('sha256').update(token).digest() }),
     ...(key === null ? {} : { key }),
     ...(collateral === undefined ? {} : { collateralOf: collateral }),
+    ...(options.state === undefined ? {} : { logState: resolve(options.state) }),
   }
 }
 

@@ -1,7 +1,10 @@
 /** Answers that are none, through the local proxy: errors, redirects, connections that break. */
+import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { ASK, openStage } from './client.helpers.ts'
 import type { Stage } from './client.helpers.ts'
@@ -149,4 +152,24 @@ test('collateral that was given is judged by, and evidence for which there is no
     })
     await without.close()
   }
+})
+
+test('a service whose log does not go on from the head that was remembered is refused', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'countersign-test-'))
+  const logState = join(folder, 'heads.json')
+  const first = await openProxy(stage, { logState })
+  await first.openai.chat.completions.create(ASK)
+  await first.close()
+  const again = await openProxy(stage, { logState })
+  await again.openai.chat.completions.create(ASK)
+  await again.close()
+  const other = await openStage()
+  const after = await openProxy(other, { logState })
+  expect(await refusal(after.openai.chat.completions.create(ASK))).toEqual({
+    status: 502,
+    code: 'log_reset',
+  })
+  await after.close()
+  await other.close()
+  await rm(folder, { recursive: true })
 })

@@ -84,7 +84,13 @@ test('no header of one connection, of a page or of ours goes through, and a key 
     ...['origin', 'referer', 'sec-fetch-site', 'x-forwarded-for', 'x-countersign-owner'],
     ...['x-countersign-token', 'x-countersign-challenge', 'authorization', 'x-api-key', 'x-own'],
     ...['content-type', 'anthropic-version', 'set-cookie', 'access-control-allow-origin'],
-    ...['x-countersign-level', 'x-countersign-code', 'x-countersign-receipt', 'x-should-retry'],
+    ...[
+      'x-countersign-level',
+      'x-countersign-code',
+      'x-countersign-receipt',
+      'x-countersign-channel',
+      'x-should-retry',
+    ],
   ]
   const kept = new Set(['authorization', 'x-api-key', 'x-own', 'content-type', 'anthropic-version'])
   fc.assert(
@@ -106,7 +112,7 @@ test('no header of one connection, of a page or of ours goes through, and a key 
           expect([sent['authorization'], sent['x-api-key']]).toEqual(['Bearer sk-held', undefined])
         const returned = Object.keys(responseHeaders(new Headers(received)))
         const claims =
-          /^(?:access-control|set-cookie|connection|content-length|x-countersign-(?:level|code|receipt)|x-should-retry)/
+          /^(?:access-control|set-cookie|connection|content-length|x-countersign-(?:level|code|receipt|channel)|x-should-retry)/
         expect(returned.filter((name) => claims.test(name))).toEqual([])
       },
     ),

@@ -25,11 +25,10 @@ const NOT_SENT_FAMILIES = /^(?:sec-|x-forwarded-|x-countersign-|access-control-)
 const NOT_RETURNED: ReadonlySet<string> = new Set([
   ...OF_ONE_CONNECTION,
   ...['set-cookie', 'set-cookie2', 'alt-svc', 'strict-transport-security', 'clear-site-data'],
-  ...['x-countersign-level', 'x-countersign-code', 'x-countersign-simulated', 'x-should-retry'],
-  // The verified fetch asked for it, the caller did not.
-  'x-countersign-receipt',
+  'x-should-retry',
 ])
-const NOT_RETURNED_FAMILIES = /^(?:access-control-|cross-origin-)/
+/** Of ours the opening alone is the service's to say; the receipt the verified fetch asked for, the caller did not. */
+const NOT_RETURNED_FAMILIES = /^(?:access-control-|cross-origin-|x-countersign-(?!opening$))/
 
 /** @param key of the service, in place of what the caller shows; null: the caller's goes on */
 export function requestHeaders(

@@ -39,6 +39,8 @@ export interface ProxyOptions {
   /** Of the service. */
   readonly key?: string
   readonly collateralOf?: CollateralOf
+  /** A file in which the heads of logs are remembered, see `VerifiedOptions`. */
+  readonly logState?: string
   readonly limits?: Partial<ProxyLimits>
 }
 
@@ -62,9 +64,9 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   const { log, upstream: base, key = null } = options
   const limits: ProxyLimits = { ...PROXY_LIMITS, ...options.limits }
   const service = connectService(limits)
-  const { policy, level, collateralOf } = options
+  const { policy, level, collateralOf, logState } = options
   const client = createClient(
-    { policy, level },
+    { policy, level, ...(logState === undefined ? {} : { logState }) },
     {
       fetch: service.fetch,
       limits: service.limits,
