@@ -36,6 +36,8 @@ export interface EvidenceReceipt {
   /** Base64 of the exact bodies. */
   readonly request: string | null
   readonly response: string | null
+  /** Exact text of the proof that the record is in its boot's log, checkpoint inside; null where there was none yet. */
+  readonly inclusion: string | null
 }
 
 export interface EvidenceFile {

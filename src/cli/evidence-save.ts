@@ -12,6 +12,7 @@ import {
   unwrapDocument,
 } from '../../attestation/appraiser/document/parse-document.ts'
 import { parseEvidenceFile } from '../../attestation/appraiser/evidence/parse-evidence-file.ts'
+import { parseInclusionProof } from '../../attestation/appraiser/log/parse-log-proofs.ts'
 import { DEFAULT_POLICY } from '../../attestation/appraiser/policy.ts'
 import { parseReceipt } from '../../attestation/appraiser/receipt/parse-receipt.ts'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
@@ -129,24 +130,33 @@ interface SavedReceipt extends EvidenceReceipt {
   readonly keyset: Sha256Digest
 }
 
-async function receiptOf(
+/** A token goes with it, and no keyset is believed yet: only over a certificate that this system's authorities vouch for. */
+async function ask(
   base: string,
-  id: string,
-  options: EvidenceSaveOptions,
+  path: string,
   headers: Readonly<Record<string, string>>,
-): Promise<SavedReceipt> {
-  // A token goes with it, and no keyset is believed yet: only over a certificate that this system's authorities vouch for.
+): Promise<{ readonly status: number; readonly body: Uint8Array }> {
   const { status, body } = await reached(base, () =>
-    getOnce(attestationUrl(base, `receipts/${id}`), {
+    getOnce(attestationUrl(base, path), {
       headers,
       maxBytes: MAX_DOCUMENT_BYTES,
       timeoutMs: FETCH_MS,
       certificate: 'webpki',
     }),
   )
-  if (status !== 200 || body === null) {
-    const answer = body === null ? 'the answer is too large' : `the service answered ${status}`
-    throw new Refusal(`Receipt ${id}: ${answer}.`, EXIT.internal)
+  if (body === null) throw new Refusal('The answer is too large.', EXIT.internal)
+  return { status, body }
+}
+
+async function receiptOf(
+  base: string,
+  id: string,
+  options: EvidenceSaveOptions,
+  headers: Readonly<Record<string, string>>,
+): Promise<SavedReceipt> {
+  const { status, body } = await ask(base, `receipts/${id}`, headers)
+  if (status !== 200) {
+    throw new Refusal(`Receipt ${id}: the service answered ${status}.`, EXIT.internal)
   }
   const receipt = textOf(unwrapDocument(body), `Receipt ${id}`)
   const parsed = parseReceipt(receipt)
@@ -159,8 +169,27 @@ async function receiptOf(
     opening: isHex32(opening) ? opening : null,
     request: await bodyOf(options.request),
     response: await bodyOf(options.response),
+    inclusion: await inclusionOf(base, id, headers),
     keyset: parsed.receipt.record.keyset_digest,
   }
+}
+
+/** A record is proved once a published head covers it; before that, and where there is no log, there is nothing to keep. */
+async function inclusionOf(
+  base: string,
+  id: string,
+  headers: Readonly<Record<string, string>>,
+): Promise<string | null> {
+  const { status, body } = await ask(base, `log/inclusion/${id}`, headers)
+  if (status !== 200) {
+    process.stderr.write(`Receipt ${id}: no proof that it is in the log (${status}).\n`)
+    return null
+  }
+  const text = textOf(unwrapDocument(body), `The proof of ${id}`)
+  if (parseInclusionProof(text) === null) {
+    throw new Refusal(`The proof of ${id} cannot be read.`, EXIT.malformed)
+  }
+  return text
 }
 
 /** What the service keeps of a keyset that is not in force: of an earlier boot, or renewed since. */

@@ -36,6 +36,8 @@ export interface Boot {
   readonly url: string
   readonly keysetDigest: string
   ask(): Promise<Exchange>
+  /** Publishes a head of the log that covers all answers so far. */
+  publish(): Promise<void>
   close(): Promise<void>
 }
 
@@ -119,6 +121,9 @@ export async function startMachine(): Promise<Machine> {
           request: file(`${id}.request`, REQUEST),
           response: file(`${id}.response`, await answer.text()),
         }
+      },
+      publish: async () => {
+        await service.records?.publish()
       },
       close: () => service.close(),
     }

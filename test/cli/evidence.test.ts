@@ -19,6 +19,7 @@ describe('an evidence file', () => {
     EvidenceFile,
     EvidenceFile,
   ]
+  let unpublished: EvidenceFile
   let exchange: Exchange
 
   beforeAll(async () => {
@@ -27,11 +28,14 @@ describe('an evidence file', () => {
     const boot = await machine.boot()
     const early = await boot.ask()
     const { id, ...bodies } = early
+    await boot.publish()
     first = await machine.save(boot, 'first.json', { receipt: [id], ...bodies })
     firstKeyset = boot.keysetDigest
     await boot.close()
     later = await machine.boot()
     exchange = await later.ask()
+    unpublished = await machine.save(later, 'unpublished.json', { receipt: [exchange.id] })
+    await later.publish()
     second = await machine.save(later, 'second.json', {
       receipt: [exchange.id],
       request: exchange.request,
@@ -114,6 +118,13 @@ describe('an evidence file', () => {
     expect(exit).toBe(0)
   })
 
+  test('proves that the record is in the log, where a published head covered it', async () => {
+    expect(only(unpublished).inclusion).toBeNull()
+    expect((await machine.judge(unpublished)).exit).toBe(0)
+    const { out } = await machine.judge(both)
+    expect(out.match(/^ {2}pass {2}log\.inclusion +leaf 1 of (?:256|512)$/gm)).toHaveLength(2)
+  })
+
   test('is written for its owner alone, and over no other file', async () => {
     const path = machine.file('taken.json', '')
     await expect(evidenceSave(later.url, { out: path }, {})).rejects.toThrow('or exists')
@@ -180,6 +191,22 @@ describe('an evidence file', () => {
       const { opening } = only(first)
       expect(opening).toMatch(/^[0-9a-f]{64}$/)
       expect(await code(withReceipt(second, { opening }), 'opening_mismatch')).toBe(10)
+    })
+
+    test('where the proof of the log is of another receipt or boot, forged, or no proof', async () => {
+      const { inclusion } = only(first)
+      const other = withReceipt(second, { inclusion })
+      expect(await code(other, 'log_inclusion_invalid')).toBe(10)
+      const own = only(second).inclusion ?? ''
+      const moved = own.replace('"leaf_index":1', '"leaf_index":2')
+      expect(await code(withReceipt(second, { inclusion: moved }), 'log_inclusion_invalid')).toBe(
+        10,
+      )
+      const bent = own.replace(/"path":\["[0-9a-f]{2}/, '"path":["00')
+      expect(await code(withReceipt(second, { inclusion: bent }), 'log_inclusion_invalid')).toBe(10)
+      const size = own.replace('"tree_size":256', '"tree_size":257')
+      expect(await code(withReceipt(second, { inclusion: size }), 'log_')).toBe(10)
+      expect(await code(withReceipt(second, { inclusion: '{}' }), 'log_proof_missing')).toBe(10)
     })
 
     test('where the evidence is simulated and nobody allowed it', async () => {

@@ -19,6 +19,7 @@ import { isJsonObject, parseJson } from '../../protocol/json.ts'
 import type { JsonValue } from '../../protocol/json.ts'
 import { MAX_RECEIPT_BYTES } from '../../protocol/receipt.ts'
 import { MAX_DOCUMENT_BYTES } from '../document/parse-document.ts'
+import { MAX_PROOF_TEXT } from '../log/parse-log-proofs.ts'
 import { integerOf, listOf, objectOf, textOf, Unreadable } from '../read-members.ts'
 
 export interface ParsedEvidenceReceipt {
@@ -29,6 +30,8 @@ export interface ParsedEvidenceReceipt {
   /** The exact bodies. */
   readonly request: Uint8Array | null
   readonly response: Uint8Array | null
+  /** Exact text. */
+  readonly inclusion: string | null
 }
 
 export interface ParsedEvidence {
@@ -79,8 +82,10 @@ function bodyOf(value: JsonValue | undefined, what: string): Uint8Array | null {
   return bytes
 }
 
+const RECEIPT_MEMBERS = ['receipt', 'opening', 'request', 'response', 'inclusion']
+
 function readReceipt(value: JsonValue): ParsedEvidenceReceipt {
-  const entry = objectOf(value, 'a receipt', ['receipt', 'opening', 'request', 'response'])
+  const entry = objectOf(value, 'a receipt', RECEIPT_MEMBERS)
   const opening = entry['opening'] ?? null
   if (opening !== null && !isHex32(opening)) throw new Unreadable('an opening is not 64 hex digits')
   return {
@@ -88,6 +93,10 @@ function readReceipt(value: JsonValue): ParsedEvidenceReceipt {
     opening,
     request: bodyOf(entry['request'], 'receipts.request'),
     response: bodyOf(entry['response'], 'receipts.response'),
+    inclusion:
+      entry['inclusion'] === null
+        ? null
+        : textOf(entry['inclusion'], 'receipts.inclusion', MAX_PROOF_TEXT),
   }
 }
 
