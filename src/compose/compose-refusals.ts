@@ -8,7 +8,7 @@ import { DRAIN_MS } from './drain-time.ts'
 
 export const COMPOSE_REFUSALS = Object.freeze({
   member_unknown:
-    'A member of the file is none that this check knows; what it does was not looked at.',
+    'A member of the file is none that this check knows; what it does was not looked at: leave it out.',
   runner_not_compose: 'runner is not docker-compose, so docker_compose_file is not what runs.',
   member_of_wrong_kind: 'A member does not have a value that dstack documents for it.',
   init_script_unknown:
@@ -25,11 +25,12 @@ export const COMPOSE_REFUSALS = Object.freeze({
   yaml_duplicate_key: 'docker_compose_file has a key twice.',
   yaml_anchor: 'docker_compose_file has an anchor, alias, merge key or tag: write it out.',
   key_unknown:
-    'docker_compose_file has a key that this check does not know; what it does was not looked at.',
-  value_unexpected: 'A value of docker_compose_file is not written in a form that is read.',
+    'docker_compose_file has a key that this check does not know; what it does was not looked at: leave it out.',
+  value_unexpected:
+    'A value of docker_compose_file is not written in a form that is read: take the form of the shipped file (lists of texts; absolute paths without . or .. and without a / at the end; of depends_on the condition alone).',
   services_missing: 'docker_compose_file has no services.',
   variable_used:
-    'A variable stands where the text must be literal: its value is not measured and can be forged by the host.',
+    'A variable stands where the text must be literal: its value is not measured and can be forged by the host. Write it out; only the sidecar takes COUNTERSIGN_TOKENS, whole, and others HF_TOKEN.',
   image_missing: 'A service names no image.',
   image_mutable: 'An image is not pinned by @sha256, so its registry decides what runs.',
   image_built_in_place: 'The guest would build an image itself, so what runs depends on its build.',
@@ -43,7 +44,8 @@ export const COMPOSE_REFUSALS = Object.freeze({
   broker_in_same_vm:
     "0G's broker stands beside the sidecar, as its wizard writes it: it runs in a confidential VM of its own, or it can take the sidecar's keys.",
   docker_socket: "A container has the container daemon's socket, and with it the whole guest.",
-  host_path_mounted: "A container mounts a path of the guest other than the guest agent's socket.",
+  host_path_mounted:
+    "A container mounts a path of the guest other than the guest agent's socket: mount a named volume, on disk or (type and device tmpfs) in memory.",
   privileged: 'A container is privileged.',
   capability_added: 'A container is given a capability or a device of the guest.',
   host_namespace: 'A container shares a namespace of the guest or of another container.',
@@ -51,7 +53,8 @@ export const COMPOSE_REFUSALS = Object.freeze({
   security_opt_weakened: 'A container switches a protection of the kernel off.',
   restart_always:
     'A container restarts with the daemon (always or unless-stopped): it would run again from the disk before the measured text is read.',
-  port_published_beside: 'A container other than the sidecar publishes a port.',
+  port_published_beside:
+    'A container other than the sidecar publishes a port, past which nothing is signed: leave it out.',
   runtime_unknown:
     'A container runs by a runtime other than nvidia and runc: name one of them, or none.',
   sidecar_mount:
