@@ -146,7 +146,7 @@ export async function startWorld(
       }
       const { verdict } = appraiseDocument(Buffer.from(text), {
         crypto: nodeCrypto,
-        at: Math.floor(Date.now() / 1000),
+        at: now(),
         nonce,
         policy,
       })

@@ -89,6 +89,27 @@ describe('soft causes: served with a warning', () => {
     expect(await world.health()).toBe('200 null')
   })
 
+  test('collateral that nobody renewed past its dates, until a window closes; the keyset is renewed meanwhile', async () => {
+    const world = await ready(await start())
+    const { keys } = world.service
+    const first = keys.keysetDigest
+    world.faults.dcap = () => Promise.reject(new CollateralError('collateral_unreachable', 'down'))
+    world.faults.ocsp = () => Promise.reject(new CollateralError('collateral_unreachable', 'down'))
+    world.faults.clockS = 20 * DAY_S
+    await expect.poll(() => world.warnings(), POLL).toContain('staple_stale')
+    await expect.poll(() => world.health(), POLL).toBe('200 null')
+    expect(keys.keysetDigest).not.toBe(first)
+    expect((await world.verdict('node')).verdict).toBe('accepted')
+    const { verdict, codes } = await world.verdict('relying-party')
+    expect(verdict).toBe('rejected')
+    expect(codes).toContain('collateral_too_old')
+    // The window that closes: what answered for the certificates is no responder any more.
+    world.faults.clockS = 32 * DAY_S
+    await expect.poll(() => world.health(), POLL).toBe('503 ocsp_responder_time')
+    world.mend()
+    await expect.poll(() => world.health(), POLL).toBe('200 null')
+  })
+
   test('TCB that went out of date overnight', async () => {
     const world = await ready(await start())
     expect(await world.verdict('relying-party')).toEqual({ verdict: 'accepted', codes: [] })
