@@ -67,7 +67,7 @@ async function reportOf(
         vm_config: cpu.vmConfig,
         key_custody: keys.address.custody,
         downstream_tls_binding: null,
-        countersign: canonical.text,
+        countersign: canonical.text(),
       },
     },
     service_capabilities: { supported_e2ee_versions: [], serving: 'direct' },

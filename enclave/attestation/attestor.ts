@@ -8,6 +8,7 @@ import type { Hex32 } from '../../attestation/protocol/hex.ts'
 import { MAX_NONCES_PER_ROUND } from '../../attestation/protocol/nonce-tree.ts'
 import type { NamedKeyset } from '../keys/boot-keys.ts'
 import { AttestationError } from './attestation-error.ts'
+import type { DocumentParts } from './document-parts.ts'
 import { createRoundMaker } from './make-round.ts'
 import type { Evidence, Round, RoundParts } from './make-round.ts'
 import { createSerialQueue } from './serial-queue.ts'
@@ -38,9 +39,7 @@ export interface DocumentWarning {
 }
 
 /** A document, and the keyset that it vouches for. */
-export interface VouchedDocument {
-  /** Its exact JSON text. */
-  readonly text: string
+export interface VouchedDocument extends DocumentParts {
   readonly keyset: NamedKeyset
 }
 
@@ -200,12 +199,15 @@ export function createAttestor(options: AttestorOptions): Attestor {
     return cached
   }
 
-  function render({ text }: Round, nonce: object | null): string {
-    const warnings = options.warnings?.() ?? []
-    return `${text},"warnings":${JSON.stringify(warnings)},"nonce":${JSON.stringify(nonce)}}`
+  function render({ head, keyset }: Round, nonce: object | null): VouchedDocument {
+    const warnings = JSON.stringify(options.warnings?.() ?? [])
+    return { ...head.with(`,"warnings":${warnings},"nonce":${JSON.stringify(nonce)}}`), keyset }
   }
 
-  async function documentFrom(nonce: Hex32 | null, making: Promise<Round>) {
+  async function documentFrom(
+    nonce: Hex32 | null,
+    making: Promise<Round>,
+  ): Promise<VouchedDocument> {
     let made: Round
     try {
       made = await making
@@ -213,10 +215,10 @@ export function createAttestor(options: AttestorOptions): Attestor {
       if (error instanceof AttestationError) throw error
       throw new AttestationError('attestation_unavailable', error)
     }
-    if (nonce === null) return { text: render(made, null), keyset: made.keyset }
+    if (nonce === null) return render(made, null)
     const proof = made.proofs.get(nonce)
     if (proof === undefined) throw new AttestationError('attestation_unavailable')
-    return { text: render(made, { value: nonce, ...proof }), keyset: made.keyset }
+    return render(made, { value: nonce, ...proof })
   }
 
   const vouched = (nonce: Hex32 | null, given: DocumentOptions = {}): Promise<VouchedDocument> =>
@@ -226,12 +228,12 @@ export function createAttestor(options: AttestorOptions): Attestor {
     appCompose: cpu.facts.appCompose,
     vouched,
 
-    document: async (nonce, given) => (await vouched(nonce, given)).text,
+    document: async (nonce, given) => (await vouched(nonce, given)).text(),
 
     async documentOf(keyset, nonce) {
       const making = queue.run('gate', () => round('nonces', [nonce], keyset))
       const busy = () => new AttestationError('attestation_busy')
-      return (await documentFrom(nonce, within(making, maxWaitMs, busy))).text
+      return (await documentFrom(nonce, within(making, maxWaitMs, busy))).text()
     },
 
     ...createSingleQuotes({ cpu, gpu, nowMs, maxWaitMs, queue, timed }),

@@ -23,6 +23,8 @@ import type { NonceProof } from '../../attestation/protocol/nonce-tree.ts'
 import { gpuNonce, reportData } from '../../attestation/protocol/statement.ts'
 import type { LogHead } from '../../attestation/protocol/statement.ts'
 import type { BootKeys, NamedKeyset } from '../keys/boot-keys.ts'
+import { createDocumentHead } from './document-parts.ts'
+import type { DocumentHead } from './document-parts.ts'
 
 export const DOCUMENT_VERSION = 'countersign/1'
 
@@ -47,8 +49,8 @@ export interface RoundParts {
 }
 
 export interface Round {
-  /** JSON text of the document's members but for `warnings` and `nonce`, without the closing brace. */
-  readonly text: string
+  /** The document's members but for `warnings` and `nonce`, without the closing brace. */
+  readonly head: DocumentHead
   readonly evidence: Evidence
   /** The one that it vouches for. */
   readonly keyset: NamedKeyset
@@ -119,7 +121,7 @@ export function createRoundMaker(parts: RoundParts): MakeRound {
       },
     }
     return {
-      text: JSON.stringify(members).slice(0, -1),
+      head: createDocumentHead(JSON.stringify(members).slice(0, -1)),
       evidence: { cpu: evidence, gpu: gpuEvidence },
       keyset,
       proofs: new Map(

@@ -4,18 +4,13 @@ import { randomBytes } from 'node:crypto'
 import { cpus, loadavg } from 'node:os'
 import { Agent, request } from 'undici'
 import { ask, endAll, message, start } from './children.mjs'
-import { STREAM_REQUEST } from './payload.mjs'
 import { quantile } from './statistics.mjs'
-import { openStreams } from './stream-client.mjs'
 
 const CLIENTS = Number(process.env.BENCH_CLIENTS ?? 1_000)
 const STREAMS = 32
 const CHUNK_MS = 30
 const CHUNKS = Number(process.env.BENCH_CHUNKS ?? 400)
 const TOKEN = 'bench-token-0123456789'
-
-const streamsAt = (port) =>
-  openStreams(port, STREAMS, { body: STREAM_REQUEST, token: TOKEN, chunks: CHUNKS, ms: CHUNK_MS })
 
 async function documents(port) {
   const dispatcher = new Agent({ connections: CLIENTS })
@@ -42,6 +37,8 @@ try {
   console.log(`${cpus().length} cores, load ${loadavg()[0].toFixed(1)}, Node ${process.version}`)
   const upstream = start('./stream-server.mjs')
   const { port: upstreamPort } = await message(upstream)
+  const reader = start('./stream-reader.mjs', STREAMS, TOKEN, CHUNKS, CHUNK_MS)
+  const streamsAt = (port) => ask(reader, port)
   for (const gpus of [1, 8]) {
     const service = start('./attest-service.mjs', `http://127.0.0.1:${upstreamPort}`, TOKEN, gpus)
     const { port } = await message(service)
@@ -51,7 +48,7 @@ try {
     const { seconds, waits, bytes } = await documents(port)
     const { quotes } = await ask(service, 'read')
     // Ends when the last chunk of every stream has come.
-    const { gaps } = await beside
+    const crowded = await beside
     const { loopDelayP99Ms } = await ask(service, 'read')
     console.log(
       `${gpus} GPUs: ${CLIENTS} documents of ${Math.round(bytes / CLIENTS / 1000)} kB in ${seconds.toFixed(2)} s ` +
@@ -59,9 +56,9 @@ try {
         `p99 ${Math.round(quantile(waits, 0.99))} ms`,
     )
     console.log(
-      `  ${STREAMS} streams, gap between chunks of ${CHUNK_MS} ms: alone p99 ${(alone.gaps.percentile(99) / 1000).toFixed(1)} ms, ` +
-        `beside p99 ${(gaps.percentile(99) / 1000).toFixed(1)} ms, longest ${(gaps.max / 1000).toFixed(0)} ms ` +
-        `(alone ${(alone.gaps.max / 1000).toFixed(0)}); all whole; event loop p99 ${(loopDelayP99Ms - 10).toFixed(1)} ms`,
+      `  ${STREAMS} streams, gap between chunks of ${CHUNK_MS} ms: alone p99 ${alone.p99.toFixed(1)} ms, ` +
+        `beside p99 ${crowded.p99.toFixed(1)} ms, longest ${crowded.longest.toFixed(0)} ms ` +
+        `(alone ${alone.longest.toFixed(0)}); all whole; event loop p99 ${(loopDelayP99Ms - 10).toFixed(1)} ms`,
     )
     service.kill()
   }

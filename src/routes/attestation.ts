@@ -17,7 +17,15 @@ import { zgQuote } from '../../enclave/attestation/zg-quote.ts'
 import type { BootKeys } from '../../enclave/keys/boot-keys.ts'
 import type { ServiceErrorCode } from '../errors.ts'
 import type { DoorLimits, LimitedDoor } from './door-limits.ts'
-import { readable, respond, sendError, sendText, spellings, wrapDocument } from './reply.ts'
+import {
+  readable,
+  respond,
+  sendError,
+  sendJson,
+  sendText,
+  spellings,
+  wrapDocument,
+} from './reply.ts'
 
 export const DOORS = ['aci', 'vllm-proxy', '0g-quote', 'legacy-signature'] as const
 export type Door = (typeof DOORS)[number]
@@ -78,12 +86,12 @@ export function attestationRoutes(options: AttestationRoutesOptions): Router {
     router,
     spellings('/attestation'),
     withNonce('canonical', async (nonce, req, res) => {
-      const text = await attestor.document(nonce, { abandoned: hasLeft(req) })
+      const document = await attestor.vouched(nonce, { abandoned: hasLeft(req) })
       if (req.accepts(['application/json', 'application/cbor']) !== 'application/cbor') {
-        sendText(res, 200, text)
+        sendJson(res, 200, document.bytes())
         return
       }
-      const body = cbor.encode(JSON.parse(text) as unknown)
+      const body = cbor.encode(JSON.parse(document.text()) as unknown)
       res.writeHead(200, {
         'Content-Type': 'application/cbor',
         'Content-Length': body.length,
@@ -97,8 +105,8 @@ export function attestationRoutes(options: AttestationRoutesOptions): Router {
     router,
     spellings('/attestation/document'),
     withNonce('canonical', async (nonce, req, res) => {
-      const text = await attestor.document(nonce, { abandoned: hasLeft(req) })
-      sendText(res, 200, wrapDocument(text))
+      const document = await attestor.vouched(nonce, { abandoned: hasLeft(req) })
+      sendJson(res, 200, document.wrapped())
     }),
   )
 
@@ -113,7 +121,7 @@ export function attestationRoutes(options: AttestationRoutesOptions): Router {
       return respond(res, async () => {
         const { text, keyset } = await attestor.vouched(null)
         // Renewed in the meantime, and so archived before.
-        send(keyset.digest === digest ? text : archived(digest))
+        send(keyset.digest === digest ? text() : archived(digest))
       })
     }
   readable(

@@ -37,13 +37,24 @@ export function sendError(res: Response, code: ServiceErrorCode, waitS?: number)
 
 /** Sends a text that is JSON already, byte for byte. */
 export function sendText(res: Response, status: number, json: string): void {
-  const body = Buffer.from(json)
+  sendJson(res, status, [Buffer.from(json)])
+}
+
+/** The same in parts, of which several answers may share one: it is not copied. */
+export function sendJson(res: Response, status: number, parts: readonly Uint8Array[]): void {
   res.writeHead(status, {
     'Content-Type': 'application/json',
-    'Content-Length': body.length,
+    'Content-Length': parts.reduce((sum, { length }) => sum + length, 0),
     'Cache-Control': 'no-store',
   })
-  res.end(res.req.method === 'HEAD' ? undefined : body)
+  if (res.req.method === 'HEAD') {
+    res.end()
+    return
+  }
+  // All of it in one write to the socket.
+  res.cork()
+  for (const part of parts) res.write(part)
+  res.end()
 }
 
 /** Sends what is not JSON, whole. */

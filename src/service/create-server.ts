@@ -33,11 +33,14 @@ import { answerOn, CLIENT_ERRORS, closeAfter, rawError } from './raw-answers.ts'
 import { requestFault } from './request-fault.ts'
 import type { ServiceState } from './state.ts'
 import { CONTEXT_OPTIONS, LISTENER_OPTIONS } from './tls/tls-options.ts'
+import { createTurnstile } from './turnstile.ts'
 
 /** Bytes of all request headers together. */
 export const MAX_REQUEST_HEADER_BYTES = 16 * 1024
 /** Milliseconds between two looks for connections whose request is late: so much later may a time-out come. */
 export const LATE_CHECK_MS = 5_000
+/** Requests of the control plane that are begun in one turn of the event loop. */
+export const CONTROL_PER_TURN = 32
 
 export interface ServerOptions {
   readonly authenticate: Authenticator
@@ -98,6 +101,7 @@ export function createServer(
   credentials: TlsCredentials | null = null,
 ): Listener {
   const { limits, state, headers, controlPlane, onRefused } = options
+  const controlTurns = createTurnstile(CONTROL_PER_TURN)
 
   const refuse = (
     req: IncomingMessage,
@@ -141,7 +145,7 @@ export function createServer(
     const { method } = req
     if (hot === undefined || (hot.kind === 'models' && method === 'OPTIONS')) {
       admitted()
-      controlPlane(req, res)
+      controlTurns.pass(() => controlPlane(req, res))
       return
     }
     const allowed = hot.kind === 'relay' ? 'POST' : 'GET, HEAD'
