@@ -14,8 +14,10 @@ import { startTestService } from '../harness/service.ts'
 import type { TestService } from '../harness/service.ts'
 
 const CLIENTS = 1_000
-/** What GPU evidence and a quote take on hardware together, in milliseconds. */
-const QUOTE_MS = 1_000
+/** What a quote takes on hardware, in milliseconds. */
+const QUOTE_MS = 300
+/** The first one here: as long as it takes a busy machine that is client and service to let the crowd in. */
+const FIRST_QUOTE_MS = 8_000
 const MAX_QUOTES = 5
 
 let at: TestService
@@ -30,9 +32,12 @@ afterAll(async () => {
 
 test(`${String(CLIENTS)} clients with as many nonces at once are each answered for their own, from at most ${String(MAX_QUOTES)} quotes`, async () => {
   if (at.simulation === null) throw new Error('no simulation')
-  at.agentFaults.delayMs = QUOTE_MS
+  at.agentFaults.delayMs = FIRST_QUOTE_MS
   await sleep(10)
   const before = at.quotes.length
+  at.agentFaults.onQuote = (begins) => {
+    if (!begins) at.agentFaults.delayMs = QUOTE_MS
+  }
   const nonces: Hex32[] = Array.from({ length: CLIENTS }, () => toHex32(randomBytes(32)))
   const answers = await Promise.all(
     nonces.map(async (nonce) => {
