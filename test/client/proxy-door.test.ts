@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { TOKENS } from '../harness/service.ts'
 import { openStage } from './client.helpers.ts'
 import type { Stage } from './client.helpers.ts'
-import { ask, hashOf, openProxy } from './proxy.helpers.ts'
+import { ask, hashOf, openProxy, run } from './proxy.helpers.ts'
 import type { TestProxy } from './proxy.helpers.ts'
 
 let stage: Stage
@@ -62,6 +62,24 @@ describe('a web page', () => {
       'origin_refused',
     )
     await open.close()
+  })
+
+  test('the address that was listened on names the proxy, and no other address does', async () => {
+    const other = await openProxy(stage, { listen: { host: '127.0.0.2', port: 0 } })
+    const answers = await Promise.all(
+      ['127.0.0.2', 'localhost', '127.0.0.3'].map((name) =>
+        run('curl', [
+          ...['-sS', '-m', '10', '-H', `Host: ${name}:${String(other.port)}`],
+          `http://127.0.0.2:${String(other.port)}/v1/models`,
+        ]),
+      ),
+    )
+    expect(answers.map(({ out }) => /"code":"([a-z_]+)"/.exec(out)?.[1])).toEqual([
+      'route_unverified',
+      'route_unverified',
+      'host_refused',
+    ])
+    await other.close()
   })
 
   test('two Host lines, and a target that names another host, are refused', async () => {

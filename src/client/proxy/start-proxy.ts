@@ -5,7 +5,9 @@
  */
 import { createServer } from 'node:http'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { isIP } from 'node:net'
 import { listen } from '../../service/listen.ts'
+import type { Bound } from '../../service/listen.ts'
 import type { ServiceLog } from '../../operations/open-log.ts'
 import type { CollateralOf } from '../attestations.ts'
 import { createClient } from '../create-client.ts'
@@ -54,8 +56,10 @@ export interface Proxy {
   close(hurried?: AbortSignal): Promise<void>
 }
 
-function loopbackNames(port: number): readonly string[] {
-  const names = ['127.0.0.1', 'localhost', '[::1]']
+/** An address that was listened on is nobody's name: a page cannot make its own name be it. */
+function ownNames({ host, port }: Bound): readonly string[] {
+  const listened = isIP(host) === 6 ? `[${host}]` : host
+  const names = ['127.0.0.1', 'localhost', '[::1]', ...(isIP(host) === 0 ? [] : [listened])]
   // Clients leave the usual port out.
   return port === 80 ? names : names.map((name) => `${name}:${String(port)}`)
 }
@@ -141,7 +145,7 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   server.maxConnections = limits.connections
   server.timeout = 0
   const bound = await listen(server, options.listen.host, options.listen.port)
-  for (const name of loopbackNames(bound.port)) rules.hosts.add(name)
+  for (const name of ownNames(bound)) rules.hosts.add(name)
 
   return {
     url: bound.url,
