@@ -75,7 +75,8 @@ async function toSend(
   input: Parameters<typeof fetch>[0],
   init: NonNullable<Parameters<typeof fetch>[1]>,
 ): Promise<readonly [string, Sent]> {
-  const request = new Request(input, init)
+  // A copy: whoever asks may have to send it again, over something else.
+  const request = new Request(input instanceof Request ? input.clone() : input, init)
   const body = request.body === null ? null : new Uint8Array(await request.arrayBuffer())
   const { method, headers, signal, url } = request
   return [url, { method, headers: [...headers], signal, ...(body === null ? {} : { body }) }]

@@ -173,6 +173,29 @@ describe('a certificate from an authority', () => {
     await started.close()
   })
 
+  test('a chain that OpenSSL takes for weak is refused, and ends nothing', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
+    const file = at('weak.pem')
+    const started = await startTlsService({ tls: { certificate_file: file } })
+    const { tls } = started.service.keys
+    if (tls === null) throw new Error('the test configures TLS')
+    await writeFile(at('weak-request.pem'), tls.request(['weak.example']))
+    await openssl(
+      ...['req', '-x509', '-newkey', 'rsa:1024', '-nodes', '-subj', '/CN=weak', '-md5'],
+      ...['-keyout', at('weak.key'), '-out', at('weak-ca.pem'), '-days', '2'],
+    )
+    await openssl(
+      ...['x509', '-req', '-in', at('weak-request.pem'), '-CA', at('weak-ca.pem'), '-md5'],
+      ...['-CAkey', at('weak.key'), '-CAcreateserial', '-days', '1', '-out', file],
+    )
+    await vi.advanceTimersByTimeAsync(CERTIFICATE_CHECK_MS)
+    await expect
+      .poll(() => warningsOf(started), { timeout: 5_000 })
+      .toMatchObject([{ code: 'tls_certificate_unreadable' }])
+    expect(keyOf(await shown(started))).toBe(started.spkiSha256)
+    await started.close()
+  })
+
   test('a pipe in place of the file stops nothing', async () => {
     const file = at('pipe.pem')
     await run('mkfifo', [file])

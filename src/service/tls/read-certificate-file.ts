@@ -7,7 +7,9 @@
 import { constants } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { X509Certificate } from 'node:crypto'
+import { createSecureContext } from 'node:tls'
 import type { TlsKey } from '../../../enclave/keys/tls-key.ts'
+import { CONTEXT_OPTIONS } from './tls-options.ts'
 
 /** Bytes of the file: a chain of four with room. */
 export const MAX_CERTIFICATE_FILE_BYTES = 64 * 1024
@@ -65,6 +67,16 @@ function parseBlock(pem: string): X509Certificate | null {
   }
 }
 
+/** OpenSSL takes no chain with weak signatures or keys in it; the listener must not be the one to find out. */
+function isUsable(key: TlsKey, chain: string): boolean {
+  try {
+    createSecureContext({ ...CONTEXT_OPTIONS, ...key.credentials(chain) })
+    return true
+  } catch {
+    return false
+  }
+}
+
 function isFault(text: string): text is TlsCertificateFault {
   return Object.hasOwn(TLS_CERTIFICATE_FAULTS, text)
 }
@@ -89,9 +101,9 @@ export async function readCertificateFile(
   if (!spki.equals(key.spki) || !leaf.raw.includes(spki)) {
     return refuse('tls_certificate_other_key')
   }
+  const chain = `${blocks.join('\n')}\n`
+  if (!isUsable(key, chain)) return refuse('tls_certificate_unreadable')
   const notAfter = Date.parse(leaf.validTo)
   const inTime = Date.parse(leaf.validFrom) <= atMs && atMs < notAfter
-  return inTime
-    ? { ok: true, chain: `${blocks.join('\n')}\n`, notAfter }
-    : refuse('tls_certificate_not_in_time')
+  return inTime ? { ok: true, chain, notAfter } : refuse('tls_certificate_not_in_time')
 }
