@@ -2,7 +2,8 @@
 // default, on one store. After each kill the next boot must have a receipt of every answer that was received whole, and it must
 // verify, byte for byte, through the archived document of its keyset; of every request that was seen to have begun a good while
 // before the kill there is exactly one record, `interrupted` where its end was not recorded; no two records of a boot share a
-// sequence number. Prints a line a round and a verdict; exits 1 where it is not so.
+// sequence number. Every head of the log that was seen before the kill is consistent with what the next boot names, and the record of
+// every answer that was received whole is in that log. Prints a line a round and a verdict; exits 1 where it is not so.
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -21,9 +22,18 @@ const SAMPLE = 40
 const TOKENS = { alice: 'kill-alice-0123456789', broker: 'kill-broker-0123456789' }
 const MODEL = 'demo/words'
 
-const { POLICIES, appraiseDocument, nodeCrypto, startDemoModel, verifyReceipt } = await import(
-  PARTS
-)
+const {
+  POLICIES,
+  appraiseDocument,
+  followLog,
+  inclusionRoot,
+  leafHash,
+  nodeCrypto,
+  parseCheckpoint,
+  predecessorOf,
+  startDemoModel,
+  verifyReceipt,
+} = await import(PARTS)
 const model = await startDemoModel({ models: [MODEL], chunkDelayMs: 15 })
 const path = mkdtempSync(join(tmpdir(), 'cs-kill-'))
 const key = randomBytes(32).toString('hex')
@@ -107,6 +117,7 @@ async function trustedOf(url, digest) {
 const sequences = new Map()
 const wrong = []
 const counts = { whole: 0, verified: 0, begun: 0, interrupted: 0, other: 0, unrecorded: 0 }
+const logged = { heads: 0, included: 0 }
 
 // Null where there is no receipt.
 async function receiptOf(url, { id, who }) {
@@ -146,7 +157,53 @@ async function verified(url, seen, text) {
   if (!accepted) wrong.push(`${seen.id}: ${checks.find(({ status }) => status === 'fail')?.code}`)
 }
 
-async function check(url, all, killedAt) {
+async function headOf(url) {
+  const reply = await fetch(`${url}/attestation/log/checkpoint`).catch(() => null)
+  return reply?.status === 200 ? (parseCheckpoint(await reply.text())?.head ?? null) : null
+}
+
+const readLog = (url) => async (path) => {
+  const reply = await fetch(`${url}/attestation/log/${path}`)
+  return reply.status === 200 ? reply.text() : null
+}
+
+// As who has seen that head, and no other, finds the log of the boot after the kill.
+async function checkHeads(url, heads) {
+  const head = await headOf(url)
+  for (const known of heads) {
+    const judged = async (judge) => (await judge({ head: known, past: [] })).check
+    const memory = { update: async (_, judge) => ({ ok: true, check: await judged(judge) }) }
+    const before = { ok: true, state: new Map() }
+    const { status, code } = await followLog(head, before, memory, readLog(url), nodeCrypto)
+    if (status !== 'pass') wrong.push(`a head of ${known.size} leaves: ${code}`)
+    else logged.heads++
+  }
+  const boot = await (await fetch(`${url}/attestation/log/boot?size=${head.size}`)).text()
+  return predecessorOf(head, boot, nodeCrypto)?.predecessor ?? null
+}
+
+async function checkIncluded(url, { id, who }, text, last) {
+  const headers = { authorization: `Bearer ${TOKENS[who]}` }
+  const reply = await fetch(`${url}/attestation/log/inclusion/${id}`, { headers })
+  const proof = await reply.json()
+  const head = proof.checkpoint === null ? last : parseCheckpoint(String(proof.checkpoint))?.head
+  const hash = JSON.parse(text).event_log.at(-1).record_hash.slice('sha256:'.length)
+  const root =
+    reply.status === 200 && head?.origin === proof.origin && head.size === proof.tree_size
+      ? inclusionRoot(
+          leafHash(Buffer.from(hash, 'hex'), nodeCrypto),
+          proof.leaf_index,
+          proof.tree_size,
+          proof.path.map((step) => Buffer.from(step, 'hex')),
+          nodeCrypto,
+        )
+      : null
+  if (root === null || Buffer.from(root).toString('hex') !== head.root) {
+    wrong.push(`${id}: not in the log (${reply.status})`)
+  } else logged.included++
+}
+
+async function check(url, all, killedAt, last) {
   for (const seen of all.filter(({ id }) => id !== null)) {
     const whole = seen.answer !== null
     counts[whole ? 'whole' : 'begun']++
@@ -159,6 +216,7 @@ async function check(url, all, killedAt) {
     }
     noteSequence(text, seen.id)
     await verified(url, seen, text)
+    if (whole) await checkIncluded(url, seen, text, last)
     const { outcome } = JSON.parse(text).event_log.at(-1)
     if (whole) counts.verified++
     else counts[outcome === 'interrupted' ? 'interrupted' : 'other']++
@@ -177,15 +235,24 @@ for (let round = 1; round <= ROUNDS; round++) {
       all.push(seen)
     }
   })
+  const heads = new Map()
+  const watcher = (async () => {
+    while (!killed) {
+      const head = await headOf(at.url)
+      if (head !== null) heads.set(head.size, head)
+      await sleep(50)
+    }
+  })()
   await sleep(200 + Math.random() * 1_300)
   killed = true
   const killedAt = performance.now()
   await at.kill()
-  await Promise.all(clients)
+  await Promise.all([...clients, watcher])
   at = await start()
   roots.set(at.keysetDigest, at.roots)
   const before = wrong.length
-  await check(at.url, all, killedAt)
+  const last = await checkHeads(at.url, [...heads.values()])
+  await check(at.url, all, killedAt, last)
   // Of earlier rounds some, again: what was there stays there.
   for (let i = 0; i < Math.min(SAMPLE, earlier.length); i++) {
     const seen = earlier[Math.floor(Math.random() * earlier.length)]
@@ -195,7 +262,7 @@ for (let round = 1; round <= ROUNDS; round++) {
   }
   earlier.push(...all.filter(({ answer }) => answer !== null))
   process.stdout.write(
-    `${JSON.stringify({ round, requests: all.length, ...counts, wrong: wrong.slice(before, before + 3) })}\n`,
+    `${JSON.stringify({ round, requests: all.length, ...counts, ...logged, wrong: wrong.slice(before, before + 3) })}\n`,
   )
 }
 await at.kill()
@@ -204,7 +271,8 @@ rmSync(path, { recursive: true })
 // A run in which nothing was cut, or nothing came whole, would show nothing.
 if (counts.verified === 0) wrong.push('no answer came whole')
 if (counts.interrupted === 0) wrong.push('no request was interrupted')
+if (logged.heads === 0) wrong.push('no head was seen')
 process.stdout.write(
-  `${JSON.stringify({ rounds: ROUNDS, ...counts, wrong: wrong.slice(0, 20) })}\n`,
+  `${JSON.stringify({ rounds: ROUNDS, ...counts, ...logged, wrong: wrong.slice(0, 20) })}\n`,
 )
 process.exit(wrong.length === 0 ? 0 : 1)

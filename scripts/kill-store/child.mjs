@@ -15,6 +15,7 @@ const parsed = parseConfig({
   listen: { port: 0 },
   upstreams: [{ name: 'model', url: model, health: null }],
   metrics: null,
+  log: { interval_ms: 1_000 },
 })
 if (!parsed.ok) throw new Error(parsed.problems.join('; '))
 const silent = () => undefined
