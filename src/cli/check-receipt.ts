@@ -5,6 +5,7 @@
  */
 import type { TrustedKeyset } from '../../attestation/appraiser/appraise-document.ts'
 import { unwrapDocument } from '../../attestation/appraiser/document/parse-document.ts'
+import { verifyInclusion } from '../../attestation/appraiser/log/verify-inclusion.ts'
 import type { AppraisalPolicy } from '../../attestation/appraiser/policy.ts'
 import { parseAnyReceipt } from '../../attestation/appraiser/receipt/parse-any-receipt.ts'
 import { verifyReceipt } from '../../attestation/appraiser/receipt/verify-receipt.ts'
@@ -19,6 +20,7 @@ import { COSE_SIGN1_TAG } from '../../attestation/protocol/cose-receipt.ts'
 import { fromHex } from '../../attestation/protocol/hex.ts'
 import { isJsonObject, parseJson } from '../../attestation/protocol/json.ts'
 import type { JsonObject } from '../../attestation/protocol/json.ts'
+import { recordHash } from '../../attestation/protocol/record.ts'
 import { OPENING_BYTES } from '../../attestation/protocol/salted-digest.ts'
 import { AnswerEvents } from '../client/answer-events.ts'
 import { isPlainBody } from '../client/shape-of.ts'
@@ -31,6 +33,8 @@ export interface ReceiptOptions {
   readonly request?: string
   readonly response?: string
   readonly challenge?: string
+  /** The service's proof that the receipt is in its log. */
+  readonly inclusion?: string
   /** What the receipt must show; default: `bytes` where both bodies were given, else `signer`. */
   readonly level?: string
   /** A receipt of an answer that did not end well is what is wanted. */
@@ -43,12 +47,16 @@ export interface ReceiptFiles {
   readonly opening: Uint8Array | null
   readonly request: Buffer | null
   readonly response: Buffer | null
+  /** The exact text of a proof. */
+  readonly inclusion: string | null
 }
 
 /** Reads what is to be compared. The opening may come with the receipt, as the service hands it to its owner. */
 export async function readReceiptFiles(options: ReceiptOptions): Promise<ReceiptFiles | null> {
   if (options.receipt === undefined) {
-    const needless = ['opening', 'request', 'response', 'challenge', 'level'] as const
+    const needless = [
+      ...(['opening', 'request', 'response', 'challenge', 'level', 'inclusion'] as const),
+    ]
     const given = needless.find((name) => options[name] !== undefined)
     if (given !== undefined) throw new Refusal(`--${given} says nothing without --receipt.`)
     return null
@@ -69,6 +77,10 @@ export async function readReceiptFiles(options: ReceiptOptions): Promise<Receipt
     opening,
     request: options.request === undefined ? null : await readBounded(options.request),
     response: options.response === undefined ? null : await readBounded(options.response),
+    inclusion:
+      options.inclusion === undefined
+        ? null
+        : Buffer.from(unwrapDocument(await readBounded(options.inclusion))).toString('utf8'),
   }
 }
 
@@ -119,7 +131,7 @@ export function checkReceipt(
   const parsed = request === null ? null : parseJson(request)
   const asked = parsed?.ok === true && isJsonObject(parsed.value) ? parsed.value : null
   const content = response === null ? null : contentOf(response, asked, files.receipt)
-  return verifyReceipt(files.receipt, {
+  const verdict = verifyReceipt(files.receipt, {
     crypto: nodeCrypto,
     at,
     level,
@@ -139,4 +151,18 @@ export function checkReceipt(
       ...(options.challenge === undefined ? {} : { challenge: options.challenge }),
     },
   })
+  const { record } = verdict
+  // Of a receipt that is not genuine there is no record that a log could hold.
+  if (files.inclusion === null || record === null) return verdict
+  const logged = {
+    recordHash: recordHash(record, nodeCrypto),
+    sequence: record.sequence,
+    bootId: record.boot_id,
+  }
+  const check = verifyInclusion(logged, files.inclusion, trusted, nodeCrypto)
+  return {
+    ...verdict,
+    accepted: verdict.accepted && check.status === 'pass',
+    checks: [...verdict.checks, check],
+  }
 }

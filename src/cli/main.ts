@@ -116,6 +116,10 @@ program
   .option('--response <file>', 'the exact response body')
   .option('--challenge <text>', 'the challenge that was sent')
   .option(
+    '--inclusion <file>',
+    'the proof that the receipt is in the log, from /v1/attestation/log/inclusion/{id}',
+  )
+  .option(
     '--level <level>',
     'what the receipt must show: bytes, content (for answers through a broker) or signer',
   )

@@ -95,6 +95,7 @@ const FLAGS_WITHOUT_USE = {
     gpuCollateral: 'gpu-collateral',
     fetchCollateral: 'fetch-collateral',
     receipt: 'receipt',
+    inclusion: 'inclusion',
     opening: 'opening',
     request: 'request',
     response: 'response',

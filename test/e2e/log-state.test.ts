@@ -1,5 +1,5 @@
 /** Who remembers heads, before services whose volume was rolled back, cloned or wiped. */
-import { copyFileSync, mkdirSync } from 'node:fs'
+import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { readLogHead } from '../../attestation/protocol/log/leaves.ts'
@@ -176,6 +176,39 @@ describe('the verified fetch with a file of heads', () => {
     const other = await openStage()
     onTestFinished(() => other.close())
     await expect(ask(other)).rejects.toMatchObject({ code: 'log_reset' })
+  })
+})
+
+describe('countersign verify --inclusion', () => {
+  test('takes the service’s proof that the receipt is in its log, and rejects that of another receipt', async () => {
+    const at = await startTestService({ gpus: 1 })
+    const folder = newFolder()
+    const save = async (name: string, path: string): Promise<string> => {
+      const file = join(folder, name)
+      writeFileSync(file, (await get(at, path, { who: 'alice' })).body)
+      return file
+    }
+    const [one, two] = [await serve(at), await serve(at)]
+    const receipt = await save('receipt.json', `/v1/attestation/receipts/${one}`)
+    const run = async (inclusion: string) => {
+      let out = ''
+      const stdout = vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
+        out += String(text)
+        return true
+      })
+      try {
+        return [await verify(at.url, { allowSimulated: true, receipt, inclusion }), out] as const
+      } finally {
+        stdout.mockRestore()
+      }
+    }
+    const own = await run(await save('one.json', `/v1/attestation/log/inclusion/${one}`))
+    expect(own[1]).toMatch(/log\.inclusion/)
+    expect(own[0]).toBe(0)
+    const other = await run(await save('two.json', `/v1/attestation/log/inclusion/${two}`))
+    expect(other[1]).toContain('log_inclusion_invalid')
+    expect(other[0]).toBe(10)
+    await at.close()
   })
 })
 
