@@ -48,7 +48,7 @@ export interface ReceiptFiles {
   readonly request: Buffer | null
   readonly response: Buffer | null
   /** The exact text of a proof. */
-  readonly inclusion: string | null
+  readonly inclusion?: string | null
 }
 
 /** Reads what is to be compared. The opening may come with the receipt, as the service hands it to its owner. */
@@ -153,13 +153,14 @@ export function checkReceipt(
   })
   const { record } = verdict
   // Of a receipt that is not genuine there is no record that a log could hold.
-  if (files.inclusion === null || record === null) return verdict
+  const { inclusion = null } = files
+  if (inclusion === null || record === null) return verdict
   const logged = {
     recordHash: recordHash(record, nodeCrypto),
     sequence: record.sequence,
     bootId: record.boot_id,
   }
-  const check = verifyInclusion(logged, files.inclusion, trusted, nodeCrypto)
+  const check = verifyInclusion(logged, inclusion, trusted, nodeCrypto)
   return {
     ...verdict,
     accepted: verdict.accepted && check.status === 'pass',

@@ -57,7 +57,6 @@ function judgeReceipt(
     opening: opening === null ? null : fromHex(opening),
     request: request === null ? null : Buffer.from(request),
     response: response === null ? null : Buffer.from(response),
-    inclusion: null,
   }
   const verdict = checkReceipt(options, files, trusted, moment.at, moment.policy)
   const { record, checks } = verdict
