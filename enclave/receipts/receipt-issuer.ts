@@ -9,7 +9,6 @@
  */
 import { createHmac } from 'node:crypto'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
-
 import type { Sha256Digest } from '../../attestation/protocol/hex.ts'
 import { legacyText } from '../../attestation/protocol/legacy-text.ts'
 import { fullReceipt, receiptView } from '../../attestation/protocol/receipt.ts'

@@ -80,7 +80,7 @@ const unsignedRecorder = {
   admit: () => ({
     receiptId: '',
     responseBytes: 0,
-    headers: () => [],
+    headers: [],
     readRequest: (body) => ({ ok: true, facts: { model: null, forward: bytesOf(body) } }),
     cutRequest() {},
     digestRequest() {},
@@ -113,13 +113,15 @@ const metrics = createMetrics({
   logLinesDropped: () => 0,
 })
 const state = createServiceState({
+  clockSetBack: () => false,
   maxOpen: 100_000,
-  keysetNotAfter: Infinity,
+  keysetNotAfter: () => Infinity,
   now,
   storeRefuses: () => false,
 })
 state.attested()
-const server = createServer({
+const aciHeaders = ['X-ACI-Version', 'aci/1', 'X-ACI-Keyset-Digest', `sha256:${'00'.repeat(32)}`]
+const { server } = createServer({
   authenticate: createAuthenticator([
     { name: 'bench', relay: false, tokenHash: createHash('sha256').update(token).digest() },
   ]),
@@ -137,7 +139,7 @@ const server = createServer({
     over: (summary) => metrics.request(summary),
   },
   onRefused: (code) => metrics.refused(code),
-  headers: ['X-ACI-Version', 'aci/1', 'X-ACI-Keyset-Digest', `sha256:${'00'.repeat(32)}`],
+  headers: () => aciHeaders,
   controlPlane: (_req, res) => res.writeHead(404).end(),
 })
 const delay = monitorEventLoopDelay({ resolution: 10 })

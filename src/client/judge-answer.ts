@@ -7,8 +7,8 @@ import type { TrustedKeyset } from '../../attestation/appraiser/appraise-documen
 import { fail } from '../../attestation/appraiser/check.ts'
 import type { Check } from '../../attestation/appraiser/check.ts'
 import type { CheckCode } from '../../attestation/appraiser/codes.ts'
-import type { AppraisalPolicy } from '../../attestation/appraiser/policy.ts'
 import type { SignedRequest } from '../../attestation/appraiser/http-signature/verify-http-signature.ts'
+import type { AppraisalPolicy } from '../../attestation/appraiser/policy.ts'
 import { parseReceipt } from '../../attestation/appraiser/receipt/parse-receipt.ts'
 import { verifyReceipt } from '../../attestation/appraiser/receipt/verify-receipt.ts'
 import type {
@@ -20,9 +20,9 @@ import type { CryptoPort } from '../../attestation/crypto/port.ts'
 import type { Sha256Digest } from '../../attestation/protocol/hex.ts'
 import type { Channel, Channels } from '../channel/open-channels.ts'
 import type { Attestations } from './attestations.ts'
-import { judgeHttpSignature } from './http-signature.ts'
 import { fetchReceipt, inlineOfHeaders, readOpening, receiptIdOf } from './fetch-receipt.ts'
 import type { FetchedReceipt } from './fetch-receipt.ts'
+import { judgeHttpSignature } from './http-signature.ts'
 import type { CompletionCall } from './read-call.ts'
 import { firstFailure } from './verification-error.ts'
 import type { ClientVerdict } from './verification-error.ts'
@@ -176,8 +176,9 @@ export async function judgeAnswer(exchange: Exchange, answer: Answer): Promise<C
   if (came !== null) {
     const verdict = verifyOne({ document: came, opening: sentOpening }, trusted)
     // One that does not do proves nothing, not even that there is none: anybody on the way could have put it there.
-    if (verdict.accepted)
+    if (verdict.accepted) {
       return toVerdict(exchange, receiptId, allChecks(verdict, trusted), verdict)
+    }
   }
   const receipt = await fetchReceipt({ fetch, base, receiptId, authorization, ownerSecret })
   if (receipt === null) return without('receipt_unavailable')
