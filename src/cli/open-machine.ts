@@ -277,15 +277,16 @@ export async function awaitMachine(
 ): Promise<Machine | null> {
   const stop = new AbortController()
   void stopped.then(() => stop.abort())
+  // An agent that hangs says nothing for as long as its deadline.
+  log.info({}, 'waiting for the guest agent')
   for (let pause = MACHINE_RETRY_MS; ; pause = Math.min(pause * 2, MAX_MACHINE_RETRY_MS)) {
     try {
       // An agent that hangs must not keep a stopped service waiting for its deadline.
       return await Promise.race([open(), stopped.then(() => null)])
     } catch (error) {
       if (!mayPass(error)) throw asRefusal(error)
-      const cause = `${error.name}:${error.code}`
       log.error(
-        { cause, detail: error.message, advice: adviceOf(error) },
+        { cause: error.code, detail: error.message, advice: adviceOf(error) },
         'the machine cannot be opened; will try again',
       )
     }

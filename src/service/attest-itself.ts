@@ -14,6 +14,7 @@ import type { ServiceLog } from '../operations/open-log.ts'
 import { adviceOf } from './advice-of.ts'
 import type { ClockFloor } from './clock-floor.ts'
 import { faultCode, faultName } from './fault-name.ts'
+import { gateAdvice } from './gate-advice.ts'
 import type { Gate } from './gate.ts'
 import type { Keysets } from './keysets.ts'
 import type { ServiceState } from './state.ts'
@@ -114,7 +115,9 @@ export function attestItself(options: SelfAttestationOptions): SelfAttestation {
       return
     }
     state.notAttested(findings.cause)
-    log.error({ cause: findings.cause }, 'refuses to serve: its own evidence does not pass')
+    const { cause } = findings
+    const advice = gateAdvice(cause)
+    log.error({ cause, advice }, 'refuses to serve: its own evidence does not pass')
   }
 
   const serve = (): void => {
@@ -144,10 +147,10 @@ export function attestItself(options: SelfAttestationOptions): SelfAttestation {
   const miss = (error: unknown): void => {
     missed++
     const serving = state.attestation.refusal !== 'not_attested'
-    if (!serving || missed >= MAX_MISSED) state.notAttested(faultCode(error))
-    const advice = adviceOf(error)
-    const cause = faultName(error)
-    log.warn(advice === null ? { cause } : { cause, advice }, 'no evidence yet; will try again')
+    const [cause, fault, advice] = [faultCode(error), faultName(error), adviceOf(error)]
+    if (!serving || missed >= MAX_MISSED) state.notAttested(cause)
+    const told = advice === null ? { cause, fault } : { cause, fault, advice }
+    log.warn(told, 'no evidence yet; will try again')
   }
 
   const ready = new Promise<void>((resolve) => {

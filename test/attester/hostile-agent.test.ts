@@ -1,6 +1,8 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { afterAll, afterEach, describe, expect, test } from 'vitest'
 import { callGuestAgent } from '../../attestation/attester/dstack/call-guest-agent.ts'
 import { connectGuestAgent } from '../../attestation/attester/dstack/guest-agent.ts'
@@ -11,6 +13,7 @@ import type { AgentFaults } from '../../attestation/simulator/dstack/start-guest
 import { getOnce } from '../../src/channel/get-once.ts'
 import { HOSTILE_ANSWERS, startHostile } from '../harness/hostile-answers.ts'
 import type { HostileServer } from '../harness/hostile-answers.ts'
+import { transpile } from '../harness/transpile.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'countersign-hostile-'))
 afterAll(() => rmSync(folder, { recursive: true }))
@@ -62,6 +65,32 @@ describe.each(Object.entries(HOSTILE_ANSWERS))('%s in place of an answer', (name
     expect(ended).not.toMatchObject({ name: 'TimeoutError' })
   })
 })
+
+const root = process.getuid?.() === 0
+test.skipIf(!root)(
+  `a socket that this user may not use is agent_denied${root ? '' : ' (SKIPPED: needs root, to be another user)'}`,
+  async () => {
+    const path = join(folder, 'denied.sock')
+    server = await startHostile((socket) => socket.end(), path)
+    chmodSync(path, 0o600)
+    chmodSync(folder, 0o755)
+    const built = await transpile('attestation/attester/dstack/call-guest-agent.ts')
+    chmodSync(fileURLToPath(new URL('../../..', built.url)), 0o755)
+    const script = `import { callGuestAgent } from ${JSON.stringify(built.url)}
+      await callGuestAgent(${JSON.stringify(path)}, 'Info', {}).catch((error) => console.log(error.code, error.message))`
+    const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+      uid: 65_532,
+      gid: 65_532,
+      cwd: '/',
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    let said = ''
+    child.stdout.on('data', (chunk: Buffer) => (said += chunk.toString()))
+    await new Promise((resolve) => child.once('close', resolve))
+    await built.remove()
+    expect(said).toBe('agent_denied Info: guest agent unreachable (EACCES)\n')
+  },
+)
 
 test('one answer that switches the protocol does not keep later quotes from being made', async () => {
   const guest = createSimulatedGuest({ composeText: '{}', now: new Date() })

@@ -80,19 +80,11 @@ async function expectShut(sidecar: Sidecar, cause: string): Promise<void> {
 }
 
 const AGENT_FAULTS: readonly (readonly [string, AgentFaults, string])[] = [
-  ['busy', { failNext: 1_000_000 }, 'GuestAgentError:agent_refused'],
-  [
-    'dying in the middle of an answer',
-    { closeMidAnswer: true },
-    'GuestAgentError:agent_unreachable',
-  ],
-  ['answering garbage', { garbage: true }, 'GuestAgentError:agent_malformed'],
-  [
-    'quoting something else',
-    { reportData: new Uint8Array(64) },
-    'GuestAgentError:agent_wrong_report_data',
-  ],
-  ["another app's", { otherGuest }, 'SealedKeyError:sealed_not_opened'],
+  ['busy', { failNext: 1_000_000 }, 'agent_refused'],
+  ['dying in the middle of an answer', { closeMidAnswer: true }, 'agent_unreachable'],
+  ['answering garbage', { garbage: true }, 'agent_malformed'],
+  ['quoting something else', { reportData: new Uint8Array(64) }, 'agent_wrong_report_data'],
+  ["another app's", { otherGuest }, 'sealed_not_opened'],
 ]
 
 /** The key that was there before anything went wrong. */
@@ -114,7 +106,7 @@ describe('a guest agent that at start is', () => {
     await agent?.close()
     agent = null
     const sidecar = await startSidecar()
-    await expectShut(sidecar, 'GuestAgentError:agent_unreachable')
+    await expectShut(sidecar, 'agent_unreachable')
     await startAgent()
     await sidecar.logged(SERVING)
     expect([sidecar.address(), await attestedAddress(sidecar)]).toEqual([address, address])
@@ -163,7 +155,7 @@ describe('a guest agent that at start is', () => {
 
   test('gone for good: SIGTERM ends the waiting', async () => {
     const sidecar = await startSidecar()
-    await sidecar.logged('"cause":"GuestAgentError:agent_unreachable"')
+    await sidecar.logged('"cause":"agent_unreachable"')
     await sidecar.end('SIGTERM')
     expect(sidecar.log()).not.toContain('listening')
   }, 60_000)
@@ -194,7 +186,7 @@ describe('the volume of a sealed key', () => {
     const address = await settledAddress()
     renameSync(folder, `${folder}-away`)
     const sidecar = await startSidecar()
-    await expectShut(sidecar, 'SealedKeyError:sealed_folder_missing')
+    await expectShut(sidecar, 'sealed_folder_missing')
     renameSync(`${folder}-away`, folder)
     await sidecar.logged(SERVING)
     expect(sidecar.address()).toBe(address)
@@ -206,7 +198,7 @@ describe('the volume of a sealed key', () => {
     const bytes = readFileSync(file)
     truncateSync(file, 100)
     const sidecar = await startSidecar()
-    await expectShut(sidecar, 'SealedKeyError:sealed_malformed')
+    await expectShut(sidecar, 'sealed_malformed')
     expect(readFileSync(file)).toEqual(bytes.subarray(0, 100))
     writeFileSync(file, bytes)
     await sidecar.logged(SERVING)
@@ -218,7 +210,7 @@ describe('the volume of a sealed key', () => {
     const first = await startSidecar()
     await first.logged(SERVING)
     const second = await startSidecar()
-    await expectShut(second, 'SealedKeyError:sealed_locked')
+    await expectShut(second, 'sealed_locked')
     await first.end('SIGKILL')
     await second.logged(SERVING)
     expect(second.address()).toBe(first.address())

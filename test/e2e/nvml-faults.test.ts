@@ -94,11 +94,11 @@ describe.skipIf(NO_STUB !== null)('a service with eight GPUs behind NVML', () =>
       const { at, close } = await start()
       try {
         await expect
-          .poll(() => at.log.find(({ fields }) => String(fields['cause']).includes('Nvml')), {
+          .poll(() => at.log.find(({ fields }) => String(fields['fault']).includes('Nvml')), {
             timeout: READY_MS,
           })
           .toBeDefined()
-        expect(at.log.map(({ fields }) => fields['cause'])).toContain(
+        expect(at.log.map(({ fields }) => fields['fault'])).toContain(
           `AttestationError:attestation_unavailable < NvmlError:${fault.cause}`,
         )
         const reply = await chat(at, chatBody('the answer must not come'))

@@ -51,7 +51,7 @@ interface Exchange {
 /**
  * @param method e.g. `GetQuote`, or below tappd's service `prpc/Tappd.RawQuote`
  * @param request sent as UTF-8 JSON
- * @throws GuestAgentError `agent_unreachable`, `agent_timeout`, `agent_refused` or `agent_malformed`
+ * @throws GuestAgentError `agent_unreachable`, `agent_denied`, `agent_timeout`, `agent_refused` or `agent_malformed`
  */
 export async function callGuestAgent(
   socketPath: string,
@@ -88,7 +88,11 @@ export async function callGuestAgent(
     }
     if (error instanceof GuestAgentError) throw error
     const reason = systemCode(error)
-    throw new GuestAgentError('agent_unreachable', `${method}: guest agent unreachable (${reason})`)
+    const denied = reason === 'EACCES' || reason === 'EPERM'
+    throw new GuestAgentError(
+      denied ? 'agent_denied' : 'agent_unreachable',
+      `${method}: guest agent unreachable (${reason})`,
+    )
   } finally {
     clearTimeout(timer)
   }

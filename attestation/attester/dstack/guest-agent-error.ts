@@ -8,8 +8,10 @@
 export const GUEST_AGENT_ERRORS = Object.freeze({
   agent_unreachable:
     'No socket, nobody listens, or the connection broke before the answer was whole. See that /var/run/dstack.sock is mounted and that the guest agent runs.',
+  agent_denied:
+    'The socket is there and this user may not use it. dstack gives it mode 0777: look at its mode, and at user: in the compose file.',
   agent_timeout:
-    'The guest agent gave no whole answer in time. It makes one quote at a time: look for another program that asks for many.',
+    'The guest agent gave no whole answer in time. Look at its log in the guest. A quote waits for all that were asked for before it: where others are answered, look for another program that asks for many.',
   agent_refused:
     'The guest agent answered with an error, also when asked again. Its log in the guest says more; its own faults look the same as ours.',
   agent_malformed:
