@@ -12,7 +12,7 @@ import type { AppraisalPolicy } from '../../attestation/appraiser/policy.ts'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
 import { toHex32 } from '../../attestation/protocol/hex.ts'
 import { randomBytes } from '../client/bytes.ts'
-import { CALL_MS, CallFailure } from '../smoke/call-node.ts'
+import { CALL_MS, CallFailure, causeOf } from '../smoke/call-node.ts'
 import { runSmoke } from '../smoke/run-smoke.ts'
 import { SMOKE_CODES } from '../smoke/smoke-codes.ts'
 import type { SmokeRow, SmokeStatus } from '../smoke/smoke-codes.ts'
@@ -78,7 +78,7 @@ async function attest(
     fetched = await fetchDocument(url, nonce)
   } catch (error) {
     if (error instanceof Refusal) throw new CallFailure('status_unexpected', error.message)
-    throw new CallFailure('node_unreachable', 'no attestation document')
+    throw new CallFailure('node_unreachable', causeOf(error))
   }
   const { bytes, channel } = fetched
   const collateral = await collateralFor(bytes, 'countersign', options, policy)
@@ -105,9 +105,34 @@ function meaningOf(code: string): string {
   return known === undefined ? '' : known[1].meaning
 }
 
+/** What fails is told first; what was not tried is told together, by what kept it. */
+function ordered(rows: readonly SmokeRow[]): readonly SmokeRow[] {
+  const skipped = new Map<string, SmokeRow[]>()
+  for (const row of rows.filter(({ status }) => status === 'skip')) {
+    const key = `${row.code} ${row.seen}`
+    skipped.set(key, [...(skipped.get(key) ?? []), row])
+  }
+  return [
+    ...(['fail', 'warn', 'pass'] as const).flatMap((wanted) =>
+      rows.filter(({ status }) => status === wanted),
+    ),
+    ...[...skipped.values()].flatMap((group) => {
+      const [first] = group
+      if (first === undefined) return []
+      return [
+        {
+          ...first,
+          seen: `${first.seen}: ${group.map(({ probe }) => probe).join(', ')}`,
+          probe: '',
+        },
+      ]
+    }),
+  ]
+}
+
 function render(rows: readonly SmokeRow[]): string {
   const width = Math.max(...rows.map(({ probe }) => probe.length))
-  const lines = rows.flatMap(({ probe, status, code, seen }) => [
+  const lines = ordered(rows).flatMap(({ probe, status, code, seen }) => [
     `${status.padEnd(6)}${probe.padEnd(width)}  ${printable(seen)}`,
     ...(status === 'pass' ? [] : [`${' '.repeat(6 + width)}  ${code}: ${meaningOf(code)}`]),
   ])

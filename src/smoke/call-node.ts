@@ -51,11 +51,15 @@ export interface NodeCall {
   readonly token?: string | null
 }
 
+/** What OpenSSL says of an answer that is no TLS. */
+const NO_TLS = 'ERR_SSL_WRONG_VERSION_NUMBER'
+
 /** The system's code alone: messages quote addresses. */
-function causeOf(error: unknown): string {
+export function causeOf(error: unknown): string {
   const cause = error instanceof Error ? (error.cause ?? error) : error
   const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
-  return typeof code === 'string' && /^[A-Z0-9_]{1,64}$/.test(code) ? code : 'no connection'
+  if (code === NO_TLS || code === 'EPROTO') return `${code}: is it http, without TLS?`
+  return typeof code === 'string' && /^[A-Za-z0-9_]{1,64}$/.test(code) ? code : 'no connection'
 }
 
 /** @throws CallFailure */

@@ -10,7 +10,7 @@ import { callNode } from './call-node.ts'
 import type { NodeAnswer, SmokeNode } from './call-node.ts'
 import { readCompletion, readStream } from './read-answer.ts'
 import type { ReadAnswer, Reading } from './read-answer.ts'
-import { found, passed } from './smoke-codes.ts'
+import { counted, found, passed } from './smoke-codes.ts'
 import type { SmokeRow } from './smoke-codes.ts'
 
 const PING = [{ role: 'user', content: 'Reply with exactly: pong' }]
@@ -171,7 +171,13 @@ export async function probeReasoning(
   return [
     clean.length === 0
       ? found('reasoning.switch', 'reasoning_stays', byDefault)
-      : passed('reasoning.switch', `${byDefault}; off by ${clean.join(', ')}`),
+      : passed(
+          'reasoning.switch',
+          // Where there is none, every switch seems to turn it off.
+          plain.answer.reasoning === '' && clean.length === Object.keys(SWITCHES).length
+            ? 'none by default, and none with any switch'
+            : `${byDefault}; off by ${clean.join(', ')}`,
+        ),
     leaks > 0
       ? found('reasoning.leak', 'reasoning_leaks', `${leaks} of ${texts.length} answers`)
       : passed('reasoning.leak', `none in ${texts.length} answers`),
@@ -208,9 +214,9 @@ function toolRow(probe: string, reading: Reading): SmokeRow {
     return found(probe, 'answer_malformed', 'a call without id, or of another function')
   }
   if (!toolCalls.every(({ args }) => isWeather(args))) {
-    return found(probe, 'tool_arguments_invalid', `${toolCalls.length} calls`)
+    return found(probe, 'tool_arguments_invalid', counted(toolCalls.length, 'call'))
   }
-  return passed(probe, `${toolCalls.length} calls, finish reason ${finish ?? 'none'}`)
+  return passed(probe, `${counted(toolCalls.length, 'call')}, finish reason ${finish ?? 'none'}`)
 }
 
 /** By the model's own choice, and where it makes none, when required. */

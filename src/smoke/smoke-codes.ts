@@ -10,15 +10,40 @@ export type SmokeStatus = 'pass' | 'warn' | 'fail' | 'skip'
 /** Codes are stable; `docs/errors.md` is generated from this table. */
 export const SMOKE_CODES = Object.freeze({
   not_tried: { status: 'skip', meaning: 'Something that this probe needs failed before it.' },
-  node_unreachable: { status: 'fail', meaning: 'No connection, or it broke before the end.' },
-  node_slow: { status: 'fail', meaning: 'No whole answer in time.' },
+  node_unreachable: {
+    status: 'fail',
+    meaning:
+      'No connection, or it broke before the end. See that the service runs, and that URL, port and http or https are right.',
+  },
+  token_missing: {
+    status: 'fail',
+    meaning:
+      'The service wants a bearer token and none was given. Put one into SMOKE_TOKEN, or name its variable with --token-env.',
+  },
+  token_refused: {
+    status: 'fail',
+    meaning:
+      'The service does not take the token. Compare it with COUNTERSIGN_TOKENS of the service: the part after the name.',
+  },
+  node_slow: {
+    status: 'fail',
+    meaning: 'No whole answer in time. Look at load and log of the model server.',
+  },
   answer_too_long: { status: 'fail', meaning: 'The answer is longer than a probe reads.' },
-  status_unexpected: { status: 'fail', meaning: 'Another HTTP status than the probe asks for.' },
+  status_unexpected: {
+    status: 'fail',
+    meaning:
+      'Another HTTP status than the probe asks for. The log of the service names the cause, `countersign doctor` what to do.',
+  },
   answer_malformed: {
     status: 'fail',
     meaning: 'The answer is not of the shape that OpenAI documents.',
   },
-  models_missing: { status: 'fail', meaning: 'The list of models lacks the model that is tried.' },
+  models_missing: {
+    status: 'fail',
+    meaning:
+      'The list of models lacks the model that is tried. Name one with --model, or look at the upstreams of the service.',
+  },
   models_not_snake_case: {
     status: 'fail',
     meaning: "A member of the list of models is not in snake case, which 0G's acceptance refuses.",
@@ -94,7 +119,8 @@ export const SMOKE_CODES = Object.freeze({
   signature_of_nothing: { status: 'fail', meaning: 'An id that nobody was given has a signature.' },
   attestation_rejected: {
     status: 'fail',
-    meaning: 'The policy does not accept the evidence of the service.',
+    meaning:
+      'The policy does not accept the evidence of the service. `countersign verify` lists each check.',
   },
   receipt_rejected: {
     status: 'fail',
@@ -114,6 +140,11 @@ export interface SmokeRow {
   readonly code: string
   /** What was seen: statuses, names and numbers; of answers never the text. */
   readonly seen: string
+}
+
+/** `1 model`, `2 models`. */
+export function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`
 }
 
 export function passed(probe: string, seen: string): SmokeRow {

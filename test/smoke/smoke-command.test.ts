@@ -149,6 +149,42 @@ describe('countersign smoke', () => {
     },
   )
 
+  test('without a token, and with another: said once, with what to do; the rest is not tried', async () => {
+    for (const [environment, code] of [
+      [{}, 'token_missing'],
+      [{ SMOKE_TOKEN: 'another-token-0123456789' }, 'token_refused'],
+    ] as const) {
+      const seen: string[] = []
+      const spy = vi.spyOn(process.stdout, 'write').mockImplementation((chunk) => {
+        seen.push(String(chunk))
+        return true
+      })
+      const { tokenEnv: _, ...rest } = options
+      const exit = await smoke(at.url, rest, environment)
+      spy.mockRestore()
+      const out = seen.join('')
+      expect(exit).toBe(10)
+      expect(out.split('\n').slice(0, 2).join('\n')).toMatch(
+        new RegExp(`^fail +models\\.list +HTTP 401\\n +${code}: .*TOKEN`),
+      )
+      expect(out.match(/no model to try/g)).toHaveLength(1)
+      expect(out).toMatch(/1 fail, 14 skip\.$/m)
+    }
+  })
+
+  test('a node that is not there, and one that speaks no TLS: the system says why', async () => {
+    const seenAt = async (url: string) => (await rows({}, null, url)).all.map(({ seen }) => seen)
+    const closed = await startHostile((socket) => socket.end())
+    await closed.close()
+    expect((await seenAt(`http://127.0.0.1:${String(closed.port)}`)).slice(0, 2)).toEqual([
+      'ECONNREFUSED',
+      'ECONNREFUSED',
+    ])
+    const [document, models] = await seenAt(at.url.replace('http:', 'https:'))
+    expect(document).toMatch(/is it http, without TLS\?$/)
+    expect(models).toMatch(/is it http, without TLS\?$/)
+  })
+
   test('a model that nobody serves', async () => {
     const { code, codes } = await rows({ model: 'no/such' })
     expect(code).toBe(10)
