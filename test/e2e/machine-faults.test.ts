@@ -34,7 +34,7 @@ let running: Sidecar[] = []
 
 beforeAll(async () => {
   built = await buildServe()
-})
+}, 180_000)
 beforeEach(() => {
   socketPath = join(mkdtempSync(join(top, 's-')), 'dstack.sock')
   folder = mkdtempSync(join(top, 'f-'))
