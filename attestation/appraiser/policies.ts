@@ -28,7 +28,7 @@ export const POLICIES: Readonly<Record<PolicyName, AppraisalPolicy>> = Object.fr
   }),
   /**
    * For a node's own gate: it keeps a machine from serving that nobody could accept. Firmware that is merely behind,
-   * collateral that is stale or not at hand are for each relying party to judge.
+   * collateral that is stale or not at hand, and a model server elsewhere are for each relying party to judge.
    */
   node: requirePolicy({
     tdx: {
@@ -42,6 +42,7 @@ export const POLICIES: Readonly<Record<PolicyName, AppraisalPolicy>> = Object.fr
     },
     gpu: { allowHold: true, ocspGraceS: 365 * DAY_S, rimGraceS: 365 * DAY_S },
     acceptUnchecked: UNCHECKED,
+    allowRemoteUpstream: true,
   }),
 })
 

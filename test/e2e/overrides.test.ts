@@ -235,13 +235,19 @@ describe('a remote model server', () => {
   test('needs the flag, is attested, and fails who did not accept it', async () => {
     const named = ['m=http://models.example:8000']
     await expect(loadConfig({ upstream: named })).rejects.toThrow(
-      'a name is resolved by somebody else',
+      'neither a unix socket nor a loopback address',
     )
     const config = await loadConfig({ upstream: named, allowRemoteUpstream: true })
     expect(config.allow_remote_upstream).toBe(true)
     const remote = await openStage({ gpus: 1, config: { allow_remote_upstream: true } })
     onTestFinished(() => remote.close())
-    const { config: attested } = jsonObject((await get(remote.at, '/attestation')).body)
+    const { body } = await get(remote.at, '/attestation')
+    // Its own gate lets it serve, and warns: who relies on it decides.
+    expect(createGate('any')(body.toString())).toMatchObject({
+      cause: null,
+      warnings: expect.arrayContaining([{ code: 'remote_upstream', detail: 'config.upstreams' }]),
+    })
+    const { config: attested } = jsonObject(body)
     expect(isJsonObject(attested) && attested['allow_remote_upstream']).toBe(true)
     const me = user(remote, 'direct')
     const error = await caught(me.openai.chat.completions.create(ASK))
