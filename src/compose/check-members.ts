@@ -50,10 +50,15 @@ const REQUIREMENTS: Readonly<Record<string, IsRead>> = {
   gpu_policy: (value) => hasOnly(value, GPU_POLICY),
 }
 
+/** Own members alone: what every object has, such as `constructor`, is none. */
+function ruleOf(members: Readonly<Record<string, IsRead>>, name: string): IsRead | undefined {
+  return Object.hasOwn(members, name) ? members[name] : undefined
+}
+
 function hasOnly(value: JsonValue, members: Readonly<Record<string, IsRead>>): boolean {
   return (
     isJsonObject(value) &&
-    Object.entries(value).every(([name, one]) => members[name]?.(one) === true)
+    Object.entries(value).every(([name, one]) => ruleOf(members, name)?.(one) === true)
   )
 }
 
@@ -86,8 +91,7 @@ const KNOWN: Readonly<Record<string, IsRead>> = {
 
 function checkKinds(members: JsonObject, report: Report): void {
   for (const [name, value] of Object.entries(members)) {
-    // Own members alone: `constructor` is none.
-    const isRead = Object.hasOwn(KNOWN, name) ? KNOWN[name] : undefined
+    const isRead = ruleOf(KNOWN, name)
     if (isRead === undefined) report('member_unknown', name)
     else if (!isRead(value)) report('member_of_wrong_kind', name)
   }

@@ -175,7 +175,7 @@ function checkDeploy(service: ComposeService, report: Report): void {
 
 export function checkService(service: ComposeService, report: Report): void {
   for (const key of service.keys.keys()) {
-    if (!KEYS.has(key) && key !== 'privileged' && REFUSED[key] === undefined) {
+    if (!KEYS.has(key) && key !== 'privileged' && !Object.hasOwn(REFUSED, key)) {
       report('key_unknown', `${service.where}.${key}`)
     }
   }

@@ -58,7 +58,7 @@ export const COMPOSE_REFUSALS = Object.freeze({
   runtime_unknown:
     'A container runs by a runtime other than nvidia and runc: name one of them, or none.',
   sidecar_mount:
-    "Something is mounted into the sidecar that could lie over its code, a library or its secrets. Mount the guest agent's socket at its own path; volumes at the folder of an --upstream socket, of --weights, or, as these need and shared with nobody, of --store and --address-key-dir, each below /run, /mnt, /srv, /data, /models, /weights or /var/lib/countersign and none inside of another; a tmpfs at /tmp.",
+    "Something is mounted into the sidecar that could lie over its code, a library or its secrets. Mount the guest agent's socket at its own path; volumes at the folder of an --upstream socket, of --weights, of --tls-certificate, or, as these need and shared with nobody, of --store and --address-key-dir, each below /run, /mnt, /srv, /data, /models, /weights or /var/lib/countersign and none inside of another; a tmpfs at /tmp.",
   sidecar_root_writable: 'The root of the sidecar is not read-only.',
   sidecar_user_root:
     'The sidecar does not run as a user and group of its own (user: "65532:65532").',

@@ -21,17 +21,19 @@ const VALUED = new Set([
 /** Paths of the container. */
 const PATHS = new Set(['--weights', '--address-key-dir', '--store', '--tls-certificate'])
 
-const REFUSED: Readonly<Record<string, ComposeRefusal>> = {
-  '--config': 'sidecar_config_elsewhere',
-  '--allow-remote-upstream': 'sidecar_remote_upstream',
-  '--simulate': 'sidecar_simulated',
-  '--compose': 'sidecar_simulated',
-}
+const REFUSED: ReadonlyMap<string, ComposeRefusal> = new Map([
+  ['--config', 'sidecar_config_elsewhere'],
+  ['--allow-remote-upstream', 'sidecar_remote_upstream'],
+  ['--simulate', 'sidecar_simulated'],
+  ['--compose', 'sidecar_simulated'],
+])
 
 export interface SidecarFlags {
   /** Folders of the sockets of model servers, with `/var/run` as `/run`. */
   readonly socketFolders: ReadonlySet<string>
   readonly weights: string | null
+  /** Folder of the certificate, which is public and which a service beside may renew. */
+  readonly certificates: string | null
   /** Folders that nobody but the sidecar may have: of a sealed key, of stored receipts. */
   readonly ownFolders: readonly string[]
   /** Ports that clients use. */
@@ -44,7 +46,7 @@ function* flagsOf(words: readonly string[]): Generator<readonly [string, string]
     const word = words[at] ?? ''
     const equals = word.indexOf('=')
     const name = equals === -1 ? word : word.slice(0, equals)
-    if (REFUSED[name] !== undefined || name === '--no-metrics') yield [name, '']
+    if (REFUSED.has(name) || name === '--no-metrics') yield [name, '']
     else if (!VALUED.has(name)) yield null
     else if (equals !== -1) yield [name, word.slice(equals + 1)]
     // `--flag value`, of which the next word is the value whatever it looks like.
@@ -77,7 +79,7 @@ export function readSidecarFlags(sidecar: ComposeService, report: Report): Sidec
       continue
     }
     const [name, value] = flag
-    const refused = REFUSED[name]
+    const refused = REFUSED.get(name)
     if (refused !== undefined) report(refused, where)
     else if (name === '--upstream') {
       const upstream = upstreamOf(value)
@@ -93,8 +95,10 @@ export function readSidecarFlags(sidecar: ComposeService, report: Report): Sidec
   if (own[0] === undefined && once.get('--address-key') === 'sealed')
     own[0] = DEFAULT_ADDRESS_KEY_DIR
   const ports = [portOf(once.get('--listen')), portOf(once.get('--tls'))]
+  const certificate = once.get('--tls-certificate')
   return {
     socketFolders,
+    certificates: certificate === undefined ? null : posix.dirname(certificate),
     weights: once.get('--weights') ?? null,
     ownFolders: own.filter((folder) => folder !== undefined),
     ports: new Set(ports.filter((port) => port !== null)),

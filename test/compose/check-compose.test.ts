@@ -87,6 +87,7 @@ describe('members of the file', () => {
     ['requirements', { gpu_policy: { rego: 'package x' } }],
     ['requirements', { platforms: 'tdx' }],
     ['requirements', { constructor: {} }],
+    ['requirements', { propertyIsEnumerable: 'os_version' }],
   ])('refuses %s: %j, of a kind that dstack does not document', (name, value) => {
     expect(withMembers({ [name]: value })).toEqual([`member_of_wrong_kind ${name}`])
   })

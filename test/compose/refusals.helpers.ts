@@ -85,6 +85,11 @@ export const YAML_ROWS = rows(
     vllm('post_start: []'),
     `key_unknown ${at('vllm', 'post_start')}`,
   ],
+  [
+    'a key that every object has',
+    vllm('constructor: x'),
+    `key_unknown ${at('vllm', 'constructor')}`,
+  ],
   ['an inherited service', vllm('extends: { service: x }'), `key_unknown ${at('vllm', 'extends')}`],
   [
     'a restart policy below deploy',

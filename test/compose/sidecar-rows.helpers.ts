@@ -92,6 +92,7 @@ export const START_ROWS = rows(
   ['a flag that prints and ends', more('--print-config'), `sidecar_flag ${COMMAND}`],
   ['a flag that nobody looked at', more('--new-flag=x'), `sidecar_flag ${COMMAND}`],
   ['a word that is no flag', more('x'), `sidecar_flag ${COMMAND}`],
+  ['a word that every object has', more('constructor'), `sidecar_flag ${COMMAND}`],
   ['a flag that simulates by a file', more('--compose=/x'), `sidecar_simulated ${COMMAND}`],
   ['no number of GPUs', yaml('      - --require-gpu=1\n', ''), `sidecar_without_gpu ${COMMAND}`],
   [
@@ -210,7 +211,13 @@ export const FIT: readonly (readonly [string, () => string[]])[] = [
     'TLS that ends in the sidecar',
     () =>
       withMembers({
-        docker_compose_file: YAML.replace('--listen=', '--tls=').replaceAll('8080', '8443'),
+        docker_compose_file: YAML.replace('--listen=', '--tls=')
+          .replaceAll('8080', '8443')
+          .replace(
+            '- --require-gpu=1',
+            '- --require-gpu=1\n      - --tls-certificate=/data/certificates/chain.pem',
+          )
+          .replace(SOCKET, `${SOCKET}      - certificates:/data/certificates:ro\n`),
       }),
   ],
 ]
