@@ -82,6 +82,7 @@ async function expectShut(sidecar: Sidecar, cause: string): Promise<void> {
 const AGENT_FAULTS: readonly (readonly [string, AgentFaults, string])[] = [
   ['busy', { failNext: 1_000_000 }, 'agent_refused'],
   ['dying in the middle of an answer', { closeMidAnswer: true }, 'agent_unreachable'],
+  ['switching the protocol', { switchProtocol: true }, 'agent_malformed'],
   ['answering garbage', { garbage: true }, 'agent_malformed'],
   ['quoting something else', { reportData: new Uint8Array(64) }, 'agent_wrong_report_data'],
   ["another app's", { otherGuest }, 'sealed_not_opened'],
