@@ -9,6 +9,7 @@ import { acceptedCases } from './cases/accepted.ts'
 import { coseCases } from './cases/cose.ts'
 import { exchangeCases } from './cases/exchange.ts'
 import { formCases } from './cases/form.ts'
+import { logCases } from './cases/log.ts'
 import { recordCases } from './cases/record.ts'
 
 /** Every vector once. The same in every run, to the byte. */
@@ -19,5 +20,6 @@ export function makeCorpus(): Vector[] {
     ...exchangeCases(),
     ...formCases(),
     ...coseCases(),
+    ...logCases(),
   ])
 }

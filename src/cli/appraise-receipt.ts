@@ -8,6 +8,7 @@
 import type { TrustedKeyset } from '../../attestation/appraiser/appraise-document.ts'
 import { fail } from '../../attestation/appraiser/check.ts'
 import type { Check } from '../../attestation/appraiser/check.ts'
+import { MAX_PROOF_TEXT } from '../../attestation/appraiser/log/parse-log-proofs.ts'
 import { parsePolicy } from '../../attestation/appraiser/policy.ts'
 import type { AppraisalPolicy } from '../../attestation/appraiser/policy.ts'
 import {
@@ -28,7 +29,7 @@ import { isJsonObject, parseJson } from '../../attestation/protocol/json.ts'
 import type { JsonObject, JsonValue } from '../../attestation/protocol/json.ts'
 import { keysetDigest, parseKeyset } from '../../attestation/protocol/keyset.ts'
 import { MAX_RECEIPT_BYTES } from '../../attestation/protocol/receipt.ts'
-import { checkReceipt } from './check-receipt.ts'
+import { checkReceipt, withInclusion } from './check-receipt.ts'
 import type { ReceiptFiles, ReceiptOptions } from './check-receipt.ts'
 import { readInput, renderVerdict } from './judge-input.ts'
 
@@ -43,7 +44,7 @@ const PROVES_STRUCTURE = 'The input can be read in one way only.'
 const REQUIRED = ['receipt', 'keyset', 'boot_id', 'config_digest', 'at'] as const
 const OPTIONAL = [
   ...(['opening', 'request', 'response', 'challenge', 'receipt_id', 'endpoint', 'level'] as const),
-  ...(['any_outcome', 'policy'] as const),
+  ...(['any_outcome', 'inclusion', 'log_name', 'policy'] as const),
 ]
 
 interface ReceiptInput {
@@ -51,6 +52,8 @@ interface ReceiptInput {
   readonly options: ReceiptOptions
   readonly expected: { readonly receiptId?: string; readonly endpoint?: string }
   readonly trusted: TrustedKeyset
+  /** Exact text of a proof; null: none is to be judged. */
+  readonly inclusion: string | null
   readonly at: number
   readonly policy: AppraisalPolicy
 }
@@ -76,6 +79,7 @@ function trustedOf(input: JsonObject): TrustedKeyset {
   const parsed = parseKeyset(input['keyset'])
   if (!parsed.ok) throw new Unreadable(parsed.detail)
   const { keyset } = parsed
+  const name = textMember(input, 'log_name')
   const configDigest = input['config_digest']
   if (!isSha256Digest(configDigest)) throw new Unreadable('config_digest is no digest')
   return {
@@ -83,7 +87,8 @@ function trustedOf(input: JsonObject): TrustedKeyset {
     keysetDigest: keysetDigest(keyset, nodeCrypto),
     bootId: hex32Of(input['boot_id'], 'boot_id'),
     configDigest,
-    config: {},
+    // Of the configuration the name of the log alone counts here.
+    config: { log: name === undefined ? null : { name } },
     log: null,
     simulated: false,
     notAfter: keyset.not_after,
@@ -112,6 +117,7 @@ function readDocument(bytes: Uint8Array): ReceiptInput {
   const any = input['any_outcome'] ?? false
   if (typeof any !== 'boolean') throw new Unreadable('any_outcome is neither true nor false')
   const opening = input['opening'] ?? null
+  const inclusion = input['inclusion'] ?? null
   const challenge = textMember(input, 'challenge')
   const receiptId = textMember(input, 'receipt_id')
   const endpoint = textMember(input, 'endpoint')
@@ -128,6 +134,7 @@ function readDocument(bytes: Uint8Array): ReceiptInput {
       ...(endpoint === undefined ? {} : { endpoint }),
     },
     trusted: trustedOf(input),
+    inclusion: inclusion === null ? null : textOf(inclusion, 'inclusion', MAX_PROOF_TEXT),
     at: integerOf(input['at'], 'at'),
     policy: policy.policy,
   }
@@ -158,13 +165,14 @@ export function appraiseReceiptInput(bytes: Uint8Array): ReceiptAppraisal {
     const checks = [fail('input.structure', 'report_malformed', PROVES_STRUCTURE, error.message)]
     return { verdict: verdictOf(checks), level: 'none' }
   }
-  const { files, options, trusted, at, policy, expected } = input
+  const { files, options, trusted, at, policy, expected, inclusion } = input
   if (options.level === 'content' && files.opening === null) {
     const detail = 'the level content without an opening'
     const checks = [fail('input.structure', 'report_malformed', PROVES_STRUCTURE, detail)]
     return { verdict: verdictOf(checks), level: 'none' }
   }
-  const { checks, level } = checkReceipt(options, files, trusted, at, policy, expected)
+  const judged = checkReceipt(options, files, trusted, at, policy, expected)
+  const { checks, level } = withInclusion(judged, inclusion, trusted, nodeCrypto)
   // What was not reached because something else is wrong is not what is wrong.
   const others = checks.filter(({ id }) => id !== 'receipt.level')
   const failed = others.some(({ status }) => status === 'fail')

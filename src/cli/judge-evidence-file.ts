@@ -14,13 +14,11 @@ import type {
 import type { VouchedTime } from '../../attestation/appraiser/evidence/vouched-time.ts'
 import type { GpuBinding } from '../../attestation/appraiser/gpu/gpu-ladder.ts'
 import type { GpuDevice } from '../../attestation/appraiser/gpu/read-gpu-devices.ts'
-import { verifyInclusion } from '../../attestation/appraiser/log/verify-inclusion.ts'
 import type { ReceiptVerdict } from '../../attestation/appraiser/receipt/verify-receipt.ts'
 import { VERDICT_EXIT_CODES } from '../../attestation/appraiser/verdict.ts'
 import type { Verdict } from '../../attestation/appraiser/verdict.ts'
 import { fromHex } from '../../attestation/protocol/hex.ts'
-import { recordHash } from '../../attestation/protocol/record.ts'
-import { checkReceipt } from './check-receipt.ts'
+import { checkReceipt, withInclusion } from './check-receipt.ts'
 import type { ReceiptOptions } from './check-receipt.ts'
 import { formatBinding, formatDevices } from './print-devices.ts'
 import { adviceOn, formatChecks } from './print-verdict.ts'
@@ -59,19 +57,7 @@ function judgeReceipt(
     response: response === null ? null : Buffer.from(response),
   }
   const verdict = checkReceipt(options, files, trusted, moment.at, moment.policy)
-  const { record, checks } = verdict
-  if (inclusion === null || record === null) return verdict
-  const logged = {
-    recordHash: recordHash(record, moment.crypto),
-    sequence: record.sequence,
-    bootId: record.boot_id,
-  }
-  const proof = verifyInclusion(logged, inclusion, trusted, moment.crypto)
-  return {
-    ...verdict,
-    accepted: verdict.accepted && proof.status === 'pass',
-    checks: [...checks, proof],
-  }
+  return withInclusion(verdict, inclusion, trusted, moment.crypto)
 }
 
 function conclude(appraisal: EvidenceAppraisal, receipts: readonly ReceiptVerdict[]): Verdict {

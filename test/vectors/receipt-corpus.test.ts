@@ -124,6 +124,10 @@ const FINDINGS: Readonly<Record<string, string>> = {
   request_member_removed: 'members',
   request_member_changed: 'members',
   level_not_reached: 'level',
+  log_proof_missing: 'inclusion',
+  log_checkpoint_invalid: 'inclusion',
+  log_head_unknown: 'inclusion',
+  log_inclusion_invalid: 'inclusion',
 }
 
 const { lacks, check } = openStranger('check_receipt_corpus.py', folder, 60_000)
