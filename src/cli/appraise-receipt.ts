@@ -29,7 +29,7 @@ import { isJsonObject, parseJson } from '../../attestation/protocol/json.ts'
 import type { JsonObject, JsonValue } from '../../attestation/protocol/json.ts'
 import { keysetDigest, parseKeyset } from '../../attestation/protocol/keyset.ts'
 import { MAX_RECEIPT_BYTES } from '../../attestation/protocol/receipt.ts'
-import { checkReceipt, withInclusion } from './check-receipt.ts'
+import { checkReceipt } from './check-receipt.ts'
 import type { ReceiptFiles, ReceiptOptions } from './check-receipt.ts'
 import { readInput, renderVerdict } from './judge-input.ts'
 
@@ -52,8 +52,6 @@ interface ReceiptInput {
   readonly options: ReceiptOptions
   readonly expected: { readonly receiptId?: string; readonly endpoint?: string }
   readonly trusted: TrustedKeyset
-  /** Exact text of a proof; null: none is to be judged. */
-  readonly inclusion: string | null
   readonly at: number
   readonly policy: AppraisalPolicy
 }
@@ -127,6 +125,7 @@ function readDocument(bytes: Uint8Array): ReceiptInput {
       opening: opening === null ? null : hex32Bytes(hex32Of(opening, 'opening')),
       request: bodyOf(input['request'], 'request'),
       response: bodyOf(input['response'], 'response'),
+      inclusion: inclusion === null ? null : textOf(inclusion, 'inclusion', MAX_PROOF_TEXT),
     },
     options: { level, anyOutcome: any, ...(challenge === undefined ? {} : { challenge }) },
     expected: {
@@ -134,7 +133,6 @@ function readDocument(bytes: Uint8Array): ReceiptInput {
       ...(endpoint === undefined ? {} : { endpoint }),
     },
     trusted: trustedOf(input),
-    inclusion: inclusion === null ? null : textOf(inclusion, 'inclusion', MAX_PROOF_TEXT),
     at: integerOf(input['at'], 'at'),
     policy: policy.policy,
   }
@@ -165,14 +163,13 @@ export function appraiseReceiptInput(bytes: Uint8Array): ReceiptAppraisal {
     const checks = [fail('input.structure', 'report_malformed', PROVES_STRUCTURE, error.message)]
     return { verdict: verdictOf(checks), level: 'none' }
   }
-  const { files, options, trusted, at, policy, expected, inclusion } = input
+  const { files, options, trusted, at, policy, expected } = input
   if (options.level === 'content' && files.opening === null) {
     const detail = 'the level content without an opening'
     const checks = [fail('input.structure', 'report_malformed', PROVES_STRUCTURE, detail)]
     return { verdict: verdictOf(checks), level: 'none' }
   }
-  const judged = checkReceipt(options, files, trusted, at, policy, expected)
-  const { checks, level } = withInclusion(judged, inclusion, trusted, nodeCrypto)
+  const { checks, level } = checkReceipt(options, files, trusted, at, policy, expected)
   // What was not reached because something else is wrong is not what is wrong.
   const others = checks.filter(({ id }) => id !== 'receipt.level')
   const failed = others.some(({ status }) => status === 'fail')

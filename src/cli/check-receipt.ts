@@ -4,7 +4,6 @@
  * @module
  */
 import type { TrustedKeyset } from '../../attestation/appraiser/appraise-document.ts'
-import { verifyInclusion } from '../../attestation/appraiser/log/verify-inclusion.ts'
 import { unwrapDocument } from '../../attestation/appraiser/document/parse-document.ts'
 import { verifyInclusion } from '../../attestation/appraiser/log/verify-inclusion.ts'
 import type { AppraisalPolicy } from '../../attestation/appraiser/policy.ts'
@@ -15,8 +14,6 @@ import type {
   ReceiptVerdict,
 } from '../../attestation/appraiser/receipt/verify-receipt.ts'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
-import type { CryptoPort } from '../../attestation/crypto/port.ts'
-import { recordHash } from '../../attestation/protocol/record.ts'
 import { contentKindOf, contentOfBody } from '../../attestation/protocol/content-kinds.ts'
 import type { ContentSummary } from '../../attestation/protocol/content.ts'
 import { COSE_SIGN1_TAG } from '../../attestation/protocol/cose-receipt.ts'
@@ -169,23 +166,4 @@ export function checkReceipt(
     accepted: verdict.accepted && check.status === 'pass',
     checks: [...verdict.checks, check],
   }
-}
-
-/** Adds the check that the record is in the log. Of a receipt that is not genuine there is no record to look for. */
-export function withInclusion(
-  verdict: ReceiptVerdict,
-  inclusion: string | null,
-  trusted: TrustedKeyset,
-  crypto: CryptoPort,
-): ReceiptVerdict {
-  const { record, checks } = verdict
-  if (inclusion === null || record === null) return verdict
-  const logged = {
-    recordHash: recordHash(record, crypto),
-    sequence: record.sequence,
-    bootId: record.boot_id,
-  }
-  const proof = verifyInclusion(logged, inclusion, trusted, crypto)
-  const accepted = verdict.accepted && proof.status === 'pass'
-  return { ...verdict, accepted, checks: [...checks, proof] }
 }

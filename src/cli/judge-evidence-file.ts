@@ -18,7 +18,7 @@ import type { ReceiptVerdict } from '../../attestation/appraiser/receipt/verify-
 import { VERDICT_EXIT_CODES } from '../../attestation/appraiser/verdict.ts'
 import type { Verdict } from '../../attestation/appraiser/verdict.ts'
 import { fromHex } from '../../attestation/protocol/hex.ts'
-import { checkReceipt, withInclusion } from './check-receipt.ts'
+import { checkReceipt } from './check-receipt.ts'
 import type { ReceiptOptions } from './check-receipt.ts'
 import { formatBinding, formatDevices } from './print-devices.ts'
 import { adviceOn, formatChecks } from './print-verdict.ts'
@@ -55,9 +55,9 @@ function judgeReceipt(
     opening: opening === null ? null : fromHex(opening),
     request: request === null ? null : Buffer.from(request),
     response: response === null ? null : Buffer.from(response),
+    inclusion,
   }
-  const verdict = checkReceipt(options, files, trusted, moment.at, moment.policy)
-  return withInclusion(verdict, inclusion, trusted, moment.crypto)
+  return checkReceipt(options, files, trusted, moment.at, moment.policy)
 }
 
 function conclude(appraisal: EvidenceAppraisal, receipts: readonly ReceiptVerdict[]): Verdict {

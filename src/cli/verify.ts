@@ -99,6 +99,7 @@ const FLAGS_WITHOUT_USE = {
     opening: 'opening',
     request: 'request',
     response: 'response',
+    inclusion: 'inclusion',
   },
   gpu: REPORT_FLAGS,
   nras: {
