@@ -95,7 +95,6 @@ const FLAGS_WITHOUT_USE = {
     gpuCollateral: 'gpu-collateral',
     fetchCollateral: 'fetch-collateral',
     receipt: 'receipt',
-    inclusion: 'inclusion',
     opening: 'opening',
     request: 'request',
     response: 'response',
