@@ -5,10 +5,11 @@ import { openNvml } from '../../attestation/attester/nvml/open-nvml.ts'
 import { toHex } from '../../attestation/protocol/hex.ts'
 import { buildSpdmReport } from '../../attestation/simulator/nvidia/build-spdm-report.ts'
 import { simulatedReportTemplate } from '../../attestation/simulator/nvidia/collect-simulated-gpu-evidence.ts'
+import type { SimulatedGpu } from '../../attestation/simulator/nvidia/create-nvidia-pki.ts'
 import { createGate } from '../../src/service/gate.ts'
 import { chat, chatBody, errorCode, get, jsonObject } from '../harness/chat.ts'
 import { NO_STUB, startNvmlStub } from '../harness/nvml-stub.ts'
-import type { NvmlStub } from '../harness/nvml-stub.ts'
+import type { GpuAnswers, NvmlStub } from '../harness/nvml-stub.ts'
 import { startTestService } from '../harness/service.ts'
 import type { TestService } from '../harness/service.ts'
 import { transpile } from '../harness/transpile.ts'
@@ -41,6 +42,42 @@ const FAULTS: readonly Fault[] = [
   { what: 'CC mode off', cause: 'nvml_cc_off', settings: { ccFeature: 0 } },
 ]
 
+/** PEM of the leaf first, of the root last. */
+function certificatesOf({ chainPem }: SimulatedGpu): readonly string[] {
+  return chainPem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\n/g) ?? []
+}
+
+interface Lie extends Pick<Fault, 'what' | 'cause' | 'settings'>, Pick<GpuAnswers, 'chain'> {}
+
+/** Evidence that is whole by itself, so that only the appraisal finds it. */
+const LIES: readonly Lie[] = [
+  {
+    what: 'two GPUs that are one, each report of it under the right nonce',
+    cause: 'gpu_duplicate',
+    settings: { 'same.3': 2 },
+  },
+  {
+    what: 'a chain without the leaf',
+    cause: 'gpu_chain_length',
+    chain: (gpu, index) =>
+      Buffer.from(
+        certificatesOf(gpu)
+          .slice(index === 5 ? 1 : 0)
+          .join(''),
+      ),
+  },
+  {
+    what: 'a chain without the root, where the mark of a simulation is',
+    cause: 'simulation_mismatch',
+    chain: (gpu, index) =>
+      Buffer.from(
+        certificatesOf(gpu)
+          .slice(0, index === 5 ? -1 : undefined)
+          .join(''),
+      ),
+  },
+]
+
 describe.skipIf(NO_STUB !== null)('a service with eight GPUs behind NVML', () => {
   let stub: NvmlStub
   let built: Transpiled
@@ -62,6 +99,7 @@ describe.skipIf(NO_STUB !== null)('a service with eight GPUs behind NVML', () =>
   }
   const mend = async (): Promise<void> => {
     stub.answers.report = undefined
+    stub.answers.chain = undefined
     await stub.set()
   }
   const start = async (): Promise<{ at: TestService; close: () => Promise<void> }> => {
@@ -107,6 +145,31 @@ describe.skipIf(NO_STUB !== null)('a service with eight GPUs behind NVML', () =>
         expect([evidence.status, errorCode(evidence)]).toEqual([503, 'attestation_unavailable'])
         expect(at.model.requests).toHaveLength(0)
         expect(at.quotes).toHaveLength(0)
+        const address = at.simulation?.address.address
+        await mend()
+        await at.service.ready
+        expect((await chat(at, chatBody('now it may'))).status).toBe(200)
+        expect(at.simulation?.address.address).toBe(address)
+      } finally {
+        await mend()
+        await close()
+      }
+    },
+    60_000,
+  )
+
+  test.each(LIES)(
+    '$what: refused by name, and served when the machine is honest again',
+    async ({ cause, chain, settings }) => {
+      stub.answers.chain = chain
+      await stub.set(settings)
+      const { at, close } = await start()
+      try {
+        const seen = async () => jsonObject((await get(at, '/health/ready')).body)['attested']
+        await expect.poll(seen, { timeout: READY_MS }).toMatchObject({ cause })
+        const reply = await chat(at, chatBody('the answer must not come'))
+        expect([reply.status, errorCode(reply)]).toEqual([503, 'not_attested'])
+        expect(at.model.requests).toHaveLength(0)
         const address = at.simulation?.address.address
         await mend()
         await at.service.ready

@@ -149,7 +149,10 @@ EXPORT nvmlReturn_t nvmlDeviceGetCount_v2(unsigned int *count) {
 EXPORT nvmlReturn_t nvmlDeviceGetHandleByIndex_v2(unsigned int index, nvmlDevice_t *device) {
   ENTER((int)index);
   if (index >= (unsigned int)setting("count", 1)) return 2;
-  devices[index].index = (int)index;
+  /* "same.3 2": the fourth GPU is the third once more. */
+  char same[128];
+  snprintf(same, sizeof same, "same.%u", index);
+  devices[index].index = (int)setting(same, (long)index);
   *device = (nvmlDevice_t)&devices[index];
   return 0;
 }

@@ -22,6 +22,8 @@ export interface Sidecar {
   /** Resolves when the log holds it. */
   logged(text: string): Promise<void>
   readonly log: () => string
+  /** `http://127.0.0.1:port` */
+  readonly url: string
   /** Status and body; 0 where nobody listens. */
   get(path: string): Promise<{ readonly status: number; readonly body: string }>
   /** From the log; throws where none was named. */
@@ -34,6 +36,10 @@ export interface SidecarOptions {
   readonly addressKey: 'derived' | 'sealed'
   /** Of the sealed key. */
   readonly folder: string
+  /** Of the model; a socket that nobody listens on by default. */
+  readonly upstream?: string
+  /** Folder of the store; receipts are kept in memory by default. */
+  readonly store?: string
 }
 
 /** @param built as `buildServe` gives it */
@@ -47,7 +53,8 @@ export async function startSidecar(built: Transpiled, options: SidecarOptions): 
     config,
     JSON.stringify({
       listen: { port },
-      upstreams: [{ name: 'none', url: 'unix:/nowhere.sock', health: null }],
+      upstreams: [{ name: 'none', url: options.upstream ?? 'unix:/nowhere.sock', health: null }],
+      store: options.store === undefined ? null : { path: options.store },
       address_key: options.addressKey,
       address_key_dir: options.folder,
       gpu: { required: 0 },
@@ -80,6 +87,7 @@ export async function startSidecar(built: Transpiled, options: SidecarOptions): 
   const exited = new Promise<void>((resolve) => child.once('close', () => resolve()))
   return {
     log: () => out,
+    url: `http://127.0.0.1:${String(port)}`,
     logged: (text) =>
       new Promise((resolve, reject) => {
         const look = () => {
