@@ -135,6 +135,16 @@ export const DOCTOR_CODES = Object.freeze({
     status: 'warn',
     action: 'The agent tells no number of GPUs of the machine. Newer guest images do.',
   },
+  gpu_nvswitches_unrequired: {
+    status: 'fail',
+    action:
+      'Several GPUs in protected-PCIe mode count only with the NVSwitches between them. Set gpu.nvswitches to their number and gpu.nvattest to the program.',
+  },
+  gpu_nvswitches_vm_config: {
+    status: 'fail',
+    action:
+      'The machine was created with another number of NVSwitches. Correct gpu.nvswitches, or stop the machine, correct its device list on the host and start it.',
+  },
   gpu_simulated: {
     status: 'warn',
     action:

@@ -15,6 +15,8 @@ import { isJsonObject, parseJsonText } from '../../attestation/protocol/json.ts'
 import { measuredGpus } from '../compose/measured-gpus.ts'
 import { finding, good, gpuFailure, nvmlFailure, unreached } from './doctor-row.ts'
 import type { DoctorRow } from './doctor-row.ts'
+import { examineNvswitches } from './examine-nvswitches.ts'
+import type { NvswitchInput } from './examine-nvswitches.ts'
 import { mayUse } from './may-use.ts'
 import type { MayUse } from './may-use.ts'
 
@@ -48,6 +50,8 @@ export interface GpuInput {
   readonly required: number | null
   readonly facts: () => Promise<GpuFacts>
   readonly source: GpuEvidenceSource
+  /** Null where none are required. */
+  readonly switches: NvswitchInput | null
   /** There is no driver to ask. */
   readonly simulated: boolean
   /** 32 random bytes. */
@@ -172,12 +176,21 @@ function withoutDriver(failure: NvmlFailure): readonly DoctorRow[] {
   ]
 }
 
-async function examineDriver({ facts, required }: GpuInput): Promise<readonly DoctorRow[]> {
+interface DriverFindings {
+  readonly rows: readonly DoctorRow[]
+  /** Null where the driver does not say. */
+  readonly protectedPcie: boolean | null
+}
+
+async function examineDriver({ facts, required }: GpuInput): Promise<DriverFindings> {
   try {
-    return driverRows(await facts(), required)
+    const read = await facts()
+    const settings = read.ccSettings.ok ? read.ccSettings.value : null
+    const protectedPcie = settings === null ? null : settings.multiGpuMode === 1
+    return { rows: driverRows(read, required), protectedPcie }
   } catch (error) {
     if (!(error instanceof NvmlError)) throw error
-    return withoutDriver(error)
+    return { rows: withoutDriver(error), protectedPcie: null }
   }
 }
 
@@ -240,15 +253,29 @@ export async function examineGpus(input: GpuInput): Promise<GpuFindings> {
           evidence: null,
         }
       : await collect(input)
+  const { info, nonce } = input
+  // After the GPUs: nvattest shares the driver with whatever else asks it.
+  const switches =
+    required === null
+      ? { rows: [], evidence: [] }
+      : await examineNvswitches(input.switches, {
+          gpus: required,
+          protectedPcie: driver.protectedPcie,
+          info,
+          nonce,
+        })
   const rows = [
     examineNodes(required, places.devices, input.mayUse ?? mayUse),
-    ...driver,
+    ...driver.rows,
     examineDaemon('gpu.persistence', 'gpu_persistence_unseen', places.persistence),
     ...((required ?? 0) >= FABRIC_GPUS
       ? [examineDaemon('gpu.fabric', 'gpu_fabric_unseen', places.fabric)]
       : []),
     ...examineStated(required, input.info),
     ...collected.rows,
+    ...switches.rows,
   ]
-  return { rows, evidence: collected.evidence }
+  const evidence =
+    collected.evidence === null ? null : [...collected.evidence, ...switches.evidence]
+  return { rows, evidence }
 }

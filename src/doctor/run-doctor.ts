@@ -83,6 +83,7 @@ export async function runDoctor(input: DoctorInput): Promise<DoctorReport> {
   const guest = await examineAgent(input.socketPath, config, agentMs, places.mayUse)
   const required = config?.gpu?.required ?? null
   const nvattest = config?.gpu?.nvattest
+  const nvswitches = config?.gpu?.nvswitches ?? 0
   const weights = config?.weights ?? null
   const gpus = await examineGpus({
     required,
@@ -93,6 +94,14 @@ export async function runDoctor(input: DoctorInput): Promise<DoctorReport> {
       (nvattest === undefined
         ? nvml
         : openNvattest({ device: 'gpu', required: required ?? 0, path: nvattest })),
+    // The configuration takes no switches without the program.
+    switches:
+      nvattest === undefined || nvswitches === 0
+        ? null
+        : {
+            required: nvswitches,
+            source: openNvattest({ device: 'nvswitch', required: nvswitches, path: nvattest }),
+          },
     nonce: Uint8Array.from(randomBytes(32)),
     info: guest.info,
     ...(places.gpus === undefined ? {} : { places: places.gpus }),
