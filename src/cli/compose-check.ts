@@ -55,7 +55,9 @@ export async function composeCheck(
     return accepted ? EXIT.accepted : EXIT.rejected
   }
   for (const finding of findings) {
-    print.err(`${finding.code}: ${finding.where}: ${COMPOSE_REFUSALS[finding.code]}`)
+    const { code, where } = finding
+    // A member that is itself what is wrong would be named twice.
+    print.err(`${code}: ${where === code ? '' : `${where}: `}${COMPOSE_REFUSALS[code]}`)
   }
   if (!accepted) return EXIT.rejected
   if (placeholders.length > 0) {

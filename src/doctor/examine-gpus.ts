@@ -13,6 +13,7 @@ import type { NvmlErrorCode, NvmlFailure } from '../../attestation/attester/nvml
 import type { GpuFacts } from '../../attestation/attester/nvml/read-gpu-facts.ts'
 import { isJsonObject, parseJsonText } from '../../attestation/protocol/json.ts'
 import { measuredGpus } from '../compose/measured-gpus.ts'
+import { counted } from '../counted.ts'
 import { finding, good, gpuFailure, nvmlFailure, unreached } from './doctor-row.ts'
 import type { DoctorRow } from './doctor-row.ts'
 import { examineNvswitches } from './examine-nvswitches.ts'
@@ -93,7 +94,7 @@ function examineNodes(required: number | null, folder: string, may: MayUse): Doc
   if (denied.length > 0) return finding(check, 'gpu_nodes_denied', denied.toSorted().join(', '))
   return required !== null && gpus < required
     ? finding(check, 'gpu_nodes_missing', `${gpus} where ${required} are required`)
-    : good(check, `nvidiactl and ${gpus} GPUs`)
+    : good(check, `nvidiactl and ${counted(gpus, 'GPU')}`)
 }
 
 function examineDaemon(
@@ -225,7 +226,7 @@ function examineStated(required: number | null, info: AgentInfo | null): readonl
 async function collect({ source, nonce }: GpuInput): Promise<GpuFindings> {
   try {
     const evidence = await source.collect(nonce)
-    const seen = `of ${evidence.length} devices, under a fresh nonce`
+    const seen = `of ${counted(evidence.length, 'device')}, under a fresh nonce`
     return { rows: [good('gpu.evidence', seen)], evidence }
   } catch (error) {
     return { rows: [gpuFailure('gpu.evidence', error)], evidence: null }

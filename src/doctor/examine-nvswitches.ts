@@ -66,7 +66,7 @@ export async function examineNvswitches(
       : finding(CHECK, 'gpu_nvswitches_vm_config', `${stated} where ${required} are configured`)
   try {
     const evidence = await source.collect(nonce)
-    const seen = `of ${evidence.length} NVSwitches, under a fresh nonce`
+    const seen = `of ${evidence.length === 1 ? '1 NVSwitch' : `${evidence.length} NVSwitches`}, under a fresh nonce`
     return { rows: [number, good(EVIDENCE_CHECK, seen)], evidence }
   } catch (error) {
     return { rows: [number, gpuFailure(EVIDENCE_CHECK, error)], evidence: [] }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { counted } from '../counted.ts'
 import { listWeights } from '../weights/list-weights.ts'
 import { WeightsError, WEIGHTS_ERRORS } from '../weights/weights-error.ts'
 import { good } from './doctor-row.ts'
@@ -13,7 +14,10 @@ export async function examineWeights(folder: string): Promise<DoctorRow> {
   try {
     const files = await listWeights(folder)
     const bytes = files.reduce((sum, { size }) => sum + size, 0)
-    return good(check, `${folder}: ${files.length} files, ${Math.ceil(bytes / 1024 ** 2)} MiB`)
+    return good(
+      check,
+      `${folder}: ${counted(files.length, 'file')}, ${Math.ceil(bytes / 1024 ** 2)} MiB`,
+    )
   } catch (error) {
     if (!(error instanceof WeightsError)) throw error
     const { code, path } = error

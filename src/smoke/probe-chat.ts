@@ -6,11 +6,12 @@
  */
 import type { JsonObject } from '../../attestation/protocol/json.ts'
 import { isJsonObject, parseJsonText } from '../../attestation/protocol/json.ts'
+import { counted } from '../counted.ts'
 import { callNode } from './call-node.ts'
 import type { NodeAnswer, SmokeNode } from './call-node.ts'
 import { readCompletion, readStream } from './read-answer.ts'
 import type { ReadAnswer, Reading } from './read-answer.ts'
-import { counted, found, passed } from './smoke-codes.ts'
+import { found, passed } from './smoke-codes.ts'
 import type { SmokeRow } from './smoke-codes.ts'
 
 const PING = [{ role: 'user', content: 'Reply with exactly: pong' }]

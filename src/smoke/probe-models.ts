@@ -5,9 +5,10 @@
  */
 import { isJsonObject } from '../../attestation/protocol/json.ts'
 import type { JsonObject, JsonValue } from '../../attestation/protocol/json.ts'
+import { counted } from '../counted.ts'
 import { callNode } from './call-node.ts'
 import type { SmokeNode } from './call-node.ts'
-import { counted, found, passed } from './smoke-codes.ts'
+import { found, passed } from './smoke-codes.ts'
 import type { SmokeRow } from './smoke-codes.ts'
 
 const SNAKE_CASE = /^[a-z0-9]+(?:_[a-z0-9]+)*$/

@@ -69,7 +69,7 @@ function attestationRow({ verdict }: Appraisal): SmokeRow {
   const good = verdict.verdict === 'accepted' || verdict.verdict === 'accepted-as-of'
   return good
     ? passed(probe, verdict.sentence)
-    : found(probe, 'attestation_rejected', `${verdict.verdict}: ${verdict.sentence}`)
+    : found(probe, 'attestation_rejected', verdict.sentence)
 }
 
 /** One answer through the client that applications use, under the keyset that was accepted above. */

@@ -142,11 +142,6 @@ export interface SmokeRow {
   readonly seen: string
 }
 
-/** `1 model`, `2 models`. */
-export function counted(count: number, what: string): string {
-  return `${count} ${what}${count === 1 ? '' : 's'}`
-}
-
 export function passed(probe: string, seen: string): SmokeRow {
   return { probe, status: 'pass', code: 'ok', seen }
 }

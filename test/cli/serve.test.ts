@@ -86,7 +86,7 @@ describe('countersign serve', () => {
     'http://0x8.8.8.8:8000',
   ])('refuses %s, at which the host or somebody beyond it could answer', async (url) => {
     expect(await refusalOf(() => loadConfig({ upstream: [url] }))).toContain(
-      'neither a unix socket nor a loopback address',
+      `upstream: ${new URL(url).origin} is neither a unix socket nor a loopback address`,
     )
   })
 
@@ -102,7 +102,10 @@ describe('countersign serve', () => {
     'unix:/',
     `unix:/${'x'.repeat(107)}`,
   ])('refuses %s, which is not a plain origin', async (url) => {
-    expect(await refusalOf(() => loadConfig({ upstream: [url] }))).toContain('unix:/path.sock')
+    const text = await refusalOf(() => loadConfig({ upstream: [url] }))
+    expect(text).toContain('upstream: write unix:/path.sock')
+    expect(text).not.toContain('pass')
+    expect(text.includes(`got ${url}`)).toBe(!/[@?]/.test(url))
   })
 
   test.each([

@@ -47,6 +47,13 @@ describe('countersign compose check', () => {
     )
   })
 
+  test('names a member of the whole file once, where it is itself what is wrong', async () => {
+    const { err } = await run(
+      filledIn(SHIPPED_TEXT).replace('"public_logs": false', '"public_logs": true'),
+    )
+    expect(err).toEqual([`public_logs: ${COMPOSE_REFUSALS.public_logs}`])
+  })
+
   test('prints no hash of a template either: it is not the one that will be measured', async () => {
     const { code, out, err } = await run(SHIPPED_TEXT, { template: true })
     expect({ code, out }).toEqual({ code: 0, out: [] })

@@ -254,7 +254,7 @@ describe.skipIf(NO_STUB !== null)('doctor: configuration, tokens and the guest a
       )
     expect(await row()).toMatchObject({ status: 'fail', code: 'weights_empty' })
     await writeFile(join(weights, 'model.safetensors'), 'x')
-    expect(await row()).toMatchObject({ status: 'ok', seen: `${weights}: 1 files, 1 MiB` })
+    expect(await row()).toMatchObject({ status: 'ok', seen: `${weights}: 1 file, 1 MiB` })
   })
 
   test('key.address: the agent gives no key', async () => {

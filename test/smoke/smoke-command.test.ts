@@ -113,8 +113,10 @@ describe('countersign smoke', () => {
   })
 
   test('evidence that the policy does not accept fails, and no signature or receipt counts', async () => {
-    const { code, codes } = await rows({ allowSimulated: false })
+    const { code, codes, all } = await rows({ allowSimulated: false })
     expect(code).toBe(10)
+    const document = all.find(({ probe }) => probe === 'attestation.document')
+    expect(document?.seen).toMatch(/^Rejected: [^R]/)
     expect(codes['attestation.document']).toBe('attestation_rejected')
     for (const probe of ['signature.chat.ecdsa', 'signature.stream.ed25519', 'receipt.chat']) {
       expect(codes[probe]).toBe('not_tried')
