@@ -49,7 +49,10 @@ describe('a service whose own evidence does not pass', () => {
     expect(at.receipts).toHaveLength(0)
     expect(at.log).toContainEqual({
       level: 'error',
-      fields: { cause: 'QUOTE_SIGNATURE_INVALID' },
+      fields: {
+        cause: 'QUOTE_SIGNATURE_INVALID',
+        advice: expect.stringContaining('countersign doctor') as unknown,
+      },
       message: 'refuses to serve: its own evidence does not pass',
     })
     await at.close()
