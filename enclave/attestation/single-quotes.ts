@@ -89,7 +89,11 @@ export function createSingleQuotes(options: SingleQuotesOptions): SingleQuotes {
 
     async cachedEvidenceFor(data, lane = 'legacy') {
       const key = toHex(data)
-      const isOld = ({ madeAtMs }: Kept) => !(nowMs() - madeAtMs < CACHED_ROUND_MS)
+      // Made later than now is old too: a clock that was set back would keep it for as long.
+      const isOld = ({ madeAtMs }: Kept) => {
+        const age = nowMs() - madeAtMs
+        return !(age >= 0 && age < CACHED_ROUND_MS)
+      }
       const known = kept.get(key)
       if (known !== undefined && !isOld(known)) return known.evidence
       // Values of keysets that were renewed are never asked for again.

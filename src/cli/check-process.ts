@@ -8,13 +8,21 @@
  */
 import { url as debuggerUrl } from 'node:inspector'
 
-/** Variables by which Node, OpenSSL or the loader take code, or tell others what passes through the process. */
-const ALTERING: readonly string[] = [
-  ...['NODE_OPTIONS', 'NODE_PATH', 'NODE_TLS_REJECT_UNAUTHORIZED', 'NODE_USE_ENV_PROXY'],
-  ...['NODE_DEBUG', 'NODE_DEBUG_NATIVE', 'NODE_V8_COVERAGE'],
-  ...['OPENSSL_CONF', 'OPENSSL_MODULES', 'OPENSSL_ENGINES', 'SSLKEYLOGFILE'],
-  ...['LD_PRELOAD', 'LD_LIBRARY_PATH', 'LD_AUDIT', 'GCONV_PATH'],
-]
+/** Node's, the loader's and OpenSSL's own variables: by most of them they take code, and newer releases have newer ones. */
+const OF_THE_RUNTIME = /^(?:NODE_|LD_|OPENSSL_|GLIBC_|V8_)/
+
+/** What the image sets, and what alters nothing but a word on standard error or whom collateral is fetched from. */
+const KNOWN_HARMLESS: ReadonlySet<string> = new Set([
+  ...['NODE_ENV', 'NODE_VERSION', 'NODE_NO_WARNINGS', 'NODE_PENDING_DEPRECATION'],
+  ...['NODE_DISABLE_COMPILE_CACHE', 'NODE_EXTRA_CA_CERTS'],
+])
+
+/** Of other families; with `DEBUG` libraries write to standard error what passes through them. */
+const ALTERING: ReadonlySet<string> = new Set(['SSLKEYLOGFILE', 'GCONV_PATH', 'DEBUG'])
+
+function alters(name: string): boolean {
+  return ALTERING.has(name) || (OF_THE_RUNTIME.test(name) && !KNOWN_HARMLESS.has(name))
+}
 
 /** Arguments of Node itself that size its memory, or close something. */
 const HARMLESS = /^--(?:max-old-space-size|max-semi-space-size|v8-pool-size|disable-sigusr1)(?:=|$)/
@@ -33,7 +41,9 @@ export function startedProcess(environment: NodeJS.ProcessEnv): StartedProcess {
 
 /** @returns names, never values; null where nothing was altered */
 export function alterationOf(started: StartedProcess): string | null {
-  const set = ALTERING.filter((name) => (started.environment[name] ?? '') !== '')
+  const set = Object.keys(started.environment).filter(
+    (name) => alters(name) && (started.environment[name] ?? '') !== '',
+  )
   const told = started.nodeArguments
     .filter((argument) => !HARMLESS.test(argument))
     .map((argument) => argument.split('=', 1)[0] ?? '')

@@ -67,11 +67,18 @@ describe('a machine that could be real', () => {
   test.each([
     ...['NODE_OPTIONS', 'NODE_PATH', 'NODE_TLS_REJECT_UNAUTHORIZED', 'NODE_USE_ENV_PROXY'],
     ...['NODE_DEBUG', 'NODE_V8_COVERAGE', 'OPENSSL_CONF', 'SSLKEYLOGFILE'],
-    ...['LD_PRELOAD', 'LD_LIBRARY_PATH', 'LD_AUDIT'],
+    ...['LD_PRELOAD', 'LD_LIBRARY_PATH', 'LD_AUDIT', 'DEBUG'],
+    // Compiled code from a folder, which Node believes by checksums that stand beside it; and what a later Node may bring.
+    ...['NODE_COMPILE_CACHE', 'NODE_OF_THE_FUTURE'],
   ])('does not serve with %s, and does not repeat its value', (name) => {
     const start = () => findMachine({}, { [name]: '/tmp/evil' }, REAL, REAL)
     expect(start).toThrow(`started with ${name}`)
     expect(start).not.toThrow('/tmp/evil')
+  })
+
+  test('is not kept from serving by what the image sets, nor by a variable that is empty', () => {
+    const environment = { NODE_ENV: 'production', NODE_VERSION: '24.0.0', NODE_OPTIONS: '' }
+    expect(alterationOf({ environment, nodeArguments: [], debuggerUrl: undefined })).toBeNull()
   })
 
   test.each([

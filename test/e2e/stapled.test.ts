@@ -91,7 +91,7 @@ describe('a service that staples', () => {
       expect(out).toMatch(new RegExp(`pass {2}${id.replace('.', '\\.')}\\s`))
     }
     for (const id of ['rim_driver', 'rim_vbios', 'measurements', 'ocsp', 'rim_ocsp']) {
-      expect(out).toMatch(new RegExp(`pass {2}gpu\\.1\\.${id}\\s`))
+      expect(out).toMatch(new RegExp(`pass {2}gpu\\.0-1\\.${id}\\s`))
     }
     expect(out).not.toContain('collateral_not_given')
     expect(service.config['collateral']).toMatchObject({ stapled: true })

@@ -302,6 +302,19 @@ describe('rounds', () => {
     await again
   })
 
+  test('a quote without anybody’s nonce is made anew after the clock was set back', async () => {
+    const parts = setup()
+    const slot = new Uint8Array(64).fill(3)
+    const asked = parts.attestor.cachedEvidenceFor(slot)
+    ;(await parts.quoteNumber(1)).answer()
+    await asked
+    parts.advance(-30 * 86_400_000)
+    const fresh = parts.attestor.cachedEvidenceFor(slot)
+    ;(await parts.quoteNumber(2)).answer()
+    await fresh
+    expect(parts.quotes).toHaveLength(2)
+  })
+
   test('the gate goes first, then the round, then one call of a door, ACI before older ones', async () => {
     const parts = setup()
     const slot = (byte: number) => new Uint8Array(64).fill(byte)
