@@ -22,6 +22,8 @@ import type { StreamShape } from './shape-of.ts'
 
 /** Length of one line in bytes. */
 export const MAX_LINE_BYTES = 16 * 1024 * 1024
+/** Lines of one event; their bytes together are no more than those of one line. */
+export const MAX_EVENT_LINES = 4096
 /** Bytes that may follow the terminator. */
 export const MAX_HELD_BYTES = 64 * 1024
 
@@ -51,6 +53,9 @@ export class AnswerEvents {
   #event: Uint8Array[] = []
   #partial: Uint8Array[] = []
   #partialBytes = 0
+  /** Of the event that is being read, as far as it is kept. */
+  #eventLines = 0
+  #eventBytes = 0
   #data: string[] = []
   #done = false
   #held: Uint8Array[] = []
@@ -112,8 +117,7 @@ export class AnswerEvents {
       else this.#hold(line)
     }
     if (start < chunk.length) {
-      this.#partial.push(chunk.slice(start))
-      this.#partialBytes += chunk.length - start
+      this.#append(chunk.subarray(start))
       if (this.#partialBytes > MAX_LINE_BYTES) this.#fault = 'stream_unreadable'
       if (this.#done && this.#heldBytes + this.#partialBytes > MAX_HELD_BYTES) {
         this.#fault = 'stream_after_done'
@@ -128,6 +132,20 @@ export class AnswerEvents {
     // A last line without its end: some readers take it, some do not.
     if (this.#partialBytes > 0) this.#line(concatBytes(this.#partial))
     if (this.#fault === null && !this.#done) this.#fault = 'stream_cut'
+  }
+
+  /** Byte by byte a line would take many times its length: each piece is longer than the one after it. */
+  #append(piece: Uint8Array): void {
+    let from = this.#partial.length
+    let size = piece.length
+    for (;;) {
+      const before = this.#partial[from - 1]
+      if (before === undefined || before.length > size) break
+      from--
+      size += before.length
+    }
+    this.#partial.push(concatBytes([...this.#partial.splice(from), piece]))
+    this.#partialBytes += piece.length
   }
 
   #handOut(line: Uint8Array, release: Uint8Array[]): void {
@@ -157,7 +175,19 @@ export class AnswerEvents {
       this.#dispatch()
       return
     }
-    if (text.startsWith(':')) return
+    const comment = text.startsWith(':')
+    // Without names a comment is handed out at once.
+    if (!comment || this.#naming !== null) {
+      this.#eventLines++
+      this.#eventBytes += bytes.length
+      // An event that does not end would be kept for ever.
+      if (this.#eventLines > MAX_EVENT_LINES || this.#eventBytes > MAX_LINE_BYTES) {
+        this.#fault = 'stream_unreadable'
+        this.#data = []
+        return
+      }
+    }
+    if (comment) return
     const colon = text.indexOf(':')
     const field = colon === -1 ? text : text.slice(0, colon)
     const rest = colon === -1 ? '' : text.slice(colon + 1)
@@ -189,6 +219,8 @@ export class AnswerEvents {
   #dispatch(): void {
     const name = this.#name
     this.#name = null
+    this.#eventLines = 0
+    this.#eventBytes = 0
     if (this.#data.length === 0) {
       // A name without data: some readers hand it out, some do not.
       if (name !== null) this.#fault = 'stream_unreadable'

@@ -10,6 +10,7 @@
  *
  * @module
  */
+import { MAX_CHOICES } from '../../attestation/protocol/chat-content.ts'
 import { isJsonObject } from '../../attestation/protocol/json.ts'
 import type { JsonObject } from '../../attestation/protocol/json.ts'
 
@@ -54,7 +55,8 @@ interface Progress {
   finished: boolean
   /** Of the last tool call; -1 before the first. */
   call: number
-  readonly named: Set<number>
+  /** That call has its name. */
+  named: boolean
 }
 
 /** The chunks of one stream. */
@@ -99,7 +101,11 @@ export class ChunkShape {
   #addChoice(choice: JsonObject): void {
     const { delta, finish_reason: reason, index } = choice
     const known = this.#choices.get(index)
-    const progress = known ?? { finished: false, call: -1, named: new Set() }
+    if (known === undefined && this.#choices.size >= MAX_CHOICES) {
+      this.#plain = false
+      return
+    }
+    const progress = known ?? { finished: false, call: -1, named: false }
     this.#choices.set(index, progress)
     // Readers act on what they have when they see the reason.
     if (progress.finished) this.#plain = false
@@ -120,10 +126,11 @@ export class ChunkShape {
       this.#plain = false
       return
     }
+    if (index > progress.call) progress.named = false
     progress.call = index
     const fn = call['function']
     if (!isJsonObject(fn) || !isStated(fn['name'])) return
-    if (progress.named.has(index)) this.#plain = false
-    progress.named.add(index)
+    if (progress.named) this.#plain = false
+    progress.named = true
   }
 }

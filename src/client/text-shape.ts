@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { MAX_CHOICES } from '../../attestation/protocol/chat-content.ts'
 import { isJsonObject } from '../../attestation/protocol/json.ts'
 import type { JsonObject, JsonValue } from '../../attestation/protocol/json.ts'
 
@@ -74,7 +75,9 @@ export class TextShape {
       const { index, finish_reason: reason } = isJsonObject(choice) ? choice : {}
       // Readers act on what they have when they see the reason.
       if (this.#finished.has(index)) this.#plain = false
-      if ((reason ?? '') !== '') this.#finished.add(index)
+      if ((reason ?? '') === '') continue
+      if (this.#finished.size < MAX_CHOICES) this.#finished.add(index)
+      else this.#plain = false
     }
   }
 }
