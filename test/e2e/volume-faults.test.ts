@@ -3,9 +3,9 @@
  * no answer leaves without its receipt, the address stays, and it serves again when the volume does.
  */
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { createSimulatedGuest } from '../../attestation/simulator/dstack/create-simulated-guest.ts'
 import { startGuestAgent } from '../../attestation/simulator/dstack/start-guest-agent.ts'
@@ -46,6 +46,41 @@ function whyNoVolume(): string | null {
 const NO_VOLUME = whyNoVolume()
 if (NO_VOLUME !== null) {
   process.stderr.write(`\n*** SKIPPED: faults of volumes: none can be mounted: ${NO_VOLUME} ***\n`)
+}
+
+const DISK_BYTES = 16 * 1024 ** 2
+
+/** A file system in a file that turns read-only at an error, as disks of guests do. @returns why there is none */
+function mountDisk(image: string, folder: string): string | null {
+  return mount('-o', 'loop,errors=remount-ro', image, folder)
+}
+
+function makeDisk(image: string): string | null {
+  writeFileSync(image, '')
+  truncateSync(image, DISK_BYTES)
+  const { status, stderr, error } = spawnSync('mkfs.ext4', ['-q', image], { encoding: 'utf8' })
+  return status === 0 ? null : (error?.message ?? stderr.trim())
+}
+
+/** The kernel's own switch for an error of the file system: by hand none turns read-only while a file in it is open for writing. */
+function errorSwitch(folder: string): string {
+  const { stdout } = spawnSync('findmnt', ['-no', 'SOURCE', folder], { encoding: 'utf8' })
+  return `/sys/fs/ext4/${basename(stdout.trim())}/trigger_fs_error`
+}
+
+function whyNoDisk(): string | null {
+  if (NO_VOLUME !== null) return NO_VOLUME
+  const [image, folder] = [join(top, 'try.img'), join(top, 'try')]
+  const why = makeDisk(image) ?? mountDisk(image, folder)
+  if (why !== null) return why
+  const there = existsSync(errorSwitch(folder))
+  spawnSync('umount', [folder])
+  return there ? null : 'no switch for errors of ext4'
+}
+
+const NO_DISK = whyNoDisk()
+if (NO_DISK !== null) {
+  process.stderr.write(`\n*** SKIPPED: a disk that turns read-only: none here: ${NO_DISK} ***\n`)
 }
 
 describe.skipIf(NO_VOLUME !== null)('the volume', () => {
@@ -192,6 +227,38 @@ describe.skipIf(NO_VOLUME !== null)('the volume', () => {
     await again.logged(SERVING)
     expect(again.address()).toBe(address)
   }, 90_000)
+
+  test.skipIf(NO_DISK !== null)(
+    'of the store, that an error turns read-only while it serves: no new work, what was kept is read, and all is there on the mended disk',
+    async () => {
+      const image = join(top, 'store.img')
+      unmount(store)
+      expect(makeDisk(image) ?? mountDisk(image, store)).toBeNull()
+      const first = await start()
+      await first.logged(SERVING)
+      const before = await chat(first)
+      expect([before.status, await stored(first, before.receipt)]).toEqual([200, 200])
+      writeFileSync(errorSwitch(store), 'a test')
+      expect((await chat(first)).status).not.toBe(200)
+      expect(await ready(first)).toBe(503)
+      const asked = model.requests.length
+      expect(await chat(first)).toMatchObject({ status: 503, code: 'store_unavailable' })
+      expect(model.requests).toHaveLength(asked)
+      expect(await stored(first, before.receipt)).toBe(200)
+      expect(await attestedAddress(first)).toBe(first.address())
+      // The kernel lets nobody write before the file system was checked.
+      await first.end('SIGKILL')
+      expect(spawnSync('umount', [store]).status).toBe(0)
+      expect(spawnSync('fsck.ext4', ['-f', '-y', image]).status).toBeLessThan(2)
+      expect(mountDisk(image, store)).toBeNull()
+      const second = await start()
+      await second.logged(SERVING)
+      expect(second.address()).toBe(first.address())
+      expect(await stored(second, before.receipt)).toBe(200)
+      expect((await chat(second)).status).toBe(200)
+    },
+    90_000,
+  )
 
   test('of the store, read-only at start: the service ends with the reason, and serves under the same address when it can be written', async () => {
     const first = await start()
