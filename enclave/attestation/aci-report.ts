@@ -10,6 +10,7 @@ import type { Hex32 } from '../../attestation/protocol/hex.ts'
 import type { BootKeys, NamedKeyset } from '../keys/boot-keys.ts'
 import { AttestationError } from './attestation-error.ts'
 import type { Attestor } from './attestor.ts'
+import type { Caller } from './single-quotes.ts'
 
 /** Attempts at a report: a keyset is renewed once in days, so the second one finds it in force. */
 const MAX_ATTEMPTS = 2
@@ -19,10 +20,10 @@ export async function aciReport(
   attestor: Attestor,
   keys: BootKeys,
   nonce: Hex32 | null,
-  abandoned: () => boolean,
+  caller: Caller,
 ): Promise<string> {
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
-    const text = await reportOf(keys.current, attestor, keys, nonce, abandoned)
+    const text = await reportOf(keys.current, attestor, keys, nonce, caller)
     if (text !== null) return text
   }
   throw new AttestationError('attestation_busy')
@@ -34,16 +35,16 @@ async function reportOf(
   attestor: Attestor,
   keys: BootKeys,
   nonce: Hex32 | null,
-  abandoned: () => boolean,
+  caller: Caller,
 ): Promise<string | null> {
   const binding = aciReportData(digest, nonce, nodeCrypto)
   const slot = new Uint8Array(64)
   slot.set(binding)
   const [canonical, { cpu }] = await Promise.all([
-    attestor.vouched(nonce, { abandoned }),
+    attestor.vouched(nonce, { abandoned: caller.hasLeft }),
     nonce === null
-      ? attestor.cachedEvidenceFor(slot, 'aci')
-      : attestor.evidenceFor(slot, null, abandoned, 'aci'),
+      ? attestor.cachedEvidenceFor(slot)
+      : attestor.evidenceFor(slot, null, caller, 'aci'),
   ])
   if (canonical.keyset.digest !== digest) return null
   return JSON.stringify({

@@ -10,31 +10,40 @@ import type {
 import { toHex } from '../../attestation/protocol/hex.ts'
 import { AttestationError } from './attestation-error.ts'
 import type { Evidence } from './make-round.ts'
+import { NotRun } from './serial-queue.ts'
 import type { Lane, SerialQueue } from './serial-queue.ts'
 import { within } from './within.ts'
 
 /** Age in milliseconds beyond which evidence without a nonce is not served; a round is made anew at half of it. */
 export const CACHED_ROUND_MS = 300_000
 
-/** Requests of the other doors that may wait for a quote of their own. */
+/** Requests that may wait for a quote of their own in each lane. Where all places are taken, who has fewer takes one of who has more. */
 export const MAX_WAITING_QUOTES = 16
 
 /** Where a call for a single client waits. */
 export type SingleLane = Extract<Lane, 'aci' | 'legacy'>
 
+/** For whom a quote is made. */
+export interface Caller {
+  /** Takes turns with others. */
+  readonly client: string
+  /** Asked before the evidence is collected: does nobody wait for it any more? */
+  readonly hasLeft: () => boolean
+}
+
 export interface SingleQuotes {
-  /**
-   * A quote over bytes that another door's format fixed, with GPU evidence under a nonce of its choice.
-   * @param abandoned asked before the evidence is collected: does nobody wait for it any more?
-   */
+  /** A quote over bytes that another door's format fixed, with GPU evidence under a nonce of its choice. */
   evidenceFor(
     reportData: Uint8Array,
     gpuNonce: Uint8Array | null,
-    abandoned: () => boolean,
+    caller: Caller,
     lane?: SingleLane,
   ): Promise<Evidence>
-  /** The same without a nonce of anybody's: made once, and anew when it is as old as a cached round may get. */
-  cachedEvidenceFor(reportData: Uint8Array, lane?: SingleLane): Promise<Evidence>
+  /**
+   * The same without a nonce of anybody's: made once, and anew when it is as old as a cached round may get. It serves everybody,
+   * so it waits among the rounds, where nobody's calls can take its place.
+   */
+  cachedEvidenceFor(reportData: Uint8Array): Promise<Evidence>
 }
 
 export interface SingleQuotesOptions {
@@ -52,8 +61,6 @@ interface Kept {
   readonly madeAtMs: number
 }
 
-const NEVER = (): boolean => false
-
 export function createSingleQuotes(options: SingleQuotesOptions): SingleQuotes {
   const { cpu, gpu, nowMs, maxWaitMs, queue, timed } = options
   /** By report data; the doors ask for two values for each keyset. */
@@ -62,17 +69,19 @@ export function createSingleQuotes(options: SingleQuotesOptions): SingleQuotes {
   async function single(
     data: Uint8Array,
     nonce: Uint8Array | null,
-    abandoned: () => boolean,
-    lane: SingleLane,
+    lane: Lane,
+    caller?: Caller,
   ): Promise<Evidence> {
-    if (queue.waiting(lane) >= MAX_WAITING_QUOTES) throw new AttestationError('attestation_busy')
     const collect = () =>
       timed('single', async () => ({
         gpu: gpu === null || nonce === null ? null : await gpu.collect(nonce),
         cpu: await cpu.quote(data),
       }))
     let gone = false
-    const collected = queue.run(lane, collect, () => gone || abandoned())
+    const collected = queue.run(lane, collect, {
+      abandoned: () => gone || caller?.hasLeft() === true,
+      ...(caller === undefined ? {} : { client: caller.client, places: MAX_WAITING_QUOTES }),
+    })
     try {
       return await within(collected, maxWaitMs, () => {
         gone = true
@@ -80,14 +89,15 @@ export function createSingleQuotes(options: SingleQuotesOptions): SingleQuotes {
       })
     } catch (error) {
       if (error instanceof AttestationError) throw error
+      if (error instanceof NotRun) throw new AttestationError('attestation_busy')
       throw new AttestationError('attestation_unavailable', error)
     }
   }
 
   return {
-    evidenceFor: (data, nonce, abandoned, lane = 'legacy') => single(data, nonce, abandoned, lane),
+    evidenceFor: (data, nonce, caller, lane = 'legacy') => single(data, nonce, lane, caller),
 
-    async cachedEvidenceFor(data, lane = 'legacy') {
+    async cachedEvidenceFor(data) {
       const key = toHex(data)
       // Made later than now is old too: a clock that was set back would keep it for as long.
       const isOld = ({ madeAtMs }: Kept) => {
@@ -98,7 +108,7 @@ export function createSingleQuotes(options: SingleQuotesOptions): SingleQuotes {
       if (known !== undefined && !isOld(known)) return known.evidence
       // Values of keysets that were renewed are never asked for again.
       for (const [other, evidence] of kept) if (isOld(evidence)) kept.delete(other)
-      const evidence = single(data, null, NEVER, lane)
+      const evidence = single(data, null, 'round')
       kept.set(key, { evidence, madeAtMs: nowMs() })
       evidence.catch(() => kept.delete(key))
       return evidence

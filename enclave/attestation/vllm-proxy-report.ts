@@ -13,6 +13,7 @@ import type { JsonValue } from '../../attestation/protocol/json.ts'
 import type { BootKeys } from '../keys/boot-keys.ts'
 import type { TlsKey } from '../keys/tls-key.ts'
 import type { Attestor } from './attestor.ts'
+import type { Caller } from './single-quotes.ts'
 
 export type LegacyAlgo = 'ecdsa' | 'ed25519'
 
@@ -67,7 +68,7 @@ export async function vllmProxyReport(
   keys: BootKeys,
   facts: GuestFacts,
   { algo, nonce, tls }: VllmProxyRequest,
-  abandoned: () => boolean,
+  caller: Caller,
 ): Promise<string> {
   const slot = new Uint8Array(64)
   const identity =
@@ -79,7 +80,7 @@ export async function vllmProxyReport(
       : createHash('sha256').update(identity).update(hex32Bytes(tls.spkiSha256)).digest(),
   )
   slot.set(hex32Bytes(nonce), 32)
-  const { cpu, gpu } = await attestor.evidenceFor(slot, hex32Bytes(nonce), abandoned)
+  const { cpu, gpu } = await attestor.evidenceFor(slot, hex32Bytes(nonce), caller)
   const quote = toHex(cpu.quote)
   const report = {
     signing_address: algo === 'ecdsa' ? keys.address.address : toHex(keys.legacy.publicKey),

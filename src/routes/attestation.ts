@@ -65,10 +65,15 @@ export function attestationRoutes(options: AttestationRoutesOptions): Router {
   const { attestor, keys, facts, doors, doorLimits, archived } = options
   const router = Router({ caseSensitive: true, strict: true })
 
+  const callerOf = (req: Request) => ({
+    client: doorLimits.clientOf(req),
+    hasLeft: hasLeft(req),
+  })
+
   const limited =
     (door: LimitedDoor, handler: (req: Request, res: Response) => void | Promise<void>) =>
     (req: Request, res: Response): void | Promise<void> => {
-      const waitS = doorLimits(door, req)
+      const waitS = doorLimits.take(door, req)
       return waitS === null ? handler(req, res) : sendError(res, 'attestation_rate_limited', waitS)
     }
 
@@ -140,14 +145,14 @@ export function attestationRoutes(options: AttestationRoutesOptions): Router {
       router,
       spellings('/aci/attestation'),
       withNonce('aci', async (nonce, req, res) => {
-        sendText(res, 200, await aciReport(attestor, keys, nonce, hasLeft(req)))
+        sendText(res, 200, await aciReport(attestor, keys, nonce, callerOf(req)))
       }),
     )
     readable(
       router,
       spellings('/attestation/aci'),
       withNonce('aci', async (nonce, req, res) => {
-        sendText(res, 200, wrapDocument(await aciReport(attestor, keys, nonce, hasLeft(req))))
+        sendText(res, 200, wrapDocument(await aciReport(attestor, keys, nonce, callerOf(req))))
       }),
     )
   }
@@ -185,7 +190,7 @@ export function attestationRoutes(options: AttestationRoutesOptions): Router {
         }
         const nonce = given ?? toHex32(randomBytes(32))
         const request = { algo, nonce, tls } as const
-        sendText(res, 200, await vllmProxyReport(attestor, keys, facts, request, hasLeft(req)))
+        sendText(res, 200, await vllmProxyReport(attestor, keys, facts, request, callerOf(req)))
       }),
     )
   }

@@ -13,8 +13,12 @@ import type { TokenBuckets } from './token-buckets.ts'
 
 export type LimitedDoor = 'canonical' | 'aci' | 'vllm-proxy' | '0g-quote'
 
-/** @returns null where the request may go on, else the seconds for `Retry-After` */
-export type DoorLimits = (door: LimitedDoor, req: Request) => number | null
+export interface DoorLimits {
+  /** @returns null where the request may go on, else the seconds for `Retry-After` */
+  take(door: LimitedDoor, req: Request): number | null
+  /** Who takes turns with others for a quote. */
+  clientOf(req: Request): string
+}
 
 export type DoorLimitNames =
   'attestationBurst' | 'attestationPerMinute' | 'quoteBurst' | 'quotePerMinute'
@@ -54,5 +58,8 @@ export function createDoorLimits(
     'vllm-proxy': createTokenBuckets(quotes),
     '0g-quote': createTokenBuckets(quotes),
   }
-  return (door, req) => doors[door].take(clientOf(req, authenticate))
+  return {
+    take: (door, req) => doors[door].take(clientOf(req, authenticate)),
+    clientOf: (req) => clientOf(req, authenticate),
+  }
 }

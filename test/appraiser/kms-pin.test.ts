@@ -13,7 +13,10 @@ import { dstackReport, vllmReport, world as ephemeral } from './report.helpers.t
 const world = makeWorld({ derivedAddress: true })
 const nonce = newNonce()
 const document = await world.attestor.document(nonce)
-const report = await aciReport(world.attestor, world.keys, nonce, () => false)
+const report = await aciReport(world.attestor, world.keys, nonce, {
+  client: 'a',
+  hasLeft: () => false,
+})
 /** What the user pins; the evidence is of somebody who runs the same software under a KMS of his own. */
 const theirs = {
   ...world.policy,

@@ -19,7 +19,7 @@ export const NONCE = toHex32(new Uint8Array(32).fill(0x5a))
 
 export const world: World = makeWorld()
 const { guest, nvidia, keys, attestor } = world
-const never = (): boolean => false
+const caller = { client: 'a', hasLeft: () => false }
 
 /** Accepts this one simulation and nothing else. */
 export const POLICY: AppraisalPolicy = {
@@ -52,12 +52,12 @@ export async function vllmReport(
     tcbInfo: String(info['tcb_info']),
     info: JSON.stringify(info),
   }
-  return parse(await vllmProxyReport(attestor, keys, facts, { algo, nonce, tls }, never))
+  return parse(await vllmProxyReport(attestor, keys, facts, { algo, nonce, tls }, caller))
 }
 
 /** As our own door serves it. */
 export async function aci(nonce: typeof NONCE | null = NONCE): Promise<JsonObject> {
-  return parse(await aciReport(attestor, keys, nonce, never))
+  return parse(await aciReport(attestor, keys, nonce, caller))
 }
 
 export function judge(

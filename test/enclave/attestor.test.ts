@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { CpuEvidence, GpuEvidence } from '../../attestation/attester/evidence-source.ts'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
@@ -91,6 +92,7 @@ function setup(
   }
 }
 
+const STAYS = { client: 'a', hasLeft: () => false }
 const nonce = (): Hex32 => toHex32(randomBytes(32))
 
 function object(text: string): JsonObject {
@@ -249,9 +251,9 @@ describe('rounds', () => {
     const parts = setup()
     const slot = new Uint8Array(64)
     const all = Array.from({ length: MAX_WAITING_QUOTES }, () =>
-      parts.attestor.evidenceFor(slot, null, () => false),
+      parts.attestor.evidenceFor(slot, null, STAYS),
     )
-    await expect(parts.attestor.evidenceFor(slot, null, () => false)).rejects.toMatchObject({
+    await expect(parts.attestor.evidenceFor(slot, null, STAYS)).rejects.toMatchObject({
       code: 'attestation_busy',
     })
     for (let i = 1; i <= MAX_WAITING_QUOTES; i++) {
@@ -270,7 +272,7 @@ describe('rounds', () => {
       parts.attestor.evidenceFor(
         slot.map(() => i),
         null,
-        () => gone,
+        { client: 'a', hasLeft: () => gone },
       ),
     )
     const settled = Promise.allSettled(flood)
@@ -315,15 +317,15 @@ describe('rounds', () => {
     expect(parts.quotes).toHaveLength(2)
   })
 
-  test('the gate goes first, then the round, then one call of a door, ACI before older ones', async () => {
+  test('the gate goes first, then the round, then one call of a door, ACI and older ones in turn', async () => {
     const parts = setup()
     const slot = (byte: number) => new Uint8Array(64).fill(byte)
-    const running = parts.attestor.evidenceFor(slot(1), null, () => false, 'legacy')
+    const running = parts.attestor.evidenceFor(slot(1), null, STAYS, 'legacy')
     const first = await parts.quoteNumber(1)
     const waiting = [
-      parts.attestor.evidenceFor(slot(2), null, () => false, 'legacy'),
-      parts.attestor.evidenceFor(slot(3), null, () => false, 'aci'),
-      parts.attestor.evidenceFor(slot(4), null, () => false, 'aci'),
+      parts.attestor.evidenceFor(slot(2), null, STAYS, 'legacy'),
+      parts.attestor.evidenceFor(slot(3), null, STAYS, 'aci'),
+      parts.attestor.evidenceFor(slot(4), null, STAYS, 'aci'),
     ]
     const early = nonce()
     const client = parts.attestor.document(early)
@@ -341,8 +343,124 @@ describe('rounds', () => {
       order.push(quote.data[0] ?? -1)
       quote.answer()
     }
-    expect(order).toEqual([3, 4, 2])
+    expect(order).toEqual([3, 2, 4])
     await Promise.all([running, ...waiting])
+  })
+
+  /** Answers so many quotes, of whose report data the first byte tells the call. */
+  async function answered(parts: ReturnType<typeof setup>, from: number, count: number) {
+    const order: number[] = []
+    for (let i = from; i < from + count; i++) {
+      const quote = await parts.quoteNumber(i)
+      order.push(quote.data[0] ?? -1)
+      quote.answer()
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    return order
+  }
+  const call = (
+    parts: ReturnType<typeof setup>,
+    byte: number,
+    client: string,
+    lane: 'aci' | 'legacy',
+  ) =>
+    parts.attestor.evidenceFor(
+      new Uint8Array(64).fill(byte),
+      null,
+      { client, hasLeft: () => false },
+      lane,
+    )
+
+  test('calls of the ACI door without end let one of an older door go after each', async () => {
+    const parts = setup()
+    const first = call(parts, 9, 'a', 'aci')
+    const running = await parts.quoteNumber(1)
+    const calls = [call(parts, 2, 'b', 'legacy'), call(parts, 2, 'b', 'legacy')]
+    for (let i = 0; i < 6; i++) calls.push(call(parts, 1, 'a', 'aci'))
+    running.answer()
+    expect(await answered(parts, 2, 8)).toEqual([2, 1, 2, 1, 1, 1, 1, 1])
+    await Promise.all([first, ...calls])
+  })
+
+  test('one client that takes every place of a door loses the last to each who comes, and its turn', async () => {
+    const parts = setup()
+    const first = call(parts, 1, 'flood', 'legacy')
+    const running = await parts.quoteNumber(1)
+    const flood = Array.from({ length: MAX_WAITING_QUOTES }, () =>
+      call(parts, 1, 'flood', 'legacy'),
+    )
+    const settled = Promise.allSettled(flood)
+    const others = [2, 3].map((byte) => call(parts, byte, `client ${byte}`, 'legacy'))
+    // Nothing is gained by asking on.
+    await expect(call(parts, 1, 'flood', 'legacy')).rejects.toMatchObject({
+      code: 'attestation_busy',
+    })
+    running.answer()
+    expect((await answered(parts, 2, MAX_WAITING_QUOTES)).slice(0, 4)).toEqual([1, 2, 3, 1])
+    await Promise.all([first, ...others])
+    const lost = (await settled).filter(({ status }) => status === 'rejected')
+    expect(lost).toHaveLength(2)
+    for (const one of lost) expect(one).toMatchObject({ reason: { code: 'attestation_busy' } })
+  })
+
+  test('the places of a door are shared evenly by those who want more, however they ask', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.constantFrom('a', 'b', 'c'), { minLength: 100, maxLength: 150 }),
+        async (asking) => {
+          const parts = setup()
+          const first = call(parts, 0, 'first', 'legacy')
+          const running = await parts.quoteNumber(1)
+          const made = { a: 0, b: 0, c: 0 }
+          const calls = Promise.allSettled(
+            asking.map((client) => call(parts, 1, client, 'legacy').then(() => made[client]++)),
+          )
+          running.answer()
+          await answered(parts, 2, MAX_WAITING_QUOTES)
+          await Promise.all([first, calls])
+          expect(made.a + made.b + made.c).toBe(MAX_WAITING_QUOTES)
+          const asked = (client: string) => asking.filter((one) => one === client).length
+          for (const client of ['a', 'b', 'c'] as const) {
+            expect(made[client]).toBeGreaterThanOrEqual(
+              Math.min(asked(client), Math.floor(MAX_WAITING_QUOTES / 3)),
+            )
+          }
+        },
+      ),
+      { numRuns: 20 },
+    )
+  })
+
+  test('calls that were left take no place from who stays', async () => {
+    const parts = setup()
+    const first = call(parts, 0, 'a', 'legacy')
+    const running = await parts.quoteNumber(1)
+    let gone = false
+    const left = Promise.allSettled(
+      Array.from({ length: MAX_WAITING_QUOTES }, () =>
+        parts.attestor.evidenceFor(new Uint8Array(64), null, { client: 'a', hasLeft: () => gone }),
+      ),
+    )
+    gone = true
+    const stays = call(parts, 5, 'a', 'legacy')
+    running.answer()
+    expect(await answered(parts, 2, 1)).toEqual([5])
+    await Promise.all([first, stays, left])
+  })
+
+  test('a quote without anybody’s nonce has a place where calls took all others, and goes before them', async () => {
+    const parts = setup()
+    const first = call(parts, 0, 'a', 'aci')
+    const running = await parts.quoteNumber(1)
+    const flood = (['aci', 'legacy'] as const).flatMap((lane) =>
+      Array.from({ length: MAX_WAITING_QUOTES }, () => call(parts, 1, 'a', lane)),
+    )
+    const settled = Promise.allSettled(flood)
+    const shared = parts.attestor.cachedEvidenceFor(new Uint8Array(64).fill(7))
+    running.answer()
+    expect(await answered(parts, 2, 2 * MAX_WAITING_QUOTES + 1)).toContain(7)
+    expect(parts.quotes.findIndex(({ data }) => data[0] === 7)).toBeLessThanOrEqual(2)
+    await Promise.all([first, shared, settled])
   })
 
   test('between two rounds there is one call of a door, and never two', async () => {
@@ -351,7 +469,7 @@ describe('rounds', () => {
     const first = await parts.quoteNumber(1)
     const slot = (byte: number) => new Uint8Array(64).fill(byte)
     const calls = [7, 7, 7].map((byte) =>
-      parts.attestor.evidenceFor(slot(byte), null, () => false, 'legacy'),
+      parts.attestor.evidenceFor(slot(byte), null, STAYS, 'legacy'),
     )
     const rounds: Promise<string>[] = [parts.attestor.document(nonce())]
     first.answer()
@@ -431,7 +549,7 @@ describe('rounds', () => {
   test('every wait ends: for a place, for the machine, and a machine that never answers blocks nobody after it', async () => {
     const waits = setup({ maxWaitMs: 20 })
     const hanging = waits.attestor.document(nonce())
-    const call = waits.attestor.evidenceFor(new Uint8Array(64), null, () => false)
+    const call = waits.attestor.evidenceFor(new Uint8Array(64), null, STAYS)
     const cached = waits.attestor.document(null)
     for (const wait of [hanging, call, cached]) {
       await expect(wait).rejects.toMatchObject({ code: 'attestation_busy' })
