@@ -11,7 +11,7 @@ import { nodeCrypto } from '../../attestation/crypto/node.ts'
 import type { LogHead } from '../../attestation/protocol/statement.ts'
 import { fromUtf8 } from '../../attestation/protocol/utf8.ts'
 import { getOnce } from '../channel/get-once.ts'
-import { followLog } from '../client/log/follow-log.ts'
+import { followArchived, followLog } from '../client/log/follow-log.ts'
 import { openLogMemory } from '../client/log/log-memory.ts'
 import { EXIT } from './exit-codes.ts'
 import { FETCH_MS, attestationUrl } from './fetch-document.ts'
@@ -40,19 +40,31 @@ async function readProof(target: string, path: string): Promise<string | null> {
   return fromUtf8(unwrapDocument(answer.body))
 }
 
+/** What judges heads of one service. */
+export interface ServiceLog {
+  /** Of the document in force. */
+  follow(head: LogHead | null): Promise<Check>
+  /** Of an archived document, once the head in force has been followed. */
+  archived(inForce: LogHead, head: LogHead | null): Promise<Check>
+}
+
 /**
  * To be called before the document is asked for.
  *
- * @returns what judges the head of that document; null where none is to be remembered
+ * @returns null where none is to be remembered
  * @throws Refusal where the file is there and cannot be read as what was written to it
  */
 export async function openServiceLog(
   target: string,
   { state }: ServiceLogOptions,
-): Promise<((head: LogHead | null) => Promise<Check>) | null> {
+): Promise<ServiceLog | null> {
   if (state === undefined) return null
   const memory = openLogMemory(resolve(state))
   const before = await memory.read()
   if (!before.ok) throw new Refusal(`--state ${state}: ${before.detail}.`, EXIT.malformed)
-  return (head) => followLog(head, before, memory, (path) => readProof(target, path), nodeCrypto)
+  const read = (path: string): Promise<string | null> => readProof(target, path)
+  return {
+    follow: (head) => followLog(head, before, memory, read, nodeCrypto),
+    archived: (inForce, head) => followArchived(inForce, head, read, nodeCrypto),
+  }
 }

@@ -19,6 +19,8 @@ import { printable, printableJson } from './printable.ts'
 
 export interface Report extends Verdict {
   readonly receipt: ReceiptVerdict | null
+  /** Of the document in force, where the receipt was judged under an archived one. */
+  readonly inForce?: Verdict
   /** Of a report made for other clients. */
   readonly layout?: FileLayout
   /** Whose signatures may be believed, where the report is over a single key. */
@@ -32,12 +34,15 @@ export interface Report extends Verdict {
  * One verdict and one sentence over the document, its log where that was followed, and the receipt together.
  *
  * @param log checks that are made of an accepted service beside its document
+ * @param inForce of the document in force, where `appraisal` is of an archived one
  */
 export function conclude(
   { verdict: judged, devices, binding }: Appraisal,
   receipt: ReceiptVerdict | null,
   log: readonly Check[] = [],
+  inForce: Appraisal | null = null,
 ): Report {
+  const beside = inForce === null ? {} : { inForce: inForce.verdict }
   const verdict = { ...judged, checks: [...judged.checks, ...log] }
   const failed = [...log, ...(receipt?.checks ?? [])].find(({ status }) => status === 'fail')
   if (failed === undefined) {
@@ -45,7 +50,7 @@ export function conclude(
       receipt === null
         ? verdict.sentence
         : `${verdict.sentence} The receipt shows: ${receipt.level}.`
-    return { ...verdict, sentence, receipt, devices, binding }
+    return { ...verdict, sentence, receipt, ...beside, devices, binding }
   }
   const { family, meaning } = CHECK_CODES[failed.code]
   return {
@@ -53,6 +58,7 @@ export function conclude(
     verdict: family === 'malformed' ? 'malformed' : 'rejected',
     sentence: `Rejected, although the service itself was accepted: ${failed.id}: ${meaning}.`,
     receipt,
+    ...beside,
     devices,
     binding,
   }
@@ -64,10 +70,15 @@ export function printReport(
   options: { readonly json?: boolean },
   receiptUnjudged = false,
 ): number {
-  const { receipt, devices, binding } = report
+  const { receipt, inForce, devices, binding } = report
   if (options.json === true) {
     process.stdout.write(`${printableJson(report)}\n`)
     return VERDICT_EXIT_CODES[report.verdict]
+  }
+  if (inForce !== undefined) {
+    process.stdout.write(
+      `document in force: ${inForce.verdict}\n${formatChecks(inForce.checks)}\n\narchived document of the receipt:\n`,
+    )
   }
   process.stdout.write(`${formatChecks(report.checks)}\n`)
   if (devices.length > 0) process.stdout.write(`\n${formatDevices(devices)}\n`)

@@ -223,17 +223,24 @@ export async function verify(target: string, options: VerifyOptions): Promise<nu
     refuseUnknownChecks(options, verdict)
     return printReport({ ...verdict, ...facts, receipt: null, layout }, options)
   }
-  let appraised = appraiseDocument(bytes, { ...appraisal, channel })
-  const named = files === null || appraised.trusted === null ? null : keysetOfReceipt(files.receipt)
-  if (live && named !== null && named !== appraised.trusted?.keysetDigest) {
+  const inForce = appraiseDocument(bytes, { ...appraisal, channel })
+  // The service in force is what is followed, whatever document the receipt is judged under.
+  const followed =
+    inForce.trusted === null || log === null ? [] : [await log.follow(inForce.trusted.log)]
+  let appraised = inForce
+  const named = files === null || inForce.trusted === null ? null : keysetOfReceipt(files.receipt)
+  if (live && named !== null && named !== inForce.trusted?.keysetDigest) {
     const archived = await reached(target, () => fetchArchived(target, named))
     if (archived !== null) appraised = appraiseArchived(archived, bytes, appraisal)
+    const head = inForce.trusted?.log ?? null
+    if (archived !== null && log !== null && head !== null && appraised.trusted !== null) {
+      followed.push(await log.archived(head, appraised.trusted.log))
+    }
   }
   const { verdict, trusted } = appraised
   const receipt =
     files === null || trusted === null ? null : checkReceipt(options, files, trusted, at, policy)
   if (trusted === null) refuseUnknownChecks(options, verdict)
-  const followed = trusted === null || log === null ? [] : [await log(trusted.log)]
-  const report = conclude(appraised, receipt, followed)
+  const report = conclude(appraised, receipt, followed, appraised === inForce ? null : inForce)
   return printReport(report, options, files !== null)
 }

@@ -25,7 +25,8 @@ import type { Sha256Digest } from '../../attestation/protocol/hex.ts'
 import { fromUtf8 } from '../../attestation/protocol/utf8.ts'
 import type { Channels, Evidence } from '../channel/open-channels.ts'
 import { randomBytes } from './bytes.ts'
-import { followLog } from './log/follow-log.ts'
+import { followArchived, followLog } from './log/follow-log.ts'
+import type { ReadLog } from './log/follow-log.ts'
 import type { LogMemory } from './log/log-memory.ts'
 
 /** Evidence of several GPUs takes seconds, and clients share rounds. */
@@ -57,6 +58,12 @@ export interface GivenCollateral {
 export type CollateralOf = (document: Uint8Array) => Promise<GivenCollateral>
 
 type Attested = AttestationOutcome & { readonly ok: true }
+
+interface Archived {
+  readonly attested: Attested
+  /** The keysets in force whose logs lead back to it, where heads are remembered. */
+  readonly provedBy: WeakSet<TrustedKeyset>
+}
 
 /** What replaces the oldest where there are too many. */
 function remember<T>(map: Map<string, T>, key: string, value: T, limit: number): void {
@@ -102,7 +109,7 @@ export function createAttestations(options: AttestationOptions): Attestations {
   const { channels, crypto, policy, now } = options
   const known = new Map<string, Attested>()
   /** By digest: whoever served the document, it vouches for those keys and no others. */
-  const earlier = new Map<string, Attested>()
+  const earlier = new Map<string, Archived>()
   /** By base, what its last document was stapled with. */
   const stapled = new Map<string, GivenCollateral>()
   const pending = new Map<string, Promise<AttestationOutcome>>()
@@ -147,6 +154,32 @@ export function createAttestations(options: AttestationOptions): Attestations {
     return { ok: true, trusted, checks: verdict.checks }
   }
 
+  const logOf =
+    (base: string, authorization: string | null): ReadLog =>
+    async (path) => {
+      const proof = await read(`${base}/attestation/log/${path}`, authorization)
+      return 'ok' in proof ? null : fromUtf8(proof.bytes)
+    }
+
+  /** What is in an archive is shown by the broker's choice: with heads remembered, the log of the keyset in force must lead to it. */
+  async function prove(
+    base: string,
+    authorization: string | null,
+    { attested, provedBy }: Archived,
+  ): Promise<AttestationOutcome> {
+    if (options.logMemory === undefined) return attested
+    const inForce = known.get(base)?.trusted
+    // Followed when it was attested.
+    if (inForce === undefined || inForce.log === null) return unavailable('no log was followed')
+    if (provedBy.has(inForce)) return attested
+    const proofs = logOf(base, authorization)
+    const check = await followArchived(inForce.log, attested.trusted.log, proofs, crypto)
+    const checks = [...attested.checks, check]
+    if (check.status === 'fail') return { ok: false, checks }
+    provedBy.add(inForce)
+    return { ...attested, checks }
+  }
+
   async function attest(base: string, authorization: string | null): Promise<AttestationOutcome> {
     const nonce = toHex32(randomBytes(32))
     const { logMemory } = options
@@ -163,11 +196,8 @@ export function createAttestations(options: AttestationOptions): Attestations {
     let outcome = judge(bytes, { nonce, channel, ...given })
     if (!outcome.ok) return outcome
     if (logMemory !== undefined && before !== undefined) {
-      const readLog = async (path: string): Promise<string | null> => {
-        const proof = await read(`${base}/attestation/log/${path}`, authorization)
-        return 'ok' in proof ? null : fromUtf8(proof.bytes)
-      }
-      const check = await followLog(outcome.trusted.log, before, logMemory, readLog, crypto)
+      const proofs = logOf(base, authorization)
+      const check = await followLog(outcome.trusted.log, before, logMemory, proofs, crypto)
       const checks = [...outcome.checks, check]
       if (check.status === 'fail') return { ok: false, checks }
       outcome = { ...outcome, checks }
@@ -205,7 +235,9 @@ export function createAttestations(options: AttestationOptions): Attestations {
     },
     async archived(base, authorization, digest) {
       const found = earlier.get(digest)
-      if (found !== undefined && now() <= found.trusted.notAfter) return found
+      if (found !== undefined && now() <= found.attested.trusted.notAfter) {
+        return prove(base, authorization, found)
+      }
       const kept = await read(`${base}/attestation/keysets/${digest}`, authorization)
       if ('ok' in kept) return kept
       const { bytes } = kept
@@ -226,8 +258,10 @@ export function createAttestations(options: AttestationOptions): Attestations {
           checks: [fail('client.archive', 'archive_other_keyset', PROVES_ARCHIVE)],
         }
       }
-      remember(earlier, digest, outcome, MAX_ARCHIVED)
-      return outcome
+      const archived: Archived = { attested: outcome, provedBy: new WeakSet() }
+      const proved = await prove(base, authorization, archived)
+      if (proved.ok) remember(earlier, digest, archived, MAX_ARCHIVED)
+      return proved
     },
   }
 }

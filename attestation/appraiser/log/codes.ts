@@ -4,7 +4,7 @@ export const LOG_CODES = {
   log_forked: {
     family: 'invalid',
     meaning:
-      'the log and the head that is remembered cannot be of one log that was only appended to, or two boots follow one another’s place',
+      'the log cannot have grown from the head remembered or archived, or two boots follow one another’s place',
   },
   log_rolled_back: {
     family: 'invalid',

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { fail } from '../../../attestation/appraiser/check.ts'
+import { fail, pass } from '../../../attestation/appraiser/check.ts'
 import type { Check } from '../../../attestation/appraiser/check.ts'
 import {
   MAX_BOOT_CHAIN,
@@ -24,6 +24,8 @@ import type { LogMemory, MemorySnapshot } from './log-memory.ts'
 
 const ID = 'log.continuity'
 const PROVES = 'The log goes on from the head that was remembered of it.'
+const ARCHIVE_ID = 'log.archive'
+const PROVES_ARCHIVE = 'The archived keyset is of the log that was followed.'
 
 /** @param path below `…/attestation/log/`, with its query @returns the text inside; null where there is none to be had */
 export type ReadLog = (path: string) => Promise<string | null>
@@ -96,4 +98,33 @@ export async function followLog(
   }
   const outcome = await memory.update(name, judge)
   return outcome.ok ? outcome.check : fail(ID, 'log_state_unusable', PROVES, outcome.detail)
+}
+
+/**
+ * Whoever serves an archived document may have it from another service that the policy accepts too, so where heads are remembered it
+ * counts only if the log that was followed leads back to its head: boot by boot, and within its boot by a consistency proof.
+ *
+ * @param followed head of the document in force, which {@link followLog} has accepted
+ * @param archived head of the archived document; null where it names no log
+ * @returns one check, `log.archive`. Never rejects
+ */
+export async function followArchived(
+  followed: LogHead,
+  archived: LogHead | null,
+  read: ReadLog,
+  crypto: CryptoPort,
+): Promise<Check> {
+  if (archived === null) return fail(ARCHIVE_ID, 'log_not_kept', PROVES_ARCHIVE)
+  const [older, newer] =
+    archived.origin === followed.origin && archived.size > followed.size
+      ? [followed, archived]
+      : [archived, followed]
+  const start: RememberedLog = { head: older, past: [] }
+  const evidence = await gather(start, newer, read, crypto)
+  const { check } = judgeContinuity(start, newer, evidence, crypto)
+  if (check.status === 'pass') {
+    return pass(ARCHIVE_ID, PROVES_ARCHIVE, `${archived.origin}, ${archived.size} leaves`)
+  }
+  const code = check.code === 'log_proof_missing' ? check.code : 'log_forked'
+  return fail(ARCHIVE_ID, code, PROVES_ARCHIVE, `no way from ${newer.origin} to ${older.origin}`)
 }
