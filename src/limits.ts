@@ -14,6 +14,8 @@ export interface Limits {
   readonly bufferedResponseBytes: number
   /** Bytes of one SSE line; a longer one is relayed and makes the content `none`. */
   readonly sseLineBytes: number
+  /** Connections of clients to one listener, and never more than half of the files that the process may open. */
+  readonly clientConnections: number
   /** Requests being relayed at once. */
   readonly openRequests: number
   /** Bytes of request bodies held at once, over all requests. */
@@ -75,6 +77,7 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
   uploadBodyBytes: 64 * 1024 * 1024,
   bufferedResponseBytes: 64 * 1024 * 1024,
   sseLineBytes: 8 * 1024 * 1024,
+  clientConnections: 8192,
   openRequests: 4096,
   requestBytesInFlight: 1024 * 1024 * 1024,
   receipts: 65_536,

@@ -15,7 +15,7 @@ import { logRoutes } from './log.ts'
 import type { LogRoutesOptions } from './log.ts'
 import { receiptRoutes } from './receipts.ts'
 import type { ReceiptRoutesOptions } from './receipts.ts'
-import { readable, sendText } from './reply.ts'
+import { readable, sendJson, sendText } from './reply.ts'
 
 export interface ControlPlaneOptions
   extends AttestationRoutesOptions, ReceiptRoutesOptions, LogRoutesOptions {
@@ -50,9 +50,9 @@ export function createControlPlane(options: ControlPlaneOptions): Express {
   readable(about, ['/version'], (_req: Request, res: Response) =>
     sendText(res, 200, JSON.stringify({ name: 'countersign', version })),
   )
-  readable(about, ['/openapi.json'], (_req: Request, res: Response) =>
-    sendText(res, 200, options.openapi),
-  )
+  // One copy for all who read it: it is the longest answer that needs no credential.
+  const openapi = [Buffer.from(options.openapi)]
+  readable(about, ['/openapi.json'], (_req: Request, res: Response) => sendJson(res, 200, openapi))
   app.use(about)
   app.use(attestationRoutes(options))
   app.use(receiptRoutes(options))

@@ -5,6 +5,7 @@
  */
 import { createServer } from 'node:http'
 import type { Server } from 'node:http'
+import type { Socket } from 'node:net'
 import express from 'express'
 import type { Readiness } from '../operations/readiness.ts'
 import { endRoutes } from '../routes/end-routes.ts'
@@ -13,10 +14,11 @@ import { metricsRoutes } from '../routes/metrics.ts'
 import type { MetricsRoutesOptions } from '../routes/metrics.ts'
 import { tlsRoutes } from '../routes/tls.ts'
 import type { TlsRoutesOptions } from '../routes/tls.ts'
+import { cutStalled } from './cut-stalled.ts'
 
 /** Connections of scrapers and probes. */
 export const OPERATIONS_CONNECTIONS = 64
-/** Milliseconds for one of their requests. */
+/** Milliseconds for one of their requests, and in which an answer that waits for them may stand still. */
 export const OPERATIONS_REQUEST_MS = 10_000
 /** Milliseconds an idle one is kept: above the 15 to 60 s between two scrapes. */
 export const OPERATIONS_KEEP_ALIVE_MS = 65_000
@@ -45,5 +47,6 @@ export function createOperationsServer(options: OperationsOptions): Server {
     app,
   )
   server.maxConnections = OPERATIONS_CONNECTIONS
+  server.on('connection', (socket: Socket) => cutStalled(socket, OPERATIONS_REQUEST_MS))
   return server
 }

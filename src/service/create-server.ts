@@ -29,7 +29,8 @@ import type { RelayRoute } from '../relay/relay-routes.ts'
 import { bodyPending, discardRest, replyError } from '../relay/reply.ts'
 import type { Upstreams } from '../relay/upstreams.ts'
 import { CORS_HEADERS } from '../routes/cors.ts'
-import { answerOn, CLIENT_ERRORS, closeAfter, rawError } from './raw-answers.ts'
+import { cutStalled } from './cut-stalled.ts'
+import { answerOn, CLIENT_ERRORS, closeAfter, endWith, rawError } from './raw-answers.ts'
 import { requestFault } from './request-fault.ts'
 import type { ServiceState } from './state.ts'
 import { CONTEXT_OPTIONS, LISTENER_OPTIONS } from './tls/tls-options.ts'
@@ -49,6 +50,8 @@ export interface ServerOptions {
   readonly limits: Limits
   readonly budget: ByteBudget
   readonly state: ServiceState
+  /** Of this listener; more are closed as they come. */
+  readonly maxConnections: number
   /** Milliseconds of silence after which a stream is given a comment; null: never. */
   readonly keepAliveMs: number | null
   /** Told of each admitted request when it is over. */
@@ -226,6 +229,10 @@ export function createServer(
   // Never between two pieces of an answer: silence is bounded where it is known whose it is.
   server.timeout = 0
   server.maxRequestsPerSocket = 0
+  server.maxConnections = options.maxConnections
+  server.on(secure === null ? 'connection' : 'secureConnection', (socket: Socket) =>
+    cutStalled(socket, limits.clientStallMs),
+  )
   const leaveHttp = (socket: Duplex, code: ServiceErrorCode) => {
     onRefused(code)
     // node:http has let go of the connection, with whatever answer is still to be written to it: an error would pass for it.
@@ -233,8 +240,7 @@ export function createServer(
       socket.destroy()
       return
     }
-    socket.on('error', () => socket.destroy())
-    socket.end(rawError(code, headers()))
+    endWith(socket, rawError(code, headers()))
   }
   server.on('connect', (_req, socket) => leaveHttp(socket, 'invalid_target'))
   server.on('upgrade', (_req, socket) => leaveHttp(socket, 'upgrade_unsupported'))
@@ -261,8 +267,7 @@ export function createServer(
     }
     const code = CLIENT_ERRORS[String(error.code)] ?? 'malformed_http'
     onRefused(code)
-    socket.on('error', () => socket.destroy())
-    socket.end(rawError(code, headers()))
+    endWith(socket, rawError(code, headers()))
   })
   return {
     server,

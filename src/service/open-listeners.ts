@@ -6,6 +6,7 @@
 import type { Server } from 'node:http'
 import type { Config } from '../config/config.ts'
 import type { ServiceLog } from '../operations/open-log.ts'
+import { capConnections, readMaxOpenFiles } from './cap-connections.ts'
 import { createServer } from './create-server.ts'
 import type { Listener, ServerOptions } from './create-server.ts'
 import { listen } from './listen.ts'
@@ -15,7 +16,7 @@ import type { TlsListening } from './tls/open-tls.ts'
 
 export interface ListenersOptions {
   readonly config: Pick<Config, 'listen' | 'tls' | 'metrics'>
-  readonly server: ServerOptions
+  readonly server: Omit<ServerOptions, 'maxConnections'>
   readonly tls: TlsListening | null
   /** Null where the configuration says nowhere. */
   readonly operations: Server | null
@@ -62,6 +63,12 @@ function keepRenewing(
 export async function openListeners(options: ListenersOptions): Promise<Listeners> {
   const { config, tls, operations: operator, log } = options
   const clients: Listener[] = []
+  const wanted = options.server.limits.clientConnections
+  const listeners = [config.listen, tls].filter((place) => place !== null).length
+  const maxConnections = capConnections(wanted, listeners, readMaxOpenFiles())
+  if (maxConnections < wanted) {
+    log.warn({}, 'fewer connections than clientConnections, for so few files may be open')
+  }
   let endRenewing = (): void => {}
   const closeClients = async () => {
     endRenewing()
@@ -79,7 +86,7 @@ export async function openListeners(options: ListenersOptions): Promise<Listener
     if (place === null) return null
     const credentials =
       secure === null ? null : secure.key.credentials(secure.certificate.current.chain)
-    const listener = createServer(options.server, credentials)
+    const listener = createServer({ ...options.server, maxConnections }, credentials)
     clients.push(listener)
     const { host, port } = place
     const bound = await listen(listener.server, host, port, secure === null ? 'http' : 'https')

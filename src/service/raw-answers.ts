@@ -7,6 +7,7 @@ import { IncomingMessage, STATUS_CODES, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { errorBody, errorSpec } from '../errors.ts'
 import type { ServiceErrorCode } from '../errors.ts'
+import { LINGER_MS } from '../relay/reply.ts'
 
 /** What node:http's parser reports, by its code. */
 export const CLIENT_ERRORS: Readonly<Record<string, ServiceErrorCode>> = {
@@ -40,6 +41,18 @@ export function closeAfter(answer: ServerResponse, socket: Duplex): void {
   answer.shouldKeepAlive = false
   // An answer whose head went out has promised to keep the connection.
   if (answer.headersSent) answer.once('finish', () => socket.end(() => socket.destroy()))
+}
+
+/**
+ * The last that is written to a connection that node:http has let go of. A client that does not close its side too is not
+ * waited for: nothing else would ever end such a connection.
+ */
+export function endWith(socket: Duplex, text: string): void {
+  socket.on('error', () => socket.destroy())
+  socket.end(text)
+  const timer = setTimeout(() => socket.destroy(), LINGER_MS)
+  timer.unref()
+  socket.once('close', () => clearTimeout(timer))
 }
 
 const CLOSING = new WeakSet<ServerResponse>()

@@ -29,7 +29,6 @@ import { VERSION } from '../version.ts'
 import { createAciHeaders } from './aci-headers.ts'
 import { createClockFloor } from './clock-floor.ts'
 import { createOperationsServer } from './create-operations-server.ts'
-import type { ServerOptions } from './create-server.ts'
 import { faultName } from './fault-name.ts'
 import { attestItself } from './attest-itself.ts'
 import type { SelfAttestation } from './attest-itself.ts'
@@ -37,6 +36,7 @@ import { createKeysets } from './keysets.ts'
 import { openApiText } from './open-api-text.ts'
 import { openReceipts } from './open-receipts.ts'
 import { openListeners } from './open-listeners.ts'
+import type { ListenersOptions } from './open-listeners.ts'
 import type { Listeners } from './open-listeners.ts'
 import type { Service, ServiceParts } from './service.ts'
 import { createServiceState } from './state.ts'
@@ -161,7 +161,7 @@ export async function startService(parts: ServiceParts): Promise<Service> {
     onFault: (error) => log.error({ fault: faultName(error) }, 'a control-plane request failed'),
   })
   const bodies = createBodyReader(parts.bodyWorker)
-  const server: ServerOptions = {
+  const server: ListenersOptions['server'] = {
     authenticate,
     upstreams,
     recorder: createChatRecorder({
