@@ -115,29 +115,27 @@ export function attestationRoutes(options: AttestationRoutesOptions): Router {
     }),
   )
 
-  const keyset =
-    (shape: (document: string) => string) =>
-    (req: Request, res: Response): void | Promise<void> => {
+  const keyset = (wrapped: boolean) =>
+    limited('canonical', (req, res) => {
       const { digest } = req.params
-      const send = (document: string | null): void =>
-        document === null ? sendError(res, 'not_found') : sendText(res, 200, shape(document))
-      if (!isSha256Digest(digest)) return send(null)
-      if (digest !== keys.keysetDigest) return send(archived(digest))
+      const sendArchived = (document: string | null): void => {
+        if (document === null) sendError(res, 'not_found')
+        else sendText(res, 200, wrapped ? wrapDocument(document) : document)
+      }
+      if (!isSha256Digest(digest)) return sendArchived(null)
+      if (digest !== keys.keysetDigest) return sendArchived(archived(digest))
       return respond(res, async () => {
-        const { text, keyset } = await attestor.vouched(null)
+        const document = await attestor.vouched(null)
         // Renewed in the meantime, and so archived before.
-        send(keyset.digest === digest ? text() : archived(digest))
+        if (document.keyset.digest !== digest) sendArchived(archived(digest))
+        else sendJson(res, 200, wrapped ? document.wrapped() : document.bytes())
       })
-    }
-  readable(
-    router,
-    ['/attestation/keysets/:digest'],
-    keyset((document) => document),
-  )
+    })
+  readable(router, ['/attestation/keysets/:digest'], keyset(false))
   readable(
     router,
     ['/v1/attestation/keysets/:digest', '/v1/proxy/attestation/keysets/:digest'],
-    keyset((document) => wrapDocument(document)),
+    keyset(true),
   )
 
   if (doors.includes('aci')) {

@@ -83,6 +83,28 @@ describe('the doors', () => {
     fetch(`${at.url}${path}`, { headers })
   const nonce = (byte: string) => `nonce=${byte.repeat(32)}`
 
+  test('count the document of a keyset, by whichever path, as one of the canonical door', async () => {
+    const own = await startTestService({ limits: { attestationBurst: 3, attestationPerMinute: 1 } })
+    try {
+      const { keysetDigest } = own.service.keys
+      const paths = [
+        `/attestation/keysets/${keysetDigest}`,
+        `/v1/attestation/keysets/${keysetDigest}`,
+        `/v1/proxy/attestation/keysets/sha256:${'00'.repeat(32)}`,
+      ]
+      const statuses = async () => {
+        const answers: number[] = []
+        for (const path of paths) answers.push((await fetch(`${own.url}${path}`)).status)
+        return answers
+      }
+      expect(await statuses()).toEqual([200, 200, 404])
+      expect(await statuses()).toEqual([429, 429, 429])
+      expect((await fetch(`${own.url}/attestation`)).status).toBe(429)
+    } finally {
+      await own.close()
+    }
+  })
+
   test('refuse who asks too often with 429 and a time, each door by itself, each principal by itself', async () => {
     const doors = [
       [3, '/attestation', '/v1/attestation/document'],

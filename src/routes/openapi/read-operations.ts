@@ -19,7 +19,11 @@ export interface ReadRoute {
   readonly door?: Door
 }
 
-const UNAVAILABLE = ['attestation_busy', 'attestation_unavailable'] as const
+const UNAVAILABLE = [
+  'attestation_rate_limited',
+  'attestation_busy',
+  'attestation_unavailable',
+] as const
 
 const route = (
   paths: readonly string[],
