@@ -151,6 +151,7 @@ export async function judgeAnswer(exchange: Exchange, answer: Answer): Promise<C
         endpoint: call.operation.endpoint,
         challenge,
         receiptId,
+        status: answer.status,
         requestBytes: call.body,
         ...(call.request === null ? {} : { request: call.request }),
         ...answer.expected,

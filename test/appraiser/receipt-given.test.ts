@@ -18,6 +18,30 @@ describe('what the verifier was given', () => {
     expect(forge('demo-v2')).toMatchObject({ accepted: true, level: 'content' })
   })
 
+  test('an answer does not become an error, and an error no answer', () => {
+    const judge = (text: string, status: number, more: object = {}) =>
+      check(text, trusted, world, { opening, expected: { status }, ...more })
+    expect(failures(judge(full, 200).checks)).toEqual({})
+    for (const status of [0, 199, 300, 429, 500]) {
+      const verdict = judge(full, status)
+      expect(failures(verdict.checks)).toEqual({ 'receipt.status': 'status_mismatch' })
+      expect(verdict.level).toBe('content')
+    }
+    const error = issue(world, { exchange: { status: 429, outcome: 'upstream_error' } })
+    const expected = { requireOutcome: 'upstream_error' } as const
+    const judgeError = (status: number, more: object = {}) =>
+      check(error.full, trusted, world, {
+        opening: error.opening,
+        expected: { ...expected, status },
+        ...more,
+      })
+    expect(judgeError(429)).toMatchObject({ accepted: true, level: 'bytes' })
+    // An honest intermediary gives errors a status of its own: the answer stands, and is not the enclave's to the byte.
+    expect(judgeError(400)).toMatchObject({ accepted: true, level: 'content' })
+    expect(judgeError(400, { strictBytes: true }).accepted).toBe(false)
+    expect(judgeError(200).accepted).toBe(false)
+  })
+
   test('a model that the enclave did not name is none that an answer may name', () => {
     const got = issue(world, { exchange: { modelServed: null } })
     const judged = (text: string) => check(text, trusted, world, { opening: got.opening })

@@ -28,7 +28,7 @@ function statuses(checks: readonly { id: string; status: string; code: string }[
 
 describe('a genuine receipt', () => {
   test('of these bytes reaches the level bytes', () => {
-    const expected = { receiptId: issued.receiptId }
+    const expected = { receiptId: issued.receiptId, status: 200 }
     const verdict = check(full, trusted, world, { opening, level: 'bytes', expected })
     expect(verdict).toMatchObject({ accepted: true, level: 'bytes' })
     expect(new Set(verdict.checks.map(({ status }) => status))).toEqual(new Set(['pass']))

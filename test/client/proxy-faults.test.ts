@@ -85,6 +85,23 @@ test('an error that is an answer is not shown, with a genuine receipt or without
   await close()
 })
 
+test('an answer that is passed off as an error is not vouched for, though it is genuine to the byte', async () => {
+  const { at, close } = await meddling(async (answer, res) => {
+    const body = await answer.text()
+    const headers = Object.fromEntries(answer.headers)
+    delete headers['transfer-encoding']
+    return res.writeHead(429, headers).end(body)
+  })
+  const said = await curl(at, ASK, ['-D', '-'])
+  const head = said.out.toLowerCase()
+  expect(head).toContain('429')
+  expect(head).not.toContain('x-countersign-level: bytes')
+  expect(head).toContain('error_unverified')
+  expect(head).not.toContain('choices')
+  expect(at.last()).toMatchObject({ ending: 'unverified', code: 'error_unverified' })
+  await close()
+})
+
 test('a service that sends elsewhere, breaks off or is gone is told apart, and no redirect is followed', async () => {
   let how = ''
   const { at, close } = await meddling(async (answer, res) => {

@@ -33,6 +33,7 @@ const UNREACHED: Readonly<Record<string, string>> = {
   receipt_missing: OF_CLIENTS,
   receipt_unavailable: OF_CLIENTS,
   route_unverified: OF_CLIENTS,
+  status_mismatch: OF_CLIENTS,
   stream_after_done: OF_CLIENTS,
   stream_cut: OF_CLIENTS,
   stream_unreadable: OF_CLIENTS,

@@ -87,6 +87,10 @@ export const RECEIPT_CODES = {
     family: 'invalid',
     meaning: 'the answer has a member that it did not have when the enclave sent it',
   },
+  status_mismatch: {
+    family: 'invalid',
+    meaning: 'the answer came with another HTTP status than the enclave gave it',
+  },
   model_mismatch: {
     family: 'invalid',
     meaning: 'the answer names another model than the one that answered the enclave',

@@ -46,6 +46,8 @@ export interface ExpectedExchange {
   readonly content?: ContentSummary
   /** The `model` that the answer states, null where it states none. The content digest does not speak for it. */
   readonly model?: string | null
+  /** The HTTP status that the answer came with. */
+  readonly status?: number
   readonly requireOutcome?: Outcome
   /** From the answer's header. */
   readonly receiptId?: string
@@ -89,6 +91,7 @@ const PROVES = {
   id: 'The receipt is the one that the answer named.',
   endpoint: 'The receipt is for the endpoint that was called.',
   challenge: 'The receipt was made for this request and no earlier one.',
+  status: 'The enclave answered with the status that the answer came with.',
   outcome: 'The answer ended as the receipt says.',
   bodies: 'The opening belongs to this receipt.',
   request_bytes: 'The enclave received the request byte for byte.',
@@ -101,7 +104,7 @@ const PROVES = {
 type Step = keyof typeof PROVES
 
 type Result =
-  | { readonly status: 'pass'; readonly detail?: string }
+  | { readonly status: 'pass'; readonly code?: never; readonly detail?: string }
   | {
       readonly status: 'fail' | 'skip' | 'info'
       readonly code: CheckCode
@@ -164,13 +167,34 @@ function judgeTime(record: ReceiptRecord, { at, trusted, policy }: ReceiptOption
     : failed('receipt_from_future', `${record.served_at - at} seconds ahead`)
 }
 
+function isSuccess(status: number): boolean {
+  return status >= 200 && status <= 299
+}
+
+/**
+ * An honest intermediary gives an error another status; that an answer becomes an error, or the other way round, makes
+ * its reader take it for what it is not.
+ */
+function judgeStatus(
+  { status: stated }: ReceiptRecord,
+  { expected, level, strictBytes = false }: ReceiptOptions,
+): Result {
+  const { status } = expected
+  if (status === undefined) return NOT_GIVEN
+  if (status === stated) return PASS
+  const turned = isSuccess(status) !== isSuccess(stated)
+  const fails = turned || strictBytes || level === 'bytes'
+  const detail = `${stated} became ${status}`
+  return { status: fails ? 'fail' : 'info', code: 'status_mismatch', detail }
+}
+
 function judgeOutcome({ record, whole }: ParsedReceipt, required: Outcome | undefined): Result {
   const { outcome, status, finish_reasons: reasons } = record
   if (outcome === 'complete') {
     const finished =
       !hasFinishReasons(contentKindOf(record.endpoint)) ||
       (reasons.length > 0 && reasons.every((reason) => reason !== null && reason !== 'abort'))
-    const ended = status >= 200 && status <= 299 && whole !== false && finished
+    const ended = isSuccess(status) && whole !== false && finished
     if (!ended) return failed('outcome_inconsistent', `complete with status ${status}`)
   }
   if (required !== undefined && outcome !== required) {
@@ -270,8 +294,8 @@ function judgeMembers(
 
 const GENUINE = ['structure', 'keyset', 'signature', 'record_hash', 'boot', 'config'] as const
 const COMPARED = [
-  ...(['time', 'id', 'endpoint', 'challenge', 'outcome', 'bodies', 'request_bytes'] as const),
-  ...(['response_bytes', 'content', 'model', 'members'] as const),
+  ...(['time', 'id', 'endpoint', 'challenge', 'status', 'outcome', 'bodies'] as const),
+  ...(['request_bytes', 'response_bytes', 'content', 'model', 'members'] as const),
 ]
 
 /**
@@ -292,7 +316,9 @@ export function verifyReceipt(receipt: string | Uint8Array, given: ReceiptOption
     const genuine = GENUINE.every(held)
     const level: ReceiptLevel = !genuine
       ? 'none'
-      : held('request_bytes') && held('response_bytes')
+      : held('request_bytes') &&
+          held('response_bytes') &&
+          results.get('status')?.code !== 'status_mismatch'
         ? 'bytes'
         : // Bytes that are the enclave's own say what it said.
           (held('content') || held('response_bytes')) && held('members')
@@ -331,6 +357,7 @@ export function verifyReceipt(receipt: string | Uint8Array, given: ReceiptOption
   results.set('id', same(expected.receiptId, record.receipt_id, 'receipt_id_mismatch'))
   results.set('endpoint', same(expected.endpoint, record.endpoint, 'endpoint_mismatch'))
   results.set('challenge', same(expected.challenge, record.challenge, 'challenge_mismatch'))
+  results.set('status', judgeStatus(record, options))
   results.set('outcome', judgeOutcome(read, expected.requireOutcome))
   results.set('bodies', judgeBodies(read, opening, crypto))
   const { requestBytes, responseBytes } = expected
