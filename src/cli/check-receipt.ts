@@ -14,16 +14,15 @@ import type {
   ReceiptVerdict,
 } from '../../attestation/appraiser/receipt/verify-receipt.ts'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
-import { contentKindOf, contentOfBody } from '../../attestation/protocol/content-kinds.ts'
-import type { ContentSummary } from '../../attestation/protocol/content.ts'
+import { contentKindOf } from '../../attestation/protocol/content-kinds.ts'
 import { COSE_SIGN1_TAG } from '../../attestation/protocol/cose-receipt.ts'
 import { fromHex } from '../../attestation/protocol/hex.ts'
 import { isJsonObject, parseJson } from '../../attestation/protocol/json.ts'
 import type { JsonObject } from '../../attestation/protocol/json.ts'
 import { recordHash } from '../../attestation/protocol/record.ts'
 import { OPENING_BYTES } from '../../attestation/protocol/salted-digest.ts'
-import { AnswerEvents } from '../client/answer-events.ts'
-import { isPlainBody } from '../client/shape-of.ts'
+import { judgeFault, judgePlainness, readSaved } from '../client/read-answer.ts'
+import type { AnswerReading } from '../client/read-answer.ts'
 import { readBounded } from './read-bounded.ts'
 import { Refusal } from './refusal.ts'
 
@@ -84,25 +83,19 @@ export async function readReceiptFiles(options: ReceiptOptions): Promise<Receipt
   }
 }
 
-/** What an answer says, where every reader takes the same from it: a JSON body, or a stream's events. */
-function contentOf(
-  response: Buffer,
-  request: JsonObject | null,
-  receipt: string | Uint8Array,
-): ContentSummary | null {
-  const known = parseAnyReceipt(receipt)
-  const kind = known.ok ? contentKindOf(known.receipt.record.endpoint) : null
-  if (kind === null) return null
-  const parsed = parseJson(response)
-  if (parsed.ok) {
-    const plain = isPlainBody(kind, parsed.value, request)
-    return contentOfBody(kind, plain ? parsed.value : null, nodeCrypto)
-  }
-  const events = new AnswerEvents(kind)
-  events.push(response)
-  events.end()
-  // A stream that was cut says less than was said: there is nothing to compare but its bytes.
-  return events.fault === null && events.done ? events.content() : null
+const ALONE: AnswerReading = Object.freeze({ expected: {}, fault: null, plain: true })
+
+/** What is compared of a saved answer besides its bytes; as the client reads it on the wire. */
+function readResponse(files: ReceiptFiles, request: JsonObject | null): AnswerReading {
+  const known = parseAnyReceipt(files.receipt)
+  if (files.response === null || !known.ok) return ALONE
+  const { endpoint, outcome, status } = known.receipt.record
+  const kind = contentKindOf(endpoint)
+  // An error says so itself, in a form of its own.
+  if (kind === null || status < 200 || status > 299) return ALONE
+  const read = readSaved(kind, files.response, files.request === null ? null : { request })
+  // What was cut has no end to look for; whether it is wanted at all is a check of its own.
+  return read.fault !== null && outcome !== 'complete' ? ALONE : read
 }
 
 function levelOf(options: ReceiptOptions, files: ReceiptFiles): 'bytes' | 'content' | 'signer' {
@@ -130,8 +123,8 @@ export function checkReceipt(
   const level = levelOf(options, files)
   const parsed = request === null ? null : parseJson(request)
   const asked = parsed?.ok === true && isJsonObject(parsed.value) ? parsed.value : null
-  const content = response === null ? null : contentOf(response, asked, files.receipt)
-  const verdict = verifyReceipt(files.receipt, {
+  const read = readResponse(files, asked)
+  const receipt = verifyReceipt(files.receipt, {
     crypto: nodeCrypto,
     at,
     level,
@@ -147,10 +140,21 @@ export function checkReceipt(
       ...(request === null ? {} : { requestBytes: request }),
       ...(asked === null ? {} : { request: asked }),
       ...(response === null ? {} : { responseBytes: response }),
-      ...(content === null ? {} : { content }),
+      ...read.expected,
       ...(options.challenge === undefined ? {} : { challenge: options.challenge }),
     },
   })
+  const answer = [...judgeFault(read.fault), ...judgePlainness(read.plain, receipt)]
+  const verdict =
+    answer.length === 0 || receipt.record === null
+      ? receipt
+      : {
+          ...receipt,
+          accepted: false,
+          checks: [...receipt.checks, ...answer],
+          // What it says is not what every reader takes from it.
+          level: 'signer' as const,
+        }
   const { record } = verdict
   // Of a receipt that is not genuine there is no record that a log could hold.
   const { inclusion = null } = files

@@ -23,6 +23,7 @@ import type { Attestations } from './attestations.ts'
 import { fetchReceipt, inlineOfHeaders, readOpening, receiptIdOf } from './fetch-receipt.ts'
 import type { FetchedReceipt } from './fetch-receipt.ts'
 import { judgeHttpSignature } from './http-signature.ts'
+import { judgeFault, judgePlainness } from './read-answer.ts'
 import type { CompletionCall } from './read-call.ts'
 import { firstFailure } from './verification-error.ts'
 import type { ClientVerdict } from './verification-error.ts'
@@ -77,7 +78,6 @@ export interface Answer {
 }
 
 const PROVES_RECEIPT = 'The answer has a receipt.'
-const PROVES_ANSWER = 'The answer can be read in one way only, and to its end.'
 
 export function toVerdict(
   exchange: Exchange,
@@ -125,8 +125,7 @@ export function refuseRoute(url: string): ClientVerdict {
 export async function judgeAnswer(exchange: Exchange, answer: Answer): Promise<ClientVerdict> {
   const { client, call, authorization, challenge, trusted } = exchange
   const { crypto, policy } = client
-  const checks: Check[] = []
-  if (answer.fault !== null) checks.push(fail('client.answer', answer.fault, PROVES_ANSWER))
+  const checks = judgeFault(answer.fault)
   const receiptId = receiptIdOf(answer.headers)
   const without = (code: CheckCode): ClientVerdict =>
     toVerdict(exchange, receiptId, [...checks, fail('client.receipt', code, PROVES_RECEIPT)], null)
@@ -161,9 +160,7 @@ export async function judgeAnswer(exchange: Exchange, answer: Answer): Promise<C
   const allChecks = (verdict: ReceiptVerdict, keyset: TrustedKeyset): readonly Check[] => [
     ...checks,
     ...verdict.checks,
-    ...(answer.plain || verdict.level === 'bytes'
-      ? []
-      : [fail('client.answer', 'answer_ambiguous', PROVES_ANSWER)]),
+    ...judgePlainness(answer.plain, verdict),
     ...(exchange.signature === null || body === undefined
       ? []
       : judgeHttpSignature({ ...answer, body }, exchange.signature, {

@@ -13,9 +13,7 @@
  */
 import type { Check } from '../../attestation/appraiser/check.ts'
 import type { ContentKind } from '../../attestation/protocol/content.ts'
-import { contentOfBody } from '../../attestation/protocol/content-kinds.ts'
 import { INLINE_WANTED } from '../../attestation/protocol/inline-receipt.ts'
-import { isJsonObject, parseJson } from '../../attestation/protocol/json.ts'
 import { askedForm, hasForm } from './answer-form.ts'
 import { abortable, randomBytes, readBytes, toBase64Url } from './bytes.ts'
 import { CHALLENGE_BYTES, createClient } from './create-client.ts'
@@ -23,10 +21,10 @@ import type { VerifiedOptions } from './create-client.ts'
 import { demandSignature } from './http-signature.ts'
 import { judgeAnswer, refuseRoute, toVerdict } from './judge-answer.ts'
 import type { Client, Exchange } from './judge-answer.ts'
+import { readBody } from './read-answer.ts'
 import { isReading, readCall, urlOf } from './read-call.ts'
 import type { CompletionCall, FetchInit, FetchInput } from './read-call.ts'
 import { passOn, sendOver } from './send-over.ts'
-import { isPlainBody } from './shape-of.ts'
 import { VerificationError } from './verification-error.ts'
 import { verifyStream } from './verify-stream.ts'
 import { failingResponse, withBody } from './with-body.ts'
@@ -57,9 +55,7 @@ async function verifyBuffered(
 ): Promise<Response> {
   const { client, call } = exchange
   const bytes = await readBytes(response, MAX_ANSWER_BYTES)
-  const parsed = bytes === null ? null : parseJson(bytes)
-  const completion = parsed?.ok === true ? parsed.value : null
-  const model = isJsonObject(completion) ? completion['model'] : null
+  const read = readBody(kind, bytes, call.request)
   const verdict = await judgeAnswer(exchange, {
     headers: response.headers,
     status: response.status,
@@ -67,11 +63,10 @@ async function verifyBuffered(
     expected: {
       requireOutcome: 'complete',
       ...(bytes === null ? {} : { responseBytes: bytes }),
-      content: contentOfBody(kind, completion, client.crypto),
-      model: typeof model === 'string' ? model : null,
+      ...read.expected,
     },
-    fault: bytes === null ? 'answer_too_long' : null,
-    plain: isPlainBody(kind, completion, call.request),
+    fault: read.fault,
+    plain: read.plain,
   })
   client.report(verdict)
   if (bytes === null || (!verdict.accepted && client.throws)) {

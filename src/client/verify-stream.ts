@@ -9,6 +9,7 @@ import { AnswerEvents } from './answer-events.ts'
 import { InlineReceipts } from './inline-receipts.ts'
 import { judgeAnswer } from './judge-answer.ts'
 import type { Exchange } from './judge-answer.ts'
+import { readEvents } from './read-answer.ts'
 import { VerificationError } from './verification-error.ts'
 import { withBody } from './with-body.ts'
 
@@ -82,7 +83,7 @@ export function verifyStream(
     over = true
     events.end()
     void reader.cancel().catch(() => undefined)
-    const { fault } = events
+    const { expected, fault, plain } = readEvents(events)
     const verdict = await judgeAnswer(
       exchange,
       fault === null
@@ -93,14 +94,13 @@ export function verifyStream(
             expected: {
               requireOutcome: 'complete',
               responseHash: hash.digest(),
-              content: events.content(),
-              model: events.model,
+              ...expected,
             },
             fault,
-            plain: events.plain,
+            plain,
             inline: inline.receipt(),
           }
-        : { headers, status, level: 'signer', expected: {}, fault, plain: true },
+        : { headers, status, level: 'signer', expected, fault, plain },
     )
     client.report(verdict)
     if (!verdict.accepted && client.throws) {
