@@ -21,6 +21,7 @@ import { isJsonObject, parseJson } from '../../attestation/protocol/json.ts'
 import type { JsonObject } from '../../attestation/protocol/json.ts'
 import { recordHash } from '../../attestation/protocol/record.ts'
 import { OPENING_BYTES } from '../../attestation/protocol/salted-digest.ts'
+import { ANSWER_STATUS } from '../client/answer-form.ts'
 import { judgeFault, judgePlainness, readSaved } from '../client/read-answer.ts'
 import type { AnswerReading } from '../client/read-answer.ts'
 import { readBounded } from './read-bounded.ts'
@@ -93,7 +94,10 @@ function readResponse(files: ReceiptFiles, request: JsonObject | null): AnswerRe
   const kind = contentKindOf(endpoint)
   // An error says so itself, in a form of its own.
   if (kind === null || status < 200 || status > 299) return ALONE
-  const read = readSaved(kind, files.response, files.request === null ? null : { request })
+  const read: AnswerReading =
+    status === ANSWER_STATUS
+      ? readSaved(kind, files.response, files.request === null ? null : { request })
+      : { ...ALONE, fault: 'answer_form_mismatch' }
   // What was cut has no end to look for; whether it is wanted at all is a check of its own.
   return read.fault !== null && outcome !== 'complete' ? ALONE : read
 }
@@ -145,16 +149,13 @@ export function checkReceipt(
     },
   })
   const answer = [...judgeFault(read.fault), ...judgePlainness(read.plain, receipt)]
+  const checks = [...receipt.checks, ...answer]
+  const renamed = checks.some(({ code }) => code === 'model_mismatch')
   const verdict =
-    answer.length === 0 || receipt.record === null
+    receipt.record === null || (answer.length === 0 && !renamed)
       ? receipt
-      : {
-          ...receipt,
-          accepted: false,
-          checks: [...receipt.checks, ...answer],
-          // What it says is not what every reader takes from it.
-          level: 'signer' as const,
-        }
+      : // What it says is not what every reader takes from it.
+        { ...receipt, accepted: false, checks, level: 'signer' as const }
   const { record } = verdict
   // Of a receipt that is not genuine there is no record that a log could hold.
   const { inclusion = null } = files

@@ -10,6 +10,9 @@ import type { JsonObject } from '../../attestation/protocol/json.ts'
 const EVENT_STREAM = /^text\/event-stream(?: *; *charset="?utf-?8"?)? *$/i
 const JSON_BODY = /^application\/json(?: *; *charset="?utf-?8"?)? *$/i
 
+/** Readers take 204 for an answer of nothing, and others for something else. */
+export const ANSWER_STATUS = 200
+
 export type AnswerForm = 'stream' | 'body'
 
 /** What the reader of the answer awaits; anything true is taken for "stream", as clients do. */
@@ -19,10 +22,10 @@ export function askedForm(request: JsonObject | null): AnswerForm {
 
 /**
  * @param response a 2xx answer
- * @returns false also for a status that goes without a body: readers take 204 for an answer of nothing
+ * @returns false also for another status than 200
  */
 export function hasForm(response: Response, form: AnswerForm): boolean {
   const type = response.headers.get('content-type') ?? ''
   const expected = form === 'stream' ? EVENT_STREAM : JSON_BODY
-  return response.status === 200 && response.body !== null && expected.test(type)
+  return response.status === ANSWER_STATUS && response.body !== null && expected.test(type)
 }

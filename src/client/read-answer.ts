@@ -40,7 +40,8 @@ export function judgePlainness(plain: boolean, { checks }: ReceiptVerdict): read
   const statusOf = (id: string) => checks.find((check) => check.id === id)?.status
   // Bytes that answer another request than the one given are no better than an answer reframed.
   const asked = statusOf('receipt.request_bytes')
-  const own = statusOf('receipt.response_bytes') === 'pass' && (asked === 'pass' || asked === 'skip')
+  const own =
+    statusOf('receipt.response_bytes') === 'pass' && (asked === 'pass' || asked === 'skip')
   return plain || own ? [] : judgeFault('answer_ambiguous')
 }
 

@@ -19,7 +19,7 @@ import { openSimulatedStapler } from '../../src/service/open-stapler.ts'
 import { startService } from '../../src/service/start-service.ts'
 
 export const TOKEN = '0123456789abcdef'
-const REQUEST = JSON.stringify({
+export const REQUEST = JSON.stringify({
   model: 'demo/countersign-words',
   seed: 3,
   messages: [{ role: 'user', content: 'Hello' }],
@@ -35,7 +35,7 @@ export interface Exchange {
 export interface Boot {
   readonly url: string
   readonly keysetDigest: string
-  ask(): Promise<Exchange>
+  ask(request?: string): Promise<Exchange>
   /** Publishes a head of the log that covers all answers so far. */
   publish(): Promise<void>
   close(): Promise<void>
@@ -111,14 +111,14 @@ export async function startMachine(): Promise<Machine> {
     return {
       url: service.url,
       keysetDigest: service.keys.keysetDigest,
-      ask: async () => {
+      ask: async (request = REQUEST) => {
         const headers = { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json' }
-        const init = { method: 'POST', headers, body: REQUEST }
+        const init = { method: 'POST', headers, body: request }
         const answer = await fetch(`${service.url}/v1/chat/completions`, init)
         const id = answer.headers.get('x-receipt-id') ?? ''
         return {
           id,
-          request: file(`${id}.request`, REQUEST),
+          request: file(`${id}.request`, request),
           response: file(`${id}.response`, await answer.text()),
         }
       },
