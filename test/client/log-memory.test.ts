@@ -1,4 +1,14 @@
-import { chmodSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  mkdtempSync,
+  readFileSync,
+  lstatSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -38,6 +48,24 @@ describe('remembered heads', () => {
     expect(seen).toEqual([null, entry('one', 1)])
     expect(stateOf(path)).toEqual(new Map([['one', entry('one', 256)]]))
     expect(readdirSync(join(path, '..'))).toEqual(['state.json'])
+  })
+
+  test('behind a symbolic link stay behind it, and are not begun anew where it leads nowhere', async () => {
+    const [path, link] = [newFile(), newFile()]
+    symlinkSync(path, link)
+    writeFileSync(path, `{"version":"countersign.log_state.v1","logs":{}}`)
+    const keep = (size: number) =>
+      openLogMemory(link).update('one', () =>
+        Promise.resolve({ check: good, next: entry('one', size) }),
+      )
+    expect(await keep(256)).toEqual({ ok: true, check: good })
+    expect(lstatSync(link).isSymbolicLink()).toBe(true)
+    expect(stateOf(path)).toEqual(new Map([['one', entry('one', 256)]]))
+    unlinkSync(path)
+    const refused = { ok: false, detail: 'it is a link to a file that is missing' }
+    expect(await openLogMemory(link).read()).toEqual(refused)
+    expect(await keep(512)).toEqual(refused)
+    expect(lstatSync(link).isSymbolicLink()).toBe(true)
   })
 
   test('stay as they are where nothing new is to be remembered', async () => {

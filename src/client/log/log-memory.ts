@@ -8,7 +8,7 @@
  * @module
  */
 import { randomBytes } from 'node:crypto'
-import { open, readFile, rename, stat, unlink } from 'node:fs/promises'
+import { lstat, open, readFile, realpath, rename, stat, unlink } from 'node:fs/promises'
 import type { Check } from '../../../attestation/appraiser/check.ts'
 import type { Continuity } from '../../../attestation/appraiser/log/judge-continuity.ts'
 import {
@@ -49,6 +49,20 @@ class StateFault extends Error {}
 function codeOf(error: unknown): string {
   const code = error instanceof Error && 'code' in error ? error.code : undefined
   return typeof code === 'string' && /^[A-Z0-9_]{1,64}$/.test(code) ? code : 'unreadable'
+}
+
+/** The file behind links, so that it is replaced and locked, and no link is. */
+async function fileBehind(path: string): Promise<string> {
+  try {
+    return await realpath(path)
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error
+  }
+  const found = await lstat(path).catch(() => null)
+  // What it pointed to may be a disk that is not mounted: beginning anew there would forget.
+  if (found?.isSymbolicLink() === true)
+    throw new StateFault('it is a link to a file that is missing')
+  return path
 }
 
 async function readState(path: string): Promise<LogState> {
@@ -117,7 +131,7 @@ export function openLogMemory(path: string): LogMemory {
   return {
     async read() {
       try {
-        return { ok: true, state: await readState(path) }
+        return { ok: true, state: await readState(await fileBehind(path)) }
       } catch (error) {
         return { ok: false, detail: detailOf(error) }
       }
@@ -125,17 +139,18 @@ export function openLogMemory(path: string): LogMemory {
     async update(name, judge) {
       try {
         for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
-          const remembered = (await readState(path)).get(name) ?? null
+          const file = await fileBehind(path)
+          const remembered = (await readState(file)).get(name) ?? null
           const { check, next } = await judge(remembered)
           if (next === null) return { ok: true, check }
-          const kept = await locked(path, async () => {
-            const state = new Map(await readState(path))
+          const kept = await locked(file, async () => {
+            const state = new Map(await readState(file))
             if (!sameEntry(state.get(name) ?? null, remembered)) return false
             if (!state.has(name) && state.size >= MAX_REMEMBERED_LOGS) {
               throw new StateFault('as many logs are remembered as may be')
             }
             state.set(name, next)
-            await writeState(path, state)
+            await writeState(file, state)
             return true
           })
           if (kept) return { ok: true, check }
