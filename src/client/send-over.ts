@@ -1,12 +1,13 @@
 /**
  * Sends a request over the channel that the policy demands: attests first where that is not known to be there, and once more
- * where the other end has changed, which shows before anything is sent.
+ * where the other end has changed, or shows a certificate that nobody vouches for, which both show before anything is sent.
  *
  * @module
  */
 import { fail } from '../../attestation/appraiser/check.ts'
 import type { Check } from '../../attestation/appraiser/check.ts'
 import { CHANNEL_CHECK } from '../../attestation/appraiser/channel/judge-channel.ts'
+import { isCertificateError } from '../channel/is-certificate-error.ts'
 import type { Channel } from '../channel/open-channels.ts'
 import { isChannelError } from '../channel/pinned-agent.ts'
 import type { AttestationOutcome } from './attestations.ts'
@@ -47,6 +48,12 @@ export async function sendOver(client: Client, request: SendRequest): Promise<Se
     try {
       return { sent: true, response: await channels.fetch(url, init), channel, outcome }
     } catch (error) {
+      // Who stood in between when the service was attested may be gone: what is there now may be the enclave, which certifies itself.
+      if (channel === 'intermediary' && again === 0 && outcome.ok && isCertificateError(error)) {
+        outcome = await attestations.renew(base, authorization, outcome.trusted)
+        if (!outcome.ok) return { sent: false, checks: outcome.checks }
+        if (channels.of(url) === 'bound') continue
+      }
       if (!isChannelError(error)) throw error
     }
     // The service has started anew, or somebody stands between now: what it attests to, over which connection, decides.

@@ -1,4 +1,6 @@
 /** The verified fetch over TLS: what is sent to whom, and what is said of it. */
+import { once } from 'node:events'
+import { connect, createServer } from 'node:net'
 import OpenAI from 'openai'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { startProxy } from '../../src/client/proxy/start-proxy.ts'
@@ -126,10 +128,45 @@ describe('a box that ends TLS on a key of its own and passes everything on', () 
     const broker = await box(at.secureUrl)
     const { openai } = client(`${broker.url}/v1`)
     await expect(ask(openai)).rejects.toThrow('Connection error')
+    // The second asks whether the box has left.
     expect(broker.seen.map(({ line }) => line.split('?')[0])).toEqual([
+      'GET /v1/attestation/document',
       'GET /v1/attestation/document',
     ])
     expect(readBy(broker.seen)).not.toContain(TOKENS.alice)
+  })
+
+  test('that was there for the first attestation alone does not keep a client from the enclave after it', async () => {
+    const at = await service()
+    const broker = await box(at.secureUrl)
+    let connections = 0
+    const road = createServer((socket) => {
+      const onward = connect(connections++ === 0 ? broker.port : at.securePort, '127.0.0.1')
+      for (const end of [socket, onward]) {
+        end.on('error', () => undefined)
+        end.on('close', () => [socket, onward].forEach((each) => each.destroy()))
+      }
+      socket.pipe(onward).pipe(socket)
+    }).listen(0, '127.0.0.1')
+    await once(road, 'listening')
+    open.push(async () => {
+      road.close()
+      await Promise.resolve()
+    })
+    const address = road.address()
+    if (address === null || typeof address === 'string') throw new Error('no port')
+    const { openai, verdicts } = client(`https://127.0.0.1:${address.port}/v1`)
+    await ask(openai)
+    await ask(openai)
+    expect(verdicts).toMatchObject([
+      { accepted: true, channel: 'bound' },
+      { accepted: true, channel: 'bound' },
+    ])
+    expect(broker.seen.map(({ line }) => line.split('?')[0])).toEqual([
+      'GET /v1/attestation/document',
+    ])
+    await at.settled(2)
+    expect(at.receipts).toHaveLength(2)
   })
 
   test.each(['throw', 'report'] as const)(
