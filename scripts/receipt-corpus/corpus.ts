@@ -11,6 +11,7 @@ import { exchangeCases } from './cases/exchange.ts'
 import { formCases } from './cases/form.ts'
 import { logCases } from './cases/log.ts'
 import { recordCases } from './cases/record.ts'
+import { reframedCases } from './cases/reframed.ts'
 
 /** Every vector once. The same in every run, to the byte. */
 export function makeCorpus(): Vector[] {
@@ -21,5 +22,6 @@ export function makeCorpus(): Vector[] {
     ...formCases(),
     ...coseCases(),
     ...logCases(),
+    ...reframedCases(),
   ])
 }

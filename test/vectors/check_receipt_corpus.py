@@ -134,6 +134,46 @@ def content_holds(record, body, opening):
     return not added and f.content_digest(opening, found["content"]) == record["content_digest"]
 
 
+def stream_holds(body):
+    """One terminator, and at the end; no field but `data` and comments; lines end in LF."""
+    lines = body.decode("utf-8").split("\n")
+    data = [line for line in lines if line.startswith("data:")]
+    usual = all(line == "" or line.startswith((":", "data:")) for line in lines)
+    return usual and [line == "data: [DONE]" for line in data] == [False] * (len(data) - 1) + [True]
+
+
+def is_plain(streamed, chunks):
+    """Every reader takes the same from it: one id, model and object, choices once and in their place, none after its end."""
+    names = {(chunk["object"], chunk["id"], chunk["model"]) for chunk in chunks}
+    if {one for one, _, _ in names} != {"chat.completion" + ".chunk" * streamed} or len(names) != 1:
+        return False
+    ended = set()
+    for chunk in chunks:
+        places = [choice["index"] for choice in chunk["choices"]]
+        if len(places) != len(set(places)) or ended & set(places):
+            return False
+        if not streamed and places != list(range(len(places))):
+            return False
+        ended |= {choice["index"] for choice in chunk["choices"] if choice.get("finish_reason")}
+    return True
+
+
+def check_answer(check, record, request, response):
+    """What a reader of this answer would see, beyond the words that the content digest speaks for."""
+    try:
+        streamed, chunks = answer_chunks(response)
+    except Malformed:
+        streamed, chunks = True, []
+    if request is not None:
+        check("asked", bool(read_json(request).get("stream")) == streamed)
+    try:
+        check("stream", not streamed or stream_holds(response))
+        check("model", chunks[0]["model"] == record["model_served"])
+        check("plain", is_plain(streamed, chunks))
+    except (KeyError, TypeError, IndexError):
+        check("plain", False)
+
+
 def members_hold(record, body, opening):
     """`stream_options` may be added, as the default policy allows."""
     sent = {item["name"]: item["digest"] for item in f.request_members(opening, body)}
@@ -204,6 +244,9 @@ def find(given):
     elif opened and opening is not None:
         check("content", response is None or content_holds(record, response, opening))
         check("members", request is None or members_hold(record, request, opening))
+    if response is not None and KIND_OF.get(record["endpoint"]) == "chat/v1" and (
+            record["outcome"] == "complete"):
+        check_answer(check, record, request, response)
     check("inclusion", "inclusion" not in given or inclusion_holds(given, record, keyset))
     shown = request is not None and response is not None
     check("level", level == "signer" or shown)

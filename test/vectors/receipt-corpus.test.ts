@@ -21,22 +21,16 @@ const NOT_SHOWN = 'says that a check was not made; the level is then not reached
 
 /** Codes of receipts that no vector ends in, and why. */
 const UNREACHED: Readonly<Record<string, string>> = {
-  answer_ambiguous: OF_CLIENTS,
-  answer_form_mismatch: OF_CLIENTS,
   answer_too_long: OF_CLIENTS,
   content_not_covered: NOT_SHOWN,
   content_uncovered: NOT_SHOWN,
   legacy_app_key: OF_LEGACY,
   legacy_malformed: OF_LEGACY,
   legacy_signature_invalid: OF_LEGACY,
-  model_mismatch: OF_CLIENTS,
   receipt_missing: OF_CLIENTS,
   receipt_unavailable: OF_CLIENTS,
   route_unverified: OF_CLIENTS,
   status_mismatch: OF_CLIENTS,
-  stream_after_done: OF_CLIENTS,
-  stream_cut: OF_CLIENTS,
-  stream_unreadable: OF_CLIENTS,
 }
 
 function judge(input: Uint8Array): string {
@@ -125,6 +119,12 @@ const FINDINGS: Readonly<Record<string, string>> = {
   request_member_removed: 'members',
   request_member_changed: 'members',
   level_not_reached: 'level',
+  answer_ambiguous: 'plain',
+  answer_form_mismatch: 'asked',
+  model_mismatch: 'model',
+  stream_after_done: 'stream',
+  stream_cut: 'stream',
+  stream_unreadable: 'stream',
   log_proof_missing: 'inclusion',
   log_checkpoint_invalid: 'inclusion',
   log_head_unknown: 'inclusion',
