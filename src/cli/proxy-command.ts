@@ -59,6 +59,7 @@ export function addProxyCommand(program: Command): void {
       '--state <file>',
       'remember the heads of logs there, and refuse a service whose log does not go on from it',
     )
+    .option('--log-name <name>', 'with --state, the only name that the log may have')
     .option('--collateral <file|dir>', "Intel's collateral")
     .option('--gpu-collateral <file|dir>', "NVIDIA's: RIMs and OCSP responses")
     .option('--fetch-collateral', 'ask Intel and NVIDIA')

@@ -24,6 +24,7 @@ import type { GpuCollateralOptions } from './obtain-gpu-collateral.ts'
 import { parseListen } from './parse-flags.ts'
 import { readBounded } from './read-bounded.ts'
 import { Refusal } from './refusal.ts'
+import { logNameOf } from './service-log.ts'
 import { collateralFor } from './verify.ts'
 
 export interface ProxyCommandOptions
@@ -33,6 +34,7 @@ export interface ProxyCommandOptions
   readonly requireLevel?: string
   readonly stream?: string
   readonly state?: string
+  readonly logName?: string
   readonly passUnverified?: readonly string[]
   readonly allowOrigin?: readonly string[]
   readonly allowHost?: readonly string[]
@@ -171,6 +173,7 @@ async function readOptions(
   }
   const policy = await loadPolicy(options, POLICIES['relying-party'])
   const collateral = collateralOf(options, policy)
+  const logName = logNameOf(options)
   return {
     upstream: upstreamOf(options.upstream, options.allowPlainUpstream === true),
     listen: at,
@@ -184,6 +187,7 @@ async function readOptions(
     ...(key === null ? {} : { key }),
     ...(collateral === undefined ? {} : { collateralOf: collateral }),
     ...(options.state === undefined ? {} : { logState: resolve(options.state) }),
+    ...(logName === null ? {} : { logName }),
   }
 }
 

@@ -83,6 +83,8 @@ export interface AttestationOptions {
   readonly collateralOf?: CollateralOf
   /** Default: no head is remembered. */
   readonly logMemory?: LogMemory
+  /** The only name that a log may have. Default: any. */
+  readonly logName?: string
 }
 
 export interface Attestations {
@@ -197,7 +199,14 @@ export function createAttestations(options: AttestationOptions): Attestations {
     if (!outcome.ok) return outcome
     if (logMemory !== undefined && before !== undefined) {
       const proofs = logOf(base, authorization)
-      const check = await followLog(outcome.trusted.log, before, logMemory, proofs, crypto)
+      const check = await followLog(
+        outcome.trusted.log,
+        options.logName ?? null,
+        before,
+        logMemory,
+        proofs,
+        crypto,
+      )
       const checks = [...outcome.checks, check]
       if (check.status === 'fail') return { ok: false, checks }
       outcome = { ...outcome, checks }

@@ -8,6 +8,7 @@ import type { AppraisalPolicy } from '../../attestation/appraiser/policy.ts'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
 import type { CryptoPort } from '../../attestation/crypto/port.ts'
 import { toHex } from '../../attestation/protocol/hex.ts'
+import { LOG_NAME } from '../../attestation/protocol/log/log-origin.ts'
 import { openChannels } from '../channel/open-channels.ts'
 import type { AgentLimits } from '../channel/pinned-agent.ts'
 import { createAttestations } from './attestations.ts'
@@ -50,6 +51,8 @@ export interface VerifiedOptions {
    * on from there is refused. Default: none is remembered.
    */
   readonly logState?: string
+  /** With `logState`, the only name that a log may have: a service that comes back under another one is refused. Default: any. */
+  readonly logName?: string
   /**
    * By which everything goes, in place of our own connections and the global one. What it connects to cannot be seen, so no channel
    * is ever bound with it: for https as for plain HTTP that is `intermediary`.
@@ -64,13 +67,17 @@ export interface VerifiedOptions {
 
 const OPTIONS: readonly string[] = [
   ...['policy', 'level', 'onVerdict', 'onFailure', 'otherRequests', 'fetch', 'crypto', 'now'],
-  ...['ownerSecret', 'inline', 'httpSignature', 'logState'],
+  ...['ownerSecret', 'inline', 'httpSignature', 'logState', 'logName'],
 ]
 
 /** A misspelt option must not silently ask for less than was meant. */
 function checkOptions(options: VerifiedOptions): void {
   const unknown = Object.keys(options).find((name) => !OPTIONS.includes(name))
   if (unknown !== undefined) throw new TypeError(`verified() has no option ${unknown}`)
+  const { logName, logState } = options
+  if (logName !== undefined && (logState === undefined || !LOG_NAME.test(logName))) {
+    throw new TypeError('logName is no name of a log, or goes without logState')
+  }
   for (const name of ['inline', 'httpSignature'] as const) {
     const value: unknown = options[name]
     if (value !== undefined && typeof value !== 'boolean') {
@@ -139,6 +146,7 @@ export function createClient(options: VerifiedOptions, parts: ClientParts = {}):
       now,
       ...(collateralOf === undefined ? {} : { collateralOf }),
       ...(options.logState === undefined ? {} : { logMemory: openLogMemory(options.logState) }),
+      ...(options.logName === undefined ? {} : { logName: options.logName }),
     }),
   }
 }

@@ -9,7 +9,7 @@ import { openLmdbStore } from '../../enclave/store/lmdb-store.ts'
 import { verify } from '../../src/cli/verify.ts'
 import { followLog } from '../../src/client/log/follow-log.ts'
 import { openLogMemory } from '../../src/client/log/log-memory.ts'
-import { openStage, user } from '../client/client.helpers.ts'
+import { ASK, openStage, user } from '../client/client.helpers.ts'
 import { chat, chatBody, get, header, jsonObject } from '../harness/chat.ts'
 import { MODEL, startTestService } from '../harness/service.ts'
 import type { TestService } from '../harness/service.ts'
@@ -49,6 +49,7 @@ async function follow(at: TestService, state: string): Promise<string> {
   }
   const { status, code } = await followLog(
     readLogHead(log as never),
+    null,
     before,
     memory,
     read,
@@ -246,5 +247,31 @@ describe('countersign verify --state', () => {
     const second = await startTestService({ gpus: 1 })
     expect(await run(second, state)).toEqual({ exit: 10, code: 'log_reset', verdict: 'rejected' })
     await second.close()
+  })
+
+  test('refuses a log of another name than the one that was told, which it would otherwise see for the first time', async () => {
+    const state = join(newFolder(), 'state')
+    const first = await startTestService({ gpus: 1 })
+    const named = { logName: 'countersign' }
+    expect(await run(first, state, named)).toMatchObject({ exit: 0, code: 'log_first_seen' })
+    await first.close()
+    const log = { name: 'countersign-b', public: false, interval_ms: 60_000 }
+    const renamed = await startTestService({ gpus: 1, config: { log } })
+    expect(await run(renamed, state, named)).toMatchObject({ exit: 10, code: 'log_other_name' })
+    expect(await run(renamed, state)).toMatchObject({ exit: 0, code: 'log_first_seen' })
+    await expect(verify(renamed.url, named)).rejects.toThrow('--state')
+    await expect(verify(renamed.url, { state, logName: 'A b' })).rejects.toThrow('--log-name')
+    await renamed.close()
+  })
+
+  test('so does the verified fetch', async () => {
+    const stage = await openStage()
+    onTestFinished(() => stage.close())
+    const logState = join(newFolder(), 'state')
+    const ask = (logName: string) =>
+      user(stage, 'broker', { logState, logName }).openai.chat.completions.create(ASK)
+    await expect(ask('countersign-b')).rejects.toMatchObject({ code: 'log_other_name' })
+    await ask('countersign')
+    expect(() => user(stage, 'broker', { logName: 'countersign' })).toThrow('logState')
   })
 })

@@ -131,6 +131,6 @@ test('a memory that cannot be read refuses every service', async () => {
   writeFileSync(state, 'nonsense')
   const memory = openLogMemory(state)
   const read = () => Promise.resolve(null)
-  const check = await followLog(logOf(at).head, await memory.read(), memory, read, nodeCrypto)
+  const check = await followLog(logOf(at).head, null, await memory.read(), memory, read, nodeCrypto)
   expect(check).toMatchObject({ status: 'fail', code: 'log_state_unusable' })
 })

@@ -24,6 +24,10 @@ export const LOG_CODES = {
     family: 'policy',
     meaning: 'heads are to be remembered, and the service keeps no log',
   },
+  log_other_name: {
+    family: 'policy',
+    meaning: 'the log has another name than the one that was asked for',
+  },
   log_first_seen: {
     family: 'note',
     meaning: 'no head of this log was remembered; this one is from now on',

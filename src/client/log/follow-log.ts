@@ -70,11 +70,13 @@ function isOvertaken(
 
 /**
  * @param head of a document that was accepted and made just now; null where the service keeps no log
+ * @param named the only name that the log may have; null: any, each remembered for itself
  * @param before what was remembered when the document was asked for
  * @returns one check, `log.continuity`. Never rejects
  */
 export async function followLog(
   head: LogHead | null,
+  named: string | null,
   before: MemorySnapshot,
   memory: LogMemory,
   read: ReadLog,
@@ -84,6 +86,8 @@ export async function followLog(
   if (head === null || name === null || name === undefined) {
     return fail(ID, 'log_not_kept', PROVES)
   }
+  // Under another name an empty log would be one that is seen for the first time.
+  if (named !== null && name !== named) return fail(ID, 'log_other_name', PROVES, name)
   if (!before.ok) return fail(ID, 'log_state_unusable', PROVES, before.detail)
   const since = before.state.get(name) ?? null
   const judge = async (remembered: RememberedLog | null): Promise<Continuity> => {

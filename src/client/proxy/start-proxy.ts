@@ -43,6 +43,7 @@ export interface ProxyOptions {
   readonly collateralOf?: CollateralOf
   /** A file in which the heads of logs are remembered, see `VerifiedOptions`. */
   readonly logState?: string
+  readonly logName?: string
   readonly limits?: Partial<ProxyLimits>
 }
 
@@ -68,9 +69,14 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   const { log, upstream: base, key = null } = options
   const limits: ProxyLimits = { ...PROXY_LIMITS, ...options.limits }
   const service = connectService(limits)
-  const { policy, level, collateralOf, logState } = options
+  const { policy, level, collateralOf, logState, logName } = options
   const client = createClient(
-    { policy, level, ...(logState === undefined ? {} : { logState }) },
+    {
+      policy,
+      level,
+      ...(logState === undefined ? {} : { logState }),
+      ...(logName === undefined ? {} : { logName }),
+    },
     {
       fetch: service.fetch,
       limits: service.limits,
