@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { Check } from '../../attestation/appraiser/check.ts'
 import { appraiseQuote } from '../../attestation/appraiser/quote/appraise-quote.ts'
@@ -156,7 +157,10 @@ describe.skipIf(!hasFixtures)('recorded answers of Intel', () => {
     const given = real(name, at)
     server.serve = (asked) =>
       asked === null || asked === fmspc ? fixtureCollateral(collateral) : null
-    expect(readPlatform(given.quote)).toEqual({ ok: true, platform: { fmspc, ca: 'platform' } })
+    expect(readPlatform(given.quote)).toMatchObject({
+      ok: true,
+      platform: { fmspc, ca: 'platform' },
+    })
     const checks = await fetchAndAppraise(given)
     expect(failures(checks)).toEqual([])
     expect(checks.find(({ id }) => id === 'quote.tcb_status')?.status).toBe('pass')
@@ -171,9 +175,15 @@ describe.skipIf(!hasFixtures)('recorded answers of Intel', () => {
 
 describe('whose collateral a quote needs', () => {
   test('is read from its PCK certificate and nothing else of it', () => {
-    expect(readPlatform(quote)).toEqual({
+    const [, authority = ''] = pki.pckChain.match(/-----BEGIN[^]+?-----END CERTIFICATE-----/g) ?? []
+    const key = new X509Certificate(authority).publicKey.export({ format: 'der', type: 'spki' })
+    const read = readPlatform(quote)
+    expect(read).toEqual({
       ok: true,
       platform: { fmspc: '53494d000000', ca: 'platform' },
+      pckIssuer: expect.stringMatching(
+        new RegExp(`^30[0-9a-f]+:${key.toString('hex')}$`),
+      ) as string,
     })
   })
 

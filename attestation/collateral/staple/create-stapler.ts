@@ -56,6 +56,11 @@ export interface StaplerOptions {
   readonly timing?: Partial<StapleTiming>
 }
 
+interface AskedPlatform {
+  readonly quoted: QuotedPlatform
+  readonly pckIssuer: string
+}
+
 class TooSlow extends Error {}
 
 interface Deferred {
@@ -109,7 +114,7 @@ export function createStapler(options: StaplerOptions): Stapler {
   const timing = { ...DEFAULT_STAPLE_TIMING, ...options.timing }
   const listeners: (() => void)[] = []
   let shown: ShownEvidence | null = null
-  let platform: QuotedPlatform | null = null
+  let platform: AskedPlatform | null = null
   let gpuKey: string | null = null
   let dcap: HeldDcap | null = null
   let gpu: HeldGpu | null = null
@@ -138,8 +143,9 @@ export function createStapler(options: StaplerOptions): Stapler {
     const asked = platform
     if (asked === null) return null
     try {
-      const collateral = await within(source.dcap(asked), timing.fetchMs)
-      const vetted = vetDcap(collateral, asked.fmspc, dcap, roots)
+      const collateral = await within(source.dcap(asked.quoted), timing.fetchMs)
+      const own = { fmspc: asked.quoted.fmspc, pckIssuer: asked.pckIssuer }
+      const vetted = vetDcap(collateral, own, dcap, roots)
       if (!vetted.ok) {
         dcapWarnings = [vetted.warning]
         return null
@@ -217,9 +223,12 @@ export function createStapler(options: StaplerOptions): Stapler {
       if (!read.ok) {
         dcapWarnings = [{ code: 'staple_pending', detail: 'DCAP: the quote cannot be read' }]
         first.dcap.resolve()
-      } else if (JSON.stringify(platform) !== JSON.stringify(read.platform)) {
-        platform = read.platform
-        loops.dcap.wake()
+      } else {
+        const next = { quoted: read.platform, pckIssuer: read.pckIssuer }
+        if (JSON.stringify(platform) !== JSON.stringify(next)) {
+          platform = next
+          loops.dcap.wake()
+        }
       }
       if (evidence.gpu === null) {
         first.gpu.resolve()

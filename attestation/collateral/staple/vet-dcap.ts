@@ -12,6 +12,7 @@ import { nodeCrypto } from '../../crypto/node.ts'
 import type { DcapCollateral } from '../../protocol/dcap-collateral.ts'
 import { describeCollateral } from '../describe-collateral.ts'
 import type { CollateralDescription } from '../describe-collateral.ts'
+import { nameAuthority } from '../name-authority.ts'
 import { MAX_ENTRY_BYTES } from './limits.ts'
 import type { StapleWarning } from './staple-warning.ts'
 
@@ -27,6 +28,16 @@ export interface StapleRoots {
 export interface HeldDcap {
   readonly collateral: DcapCollateral
   readonly description: CollateralDescription
+  /** Who signed its PCK CRL, by `nameAuthority`. */
+  readonly pckIssuer: string
+}
+
+/** What the machine's own quote says. */
+export interface VettedPlatform {
+  /** 12 lower-case hex digits. */
+  readonly fmspc: string
+  /** Of the authority that certified it, by `nameAuthority`. */
+  readonly pckIssuer: string
 }
 
 export type DcapVetting =
@@ -38,16 +49,19 @@ function refuse(code: StapleWarning['code'], detail: string): DcapVetting {
 }
 
 /** No document of the new set may be older than its predecessor, or an old set could hide a revocation. */
-function olderPart(old: CollateralDescription, next: CollateralDescription): string | null {
-  if (next.tcbEvaluationDataNumber < old.tcbEvaluationDataNumber) return 'evaluation data number'
-  const parts = ['tcbInfo', 'qeIdentity', 'pckCrl', 'rootCrl'] as const
-  return parts.find((part) => next[part].issuedAt < old[part].issuedAt) ?? null
+function olderPart(held: HeldDcap, next: HeldDcap): string | null {
+  const [old, late] = [held.description, next.description]
+  if (late.tcbEvaluationDataNumber < old.tcbEvaluationDataNumber) return 'evaluation data number'
+  const older = (part: 'tcbInfo' | 'qeIdentity' | 'pckCrl' | 'rootCrl'): boolean =>
+    late[part].issuedAt < old[part].issuedAt
+  // Lists of two authorities are no successors of each other.
+  if (held.pckIssuer === next.pckIssuer && older('pckCrl')) return 'pckCrl'
+  return (['tcbInfo', 'qeIdentity', 'rootCrl'] as const).find(older) ?? null
 }
 
-/** @param fmspc of the platform that quotes, 12 lower-case hex digits */
 export function vetDcap(
   collateral: DcapCollateral,
-  fmspc: string,
+  platform: VettedPlatform,
   held: HeldDcap | null,
   roots: StapleRoots,
 ): DcapVetting {
@@ -59,15 +73,20 @@ export function vetDcap(
     rootSha256: roots.sgx,
     allowSimulated: roots.allowSimulated,
   })
-  for (const part of [lists, tcbInfo, qeIdentity]) {
+  if (!lists.ok) return refuse('staple_refused', lists.fault.code)
+  for (const part of [tcbInfo, qeIdentity]) {
     if (!part.ok) return refuse('staple_refused', part.fault.code)
   }
   const described = describeCollateral(collateral)
   if (!described.ok) return refuse('staple_refused', 'collateral_malformed')
   const { description } = described
-  if (description.fmspc !== fmspc) return refuse('staple_refused', 'fmspc_mismatch')
-  const older = held === null ? null : olderPart(held.description, description)
-  return older === null
-    ? { ok: true, held: { collateral, description } }
-    : refuse('staple_rolled_back', older)
+  if (description.fmspc !== platform.fmspc) return refuse('staple_refused', 'fmspc_mismatch')
+  const [issuer] = lists.chain
+  const pckIssuer = issuer === undefined ? '' : nameAuthority(issuer)
+  // Intel's two authorities stand under one root. The list of the wrong one is genuine and useless, and no verifier could judge
+  // the platform by it.
+  if (pckIssuer !== platform.pckIssuer) return refuse('staple_refused', 'crl_issuer_mismatch')
+  const next = { collateral, description, pckIssuer }
+  const older = held === null ? null : olderPart(held, next)
+  return older === null ? { ok: true, held: next } : refuse('staple_rolled_back', older)
 }
