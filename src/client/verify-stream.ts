@@ -13,7 +13,7 @@ import { readEvents } from './read-answer.ts'
 import { VerificationError } from './verification-error.ts'
 import { withBody } from './with-body.ts'
 
-/** Milliseconds that a stream gets to end after its terminator. */
+/** Milliseconds that a stream gets to end after its terminator, however often something comes meanwhile. */
 export const DONE_GRACE_MS = 5_000
 
 type Read = { readonly done: boolean; readonly value?: Uint8Array | undefined }
@@ -24,6 +24,8 @@ async function readWithin(
   ms: number | null,
 ): Promise<Read> {
   if (ms === null) return reader.read()
+  // What is there already would win against any timer, and there could be no end of it.
+  if (ms <= 0) return { done: true }
   let timer: ReturnType<typeof setTimeout> | undefined
   const late = new Promise<Read>((resolve) => {
     timer = setTimeout(() => resolve({ done: true }), ms)
@@ -51,6 +53,8 @@ export function verifyStream(
   const inline = new InlineReceipts()
   const hash = sha256.create()
   let over = false
+  /** From the first read after the terminator on: a slow reader costs the service nothing of it. */
+  let deadlineMs: number | null = null
 
   /** The reader left, or the connection broke: what was said cannot be compared, who served it can. */
   const giveUp = (): void => {
@@ -116,8 +120,10 @@ export function verifyStream(
       async pull(controller) {
         for (;;) {
           let read: Read
+          if (events.done) deadlineMs ??= performance.now() + DONE_GRACE_MS
+          const left = deadlineMs === null ? null : deadlineMs - performance.now()
           try {
-            read = await readWithin(reader, events.done ? DONE_GRACE_MS : null)
+            read = await readWithin(reader, left)
           } catch (error) {
             giveUp()
             throw error
