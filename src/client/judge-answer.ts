@@ -17,6 +17,7 @@ import type {
   ReceiptVerdict,
 } from '../../attestation/appraiser/receipt/verify-receipt.ts'
 import type { CryptoPort } from '../../attestation/crypto/port.ts'
+import { toHex } from '../../attestation/protocol/hex.ts'
 import type { Sha256Digest } from '../../attestation/protocol/hex.ts'
 import type { Channel, Channels } from '../channel/open-channels.ts'
 import type { Attestations } from './attestations.ts'
@@ -79,11 +80,19 @@ export interface Answer {
 
 const PROVES_RECEIPT = 'The answer has a receipt.'
 
+/** Something that the receipt commits to was compared by the opening. */
+function isOpened({ checks }: ReceiptVerdict): boolean {
+  return checks.some(
+    ({ id, status }) => status === 'pass' && (id === 'receipt.bodies' || id === 'receipt.content'),
+  )
+}
+
 export function toVerdict(
   exchange: Exchange,
   receiptId: string | null,
   checks: readonly Check[],
   receipt: ReceiptVerdict | null,
+  opening: Uint8Array | null = null,
 ): ClientVerdict {
   const { trusted, call } = exchange
   return {
@@ -94,6 +103,7 @@ export function toVerdict(
     receiptId,
     keysetDigest: receipt?.record?.keyset_digest ?? trusted?.keysetDigest ?? null,
     simulated: trusted?.simulated ?? null,
+    opening: opening !== null && receipt !== null && isOpened(receipt) ? toHex(opening) : null,
     outcome: receipt?.record?.outcome ?? null,
     url: call.url,
     channel: exchange.channel,
@@ -110,6 +120,7 @@ export function refuseUnsent(url: string, checks: readonly Check[]): ClientVerdi
     receiptId: null,
     keysetDigest: null,
     simulated: null,
+    opening: null,
     outcome: null,
     url,
     channel: 'intermediary',
@@ -175,17 +186,17 @@ export async function judgeAnswer(exchange: Exchange, answer: Answer): Promise<C
     const verdict = verifyOne({ document: came, opening: sentOpening }, trusted)
     // One that does not do proves nothing, not even that there is none: anybody on the way could have put it there.
     if (verdict.accepted) {
-      return toVerdict(exchange, receiptId, allChecks(verdict, trusted), verdict)
+      return toVerdict(exchange, receiptId, allChecks(verdict, trusted), verdict, sentOpening)
     }
   }
   const receipt = await fetchReceipt({ fetch, base, receiptId, authorization, ownerSecret })
   if (receipt === null) return without('receipt_unavailable')
-  const { document, opening } = receipt
-  const verify = (keyset: TrustedKeyset): ReceiptVerdict =>
-    verifyOne({ document, opening: opening ?? sentOpening }, keyset)
+  const { document } = receipt
+  const opening = receipt.opening ?? sentOpening
+  const verify = (keyset: TrustedKeyset): ReceiptVerdict => verifyOne({ document, opening }, keyset)
   let verdict = verify(trusted)
   if (firstFailure(verdict.checks) !== 'receipt_other_keyset') {
-    return toVerdict(exchange, receiptId, allChecks(verdict, trusted), verdict)
+    return toVerdict(exchange, receiptId, allChecks(verdict, trusted), verdict, opening)
   }
   // The service has renewed its keyset or restarted, or another one answered: what it attests to now decides.
   const renewed = await client.attestations.renew(base, authorization, trusted)
@@ -207,7 +218,7 @@ export async function judgeAnswer(exchange: Exchange, answer: Answer): Promise<C
     verdict = verify(judgedBy)
   }
   const judged = { ...exchange, trusted: judgedBy }
-  return toVerdict(judged, receiptId, allChecks(verdict, judgedBy), verdict)
+  return toVerdict(judged, receiptId, allChecks(verdict, judgedBy), verdict, opening)
 }
 
 /** The keyset that a receipt names; null where it cannot be read. */

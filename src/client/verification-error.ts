@@ -23,6 +23,8 @@ export interface ClientVerdict {
   readonly keysetDigest: Sha256Digest | null
   /** The service is a simulation; null where it is not known. */
   readonly simulated: boolean | null
+  /** 64 hex digits, of an opening that belongs to the receipt; null where none came that does. */
+  readonly opening: string | null
   /** From the receipt; null where it is not known. */
   readonly outcome: Outcome | null
   readonly url: string

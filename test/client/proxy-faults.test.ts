@@ -57,6 +57,15 @@ async function meddling(
   }
 }
 
+/** What would make a reader go elsewhere, or show its key. */
+const LURES = {
+  location: 'https://evil.test/',
+  refresh: '0; url=https://evil.test/',
+  link: '<https://evil.test/>; rel=next',
+  'www-authenticate': 'Basic realm="evil.test"',
+  'content-disposition': 'attachment; filename=evil.test',
+}
+
 test('an error that is an answer is not shown, with a genuine receipt or without; an error of the usual form is', async () => {
   let body = JSON.stringify({ object: 'chat.completion', choices: [{ message: 'Buy gold.' }] })
   let withReceipt = false
@@ -66,22 +75,28 @@ test('an error that is an answer is not shown, with a genuine receipt or without
     const id = answer.headers.get('x-receipt-id') ?? ''
     const opening = answer.headers.get('x-countersign-opening') ?? ''
     const receipt = { 'x-receipt-id': id, 'x-countersign-opening': opening }
-    const type = { 'content-type': 'application/json', 'retry-after': '7' }
-    return res.writeHead(429, { ...type, ...(withReceipt ? receipt : {}) }).end(body)
+    const type = { 'content-type': 'text/html', 'retry-after': '7' }
+    return res.writeHead(429, { ...type, ...LURES, ...(withReceipt ? receipt : {}) }).end(body)
   })
   for (withReceipt of [false, true]) {
     const said = await curl(at, ASK, ['-D', '-'])
+    expect(said.out).not.toContain('evil.test')
+    expect(said.out.toLowerCase()).toContain('x-countersign-code: error_unverified')
     expect(said.out).toContain('429')
     expect(said.out).toContain('error_unverified')
     expect(said.out).not.toContain('gold')
     expect(at.last()).toMatchObject({ ending: 'unverified', code: 'error_unverified' })
   }
-  withReceipt = false
   body = JSON.stringify({ error: { message: 'Pay first.', code: 'balance' } })
-  const second = await curl(at, ASK, ['-D', '-'])
-  expect(second.out).toContain(body)
-  expect(second.out.toLowerCase()).toContain('x-countersign-level: none')
-  expect(second.out.toLowerCase()).toContain('retry-after: 7')
+  for (withReceipt of [true, false]) {
+    const second = await curl(at, ASK, ['-D', '-'])
+    expect(second.out).toContain(body)
+    const head = second.out.toLowerCase()
+    expect(head).toContain('x-countersign-code: error_unverified')
+    expect(head).toContain('content-type: application/json\r\n')
+    expect(head).toContain('retry-after: 7')
+    expect(head).not.toMatch(/evil\.test|x-countersign-level: bytes/)
+  }
   await close()
 })
 
@@ -99,6 +114,25 @@ test('an answer that is passed off as an error is not vouched for, though it is 
   expect(head).toContain('error_unverified')
   expect(head).not.toContain('choices')
   expect(at.last()).toMatchObject({ ending: 'unverified', code: 'error_unverified' })
+  await close()
+})
+
+test('beside a verified answer stands the opening that belongs to its receipt, and no lure or signature', async () => {
+  let genuine = ''
+  const { at, close } = await meddling(async (answer, res) => {
+    const body = await answer.text()
+    const headers = Object.fromEntries(answer.headers)
+    delete headers['transfer-encoding']
+    genuine = headers['x-countersign-opening'] ?? ''
+    const unproven = { signature: 'evil.test', 'content-digest': 'sha-256=:evil.test:' }
+    const opening = { 'x-countersign-opening': 'ab'.repeat(32) }
+    return res.writeHead(200, { ...headers, ...LURES, ...unproven, ...opening }).end(body)
+  })
+  const said = await curl(at, ASK, ['-D', '-'])
+  expect(at.last()).toMatchObject({ ending: 'verified' })
+  expect(genuine).toMatch(/^[0-9a-f]{64}$/)
+  expect(said.out.toLowerCase()).toContain(`x-countersign-opening: ${genuine}\r\n`)
+  expect(said.out).not.toMatch(/evil\.test|abababab/)
   await close()
 })
 

@@ -19,7 +19,14 @@ import { logCall } from './call-log.ts'
 import type { CallEnding } from './call-log.ts'
 import { findRoute } from './find-route.ts'
 import type { PassedRoute, ProxyRoute } from './find-route.ts'
-import { originHeaders, requestHeaders, responseHeaders, verdictHeaders } from './pass-headers.ts'
+import { isErrorBody } from './is-error-body.ts'
+import {
+  originHeaders,
+  requestHeaders,
+  responseHeaders,
+  unverifiedErrorHeaders,
+  verdictHeaders,
+} from './pass-headers.ts'
 import { proxyError, verificationError } from './proxy-errors.ts'
 import type { ProxyError, ProxyErrorCode } from './proxy-errors.ts'
 import type { ProxyLimits } from './proxy-limits.ts'
@@ -48,19 +55,6 @@ export interface Call {
   readonly res: ServerResponse
   /** The page that asks, if one does. */
   readonly origin: string | null
-}
-
-/** What an error answer may say that nobody vouches for: it must not pass for an answer. */
-const ERROR_MEMBERS: ReadonlySet<string> = new Set([
-  ...['error', 'type', 'code', 'detail', 'message', 'status', 'object', 'request_id'],
-])
-
-function isErrorBody(bytes: Uint8Array, limits: ProxyLimits): boolean {
-  if (bytes.length > limits.unverifiedErrorBytes) return false
-  const parsed = parseJson(bytes)
-  if (!parsed.ok || !isJsonObject(parsed.value)) return false
-  const names = Object.keys(parsed.value)
-  return names.length > 0 && names.every((name) => ERROR_MEMBERS.has(name))
 }
 
 async function* partsOf({ body }: Response): AsyncGenerator<Uint8Array> {
@@ -181,20 +175,26 @@ class Exchange {
       writeError(
         this.#call,
         proxyError('error_unverified', response.status),
-        verdictHeaders(verdict),
+        verdictHeaders(verdict, 'error_unverified'),
       )
       this.#settle('unverified', response.status, 'error_unverified')
       return
     }
+    const { headers } = response
+    const said = vouched
+      ? { ...responseHeaders(headers), ...verdictHeaders(verdict) }
+      : { ...unverifiedErrorHeaders(headers), ...verdictHeaders(verdict, 'error_unverified') }
     res.writeHead(response.status, {
-      ...responseHeaders(response.headers),
+      ...said,
       'Content-Length': bytes.length,
-      ...verdictHeaders(verdict),
       ...originHeaders(origin),
     })
     res.end(bytes)
     this.#answerBytes = bytes.length
-    this.#settle(vouched ? 'verified' : 'unverified', response.status, verdict?.code ?? 'none')
+    // The log also says why.
+    const code = verdict === null || verdict.code === 'ok' ? 'error_unverified' : verdict.code
+    if (vouched) this.#settle('verified', response.status, verdict.code)
+    else this.#settle('unverified', response.status, code)
   }
 
   /** Nothing is sent before the first event is there: until then a refusal can still be said in words. */

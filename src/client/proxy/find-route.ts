@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { OPERATIONS } from '../operation.ts'
+import { OPERATIONS, operationOf } from '../operation.ts'
 import type { Operation } from '../operation.ts'
 
 /** One that passes although nobody vouches for its answers. */
@@ -55,9 +55,8 @@ export function parsePassedRoute(text: string): PassedRoute | null {
   const [, method = 'GET', path = ''] = match
   const plain = path.replace(/\/\*$/, '')
   if (!PLAIN_PATH.test(plain)) return null
-  const hides = OPERATIONS.some(({ endpoint, suffix }) =>
-    [endpoint, suffix].some((each) => isNamed({ method, path }, 'POST', each)),
-  )
+  // Operations are told by the end of their path, and below any path there may be one, `/v1/proxy/chat/completions` say.
+  const hides = method === 'POST' && (path.endsWith('/*') || operationOf(path) !== null)
   return hides ? null : { method, path }
 }
 

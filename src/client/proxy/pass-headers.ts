@@ -25,10 +25,14 @@ const NOT_SENT_FAMILIES = /^(?:sec-|x-forwarded-|x-countersign-|access-control-)
 const NOT_RETURNED: ReadonlySet<string> = new Set([
   ...OF_ONE_CONNECTION,
   ...['set-cookie', 'set-cookie2', 'alt-svc', 'strict-transport-security', 'clear-site-data'],
-  'x-should-retry',
+  // Of a signature nothing is known here, and the others send a reader elsewhere or ask it for its key.
+  ...['content-digest', 'signature', 'signature-input', 'x-should-retry'],
+  ...['content-disposition', 'link', 'location', 'refresh', 'www-authenticate'],
 ])
-/** Of ours the opening alone is the service's to say; the receipt the verified fetch asked for, the caller did not. */
-const NOT_RETURNED_FAMILIES = /^(?:access-control-|cross-origin-|x-countersign-(?!opening$))/
+/** The receipt the verified fetch asked for, the caller did not. */
+const NOT_RETURNED_FAMILIES = /^(?:access-control-|cross-origin-|x-countersign-)/
+/** Of an error that nobody vouches for. */
+const RETURNED_WITH_ERRORS = ['retry-after', 'x-receipt-id'] as const
 
 /** @param key of the service, in place of what the caller shows; null: the caller's goes on */
 export function requestHeaders(
@@ -53,6 +57,16 @@ export function responseHeaders(received: Headers): OutgoingHttpHeaders {
     if (NOT_RETURNED.has(name) || NOT_RETURNED_FAMILIES.test(name)) return
     headers[name] = value
   })
+  return headers
+}
+
+/** For an error that nobody vouches for: what it says of itself is left out. */
+export function unverifiedErrorHeaders(received: Headers): OutgoingHttpHeaders {
+  const headers: OutgoingHttpHeaders = { 'Content-Type': 'application/json' }
+  for (const name of RETURNED_WITH_ERRORS) {
+    const value = received.get(name)
+    if (value !== null) headers[name] = value
+  }
   return headers
 }
 
@@ -84,11 +98,20 @@ export function preflightHeaders(origin: string, asked: IncomingHttpHeaders): Ou
   }
 }
 
-/** What was found of an answer, for who asked. */
-export function verdictHeaders(verdict: ClientVerdict | null): OutgoingHttpHeaders {
+/**
+ * What was found of an answer, for who asked.
+ *
+ * @param code in place of the verdict's, where that is about the receipt and not about what is handed out
+ */
+export function verdictHeaders(
+  verdict: ClientVerdict | null,
+  code: string = verdict?.code ?? 'route_unverified',
+): OutgoingHttpHeaders {
+  const opening = verdict?.opening ?? null
   return {
     'X-Countersign-Level': verdict?.level ?? 'none',
-    'X-Countersign-Code': verdict?.code ?? 'route_unverified',
+    'X-Countersign-Code': code,
+    ...(opening === null ? {} : { 'X-Countersign-Opening': opening }),
     ...(verdict === null ? {} : { 'X-Countersign-Channel': verdict.channel }),
     ...(verdict?.simulated === true ? { 'X-Countersign-Simulated': 'true' } : {}),
   }
