@@ -174,7 +174,7 @@ async function checkHeads(url, heads) {
     const judged = async (judge) => (await judge({ head: known, past: [] })).check
     const memory = { update: async (_, judge) => ({ ok: true, check: await judged(judge) }) }
     const before = { ok: true, state: new Map() }
-    const { status, code } = await followLog(head, before, memory, readLog(url), nodeCrypto)
+    const { status, code } = await followLog(head, null, before, memory, readLog(url), nodeCrypto)
     if (status !== 'pass') wrong.push(`a head of ${known.size} leaves: ${code}`)
     else logged.heads++
   }

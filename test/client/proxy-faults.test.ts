@@ -214,6 +214,12 @@ test('a service whose log does not go on from the head that was remembered is re
   const again = await openProxy(stage, { logState })
   await again.openai.chat.completions.create(ASK)
   await again.close()
+  const named = await openProxy(stage, { logState, logName: 'another' })
+  expect(await refusal(named.openai.chat.completions.create(ASK))).toEqual({
+    status: 502,
+    code: 'log_other_name',
+  })
+  await named.close()
   const other = await openStage()
   const after = await openProxy(other, { logState })
   expect(await refusal(after.openai.chat.completions.create(ASK))).toEqual({
