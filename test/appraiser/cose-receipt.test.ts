@@ -192,15 +192,15 @@ describe('a COSE receipt', () => {
     ['bytes behind it', 'bytes after', { payload: (given) => wrap(given, '\x00') }],
     [
       'a member more in the payload',
-      'must not have n',
+      'the payload must not have n',
       { payload: replace('\xa3fbodies', '\xa4an\xf6fbodies') },
     ],
     [
       'a member of the record under another name',
-      'lacks or must not have status',
+      'the record lacks status',
       { payload: replace('fstatus', 'fstatuz') },
     ],
-    ['a member of the record too few', 'lacks or must not have status', { payload: withoutStatus }],
+    ['a member of the record too few', 'the record lacks status', { payload: withoutStatus }],
     [
       'a record of another purpose',
       'another purpose',

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inject, vi } from 'vitest'
 import type { EvidenceFile } from '../../attestation/protocol/evidence-file.ts'
-import { openLmdbStore } from '../../enclave/store/lmdb-store.ts'
+import { onDisk } from '../store/store.helpers.ts'
 import { evidenceSave } from '../../src/cli/evidence-save.ts'
 import type { EvidenceSaveOptions } from '../../src/cli/evidence-save.ts'
 import { verify } from '../../src/cli/verify.ts'
@@ -97,15 +97,7 @@ export async function startMachine(): Promise<Machine> {
       gate: createGate(simulation.roots),
       stapler: openSimulatedStapler(simulation, config.config),
       bodyWorker: new URL(inject('bodyWorker')),
-      store: (opened) =>
-        openLmdbStore({
-          path: join(folder, 'store'),
-          durability: 'group',
-          retention: { days: 30, bytes: 1024 ** 3 },
-          rootKey,
-          ephemeral: false,
-          ...opened,
-        }),
+      store: onDisk(join(folder, 'store'), rootKey).openStore,
     })
     await service.ready
     return {

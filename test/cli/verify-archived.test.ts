@@ -5,9 +5,9 @@ import { describe, expect, test, vi } from 'vitest'
 import { verify } from '../../src/cli/verify.ts'
 import type { VerifyOptions } from '../../src/cli/verify.ts'
 import type { Stage } from '../client/client.helpers.ts'
-import { began, onDisk } from '../e2e/keysets.helpers.ts'
+import { began } from '../e2e/keysets.helpers.ts'
 import { chat, chatBody, get, header, jsonObject } from '../harness/chat.ts'
-import { newFolder, rootKey } from '../store/store.helpers.ts'
+import { newFolder, onDisk, rootKey } from '../store/store.helpers.ts'
 
 async function cli(target: string, stage: Stage, options: VerifyOptions) {
   const folder = newFolder()

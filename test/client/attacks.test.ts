@@ -2,7 +2,7 @@ import OpenAI from 'openai'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { BrokerHostility } from '../../src/demo/broker/hostility.ts'
 import { TOKENS } from '../harness/service.ts'
-import { ASK, TOOLS, caught, openStage, readAll, user } from './client.helpers.ts'
+import { ASK, TOOLS, caught, openStage, readAll, turnBroker, user } from './client.helpers.ts'
 import type { Stage, User } from './client.helpers.ts'
 
 let stage: Stage
@@ -16,12 +16,8 @@ afterEach(() => {
   turn()
 })
 
-/** Sets the broker's attacks; without an argument it is honest again. */
-function turn(hostile: BrokerHostility = {}): void {
-  for (const name of Object.keys(stage.broker.hostile)) {
-    Object.assign(stage.broker.hostile, { [name]: undefined })
-  }
-  Object.assign(stage.broker.hostile, hostile)
+const turn = (hostile?: BrokerHostility) => {
+  turnBroker(stage, hostile)
 }
 
 const CALL_TOOLS = {

@@ -1,4 +1,5 @@
 import OpenAI from 'openai'
+import type { BrokerHostility } from '../../src/demo/broker/hostility.ts'
 import { startBroker } from '../../src/demo/broker/start-broker.ts'
 import type { BrokerHandle } from '../../src/demo/broker/start-broker.ts'
 import { verified } from '../../src/client/verified.ts'
@@ -33,6 +34,14 @@ export async function openStage(options: TestServiceOptions = {}): Promise<Stage
       await at.close()
     },
   }
+}
+
+/** Sets the broker's attacks; without an argument it is honest again. */
+export function turnBroker({ broker }: Stage, hostile: BrokerHostility = {}): void {
+  for (const name of Object.keys(broker.hostile)) {
+    Object.assign(broker.hostile, { [name]: undefined })
+  }
+  Object.assign(broker.hostile, hostile)
 }
 
 export interface User {

@@ -3,7 +3,16 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { MAX_ANSWER_BYTES } from '../../src/client/verified.ts'
 import type { BrokerHostility } from '../../src/demo/broker/hostility.ts'
 import { failures } from '../appraiser/document.helpers.ts'
-import { ASK, TOOLS, caught, openStage, readAll, rewriting, user } from './client.helpers.ts'
+import {
+  ASK,
+  TOOLS,
+  caught,
+  openStage,
+  readAll,
+  rewriting,
+  turnBroker,
+  user,
+} from './client.helpers.ts'
 import type { Stage, User } from './client.helpers.ts'
 
 let stage: Stage
@@ -17,12 +26,8 @@ afterEach(() => {
   turn()
 })
 
-/** Sets the broker's attacks; without an argument it is honest again. */
-function turn(hostile: BrokerHostility = {}): void {
-  for (const name of Object.keys(stage.broker.hostile)) {
-    Object.assign(stage.broker.hostile, { [name]: undefined })
-  }
-  Object.assign(stage.broker.hostile, hostile)
+const turn = (hostile?: BrokerHostility) => {
+  turnBroker(stage, hostile)
 }
 
 /** A completion or chunk as an intermediary holds it. */

@@ -4,26 +4,17 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parseCoseReceipt } from '../../attestation/appraiser/receipt/parse-cose-receipt.ts'
-import { openLmdbStore } from '../../enclave/store/lmdb-store.ts'
-import type { StoreBoot } from '../../src/service/open-receipts.ts'
 import { chat, chatBody, errorCode, get, header } from '../harness/chat.ts'
 import type { ChatHow } from '../harness/chat.ts'
 import { startTestService } from '../harness/service.ts'
 import type { TestService } from '../harness/service.ts'
+import { onDisk } from '../store/store.helpers.ts'
 
 let at: TestService
 let folder: string
 const boot = () =>
   startTestService({
-    openStore: (opened: StoreBoot) =>
-      openLmdbStore({
-        path: folder,
-        durability: 'group',
-        retention: { days: 30, bytes: 1024 ** 3 },
-        rootKey: new Uint8Array(32).fill(5),
-        ephemeral: false,
-        ...opened,
-      }),
+    ...onDisk(folder, new Uint8Array(32).fill(5)),
   })
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'cs-store-'))

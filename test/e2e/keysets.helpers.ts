@@ -1,7 +1,5 @@
 /** A service whose keyset is due to be renewed as soon as the test lets its clock say so. */
 import { afterEach, expect } from 'vitest'
-import { openLmdbStore } from '../../enclave/store/lmdb-store.ts'
-import type { StoreBoot } from '../../src/service/open-receipts.ts'
 import { openStage } from '../client/client.helpers.ts'
 import type { Stage } from '../client/client.helpers.ts'
 import type { TestServiceOptions } from '../harness/service.ts'
@@ -39,17 +37,3 @@ export const open: Stage[] = []
 afterEach(async () => {
   for (const stage of open.splice(0)) await stage.close()
 })
-
-export function onDisk(path: string, key: Uint8Array): Pick<TestServiceOptions, 'openStore'> {
-  return {
-    openStore: (boot: StoreBoot) =>
-      openLmdbStore({
-        path,
-        durability: 'group',
-        retention: { days: 30, bytes: 1024 ** 3 },
-        rootKey: key,
-        ephemeral: false,
-        ...boot,
-      }),
-  }
-}

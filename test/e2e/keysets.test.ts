@@ -1,9 +1,8 @@
 /** Keysets over time: renewal with a document of its own, what was made before it, and clients that hold an older one. */
 import { describe, expect, test } from 'vitest'
-import { openLmdbStore } from '../../enclave/store/lmdb-store.ts'
 import { ASK, caught, readAll, user } from '../client/client.helpers.ts'
 import { chat, chatBody, errorCode, get, header, jsonObject } from '../harness/chat.ts'
-import { newFolder, rootKey } from '../store/store.helpers.ts'
+import { newFolder, onDisk, rootKey } from '../store/store.helpers.ts'
 import { DAY_MS, POLL, began, open } from './keysets.helpers.ts'
 
 describe('renewal', () => {
@@ -54,14 +53,7 @@ describe('renewal', () => {
     const [path, key] = [newFolder(), rootKey()]
     const { keys, first, clock, stage } = await began({
       openStore: async (boot) => {
-        const store = await openLmdbStore({
-          path,
-          durability: 'group',
-          retention: { days: 30, bytes: 1024 ** 3 },
-          rootKey: key,
-          ephemeral: false,
-          ...boot,
-        })
+        const store = await onDisk(path, key).openStore(boot)
         const archive: typeof store.durable.archive = (digest, text) =>
           full ? Promise.reject(new Error('ENOSPC')) : store.durable.archive(digest, text)
         return { ...store, durable: { ...store.durable, archive } }

@@ -10,8 +10,8 @@ import type { Stage } from '../client/client.helpers.ts'
 import { chat, chatBody, get, header, jsonObject } from '../harness/chat.ts'
 import { startTestService } from '../harness/service.ts'
 import type { TestService } from '../harness/service.ts'
-import { newFolder, rootKey } from '../store/store.helpers.ts'
-import { POLL, began, onDisk } from './keysets.helpers.ts'
+import { newFolder, onDisk, rootKey } from '../store/store.helpers.ts'
+import { POLL, began } from './keysets.helpers.ts'
 
 const newState = (): string => join(newFolder(), 'state')
 

@@ -5,7 +5,6 @@ import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { readLogHead } from '../../attestation/protocol/log/leaves.ts'
 import { isJsonObject } from '../../attestation/protocol/json.ts'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
-import { openLmdbStore } from '../../enclave/store/lmdb-store.ts'
 import { verify } from '../../src/cli/verify.ts'
 import { followLog } from '../../src/client/log/follow-log.ts'
 import { openLogMemory } from '../../src/client/log/log-memory.ts'
@@ -13,19 +12,11 @@ import { ASK, openStage, user } from '../client/client.helpers.ts'
 import { chat, chatBody, get, header, jsonObject } from '../harness/chat.ts'
 import { MODEL, startTestService } from '../harness/service.ts'
 import type { TestService } from '../harness/service.ts'
-import { newFolder, rootKey } from '../store/store.helpers.ts'
+import { newFolder, onDisk, rootKey } from '../store/store.helpers.ts'
 
 function start(path: string, key: Uint8Array): Promise<TestService> {
   return startTestService({
-    openStore: (boot) =>
-      openLmdbStore({
-        path,
-        durability: 'group',
-        retention: { days: 30, bytes: 1024 ** 3 },
-        rootKey: key,
-        ephemeral: false,
-        ...boot,
-      }),
+    ...onDisk(path, key),
   })
 }
 

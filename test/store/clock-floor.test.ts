@@ -1,12 +1,11 @@
 import { expect, test } from 'vitest'
 import { MAX_RENEWED } from '../../enclave/store/boots.ts'
-import { openLmdbStore } from '../../enclave/store/lmdb-store.ts'
 import { openTables } from '../../enclave/store/open-tables.ts'
 import { createClockFloor } from '../../src/service/clock-floor.ts'
 import { CLOCK_SKEW_S } from '../../src/service/gate.ts'
 import { startTestService } from '../harness/service.ts'
 import { chat, chatBody, errorCode, get, jsonObject } from '../harness/chat.ts'
-import { NOW, boot, newFolder, rootKey } from './store.helpers.ts'
+import { NOW, boot, newFolder, onDisk, rootKey } from './store.helpers.ts'
 
 test('the clock floor is kept for later boots, whatever their order, and nobody else can write one', async () => {
   const [path, key] = [newFolder(), rootKey()]
@@ -75,15 +74,7 @@ test('a clock that was set back before a restart is refused by the next boot, be
   const at = await startTestService({
     nowMs: () => Date.now() - backMs,
     gate: () => null,
-    openStore: (given) =>
-      openLmdbStore({
-        path,
-        durability: 'group',
-        retention: { days: 30, bytes: 1024 ** 3 },
-        rootKey: key,
-        ephemeral: false,
-        ...given,
-      }),
+    ...onDisk(path, key),
   })
   const refused = await chat(at, chatBody('x'))
   expect([refused.status, errorCode(refused)]).toEqual([503, 'not_attested'])

@@ -1,31 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
-import { openLmdbStore } from '../../enclave/store/lmdb-store.ts'
-import type { LmdbStoreOptions } from '../../enclave/store/lmdb-store.ts'
-import type { StoreBoot } from '../../src/service/open-receipts.ts'
 import { startTestService } from '../harness/service.ts'
-import type { TestService, TestServiceOptions } from '../harness/service.ts'
+import type { TestService } from '../harness/service.ts'
 import { chat, chatBody, errorCode, get, header, jsonObject } from '../harness/chat.ts'
-import { newFolder, rootKey } from './store.helpers.ts'
-
-function stored(
-  path: string,
-  key: Uint8Array,
-  more: Partial<LmdbStoreOptions> = {},
-): Pick<TestServiceOptions, 'openStore'> {
-  return {
-    openStore: (boot: StoreBoot) =>
-      openLmdbStore({
-        path,
-        durability: 'group',
-        retention: { days: 30, bytes: 1024 ** 3 },
-        rootKey: key,
-        ephemeral: false,
-        ...boot,
-        ...more,
-      }),
-  }
-}
+import { newFolder, onDisk, rootKey } from './store.helpers.ts'
 
 async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
   for (let i = 0; i < 400; i++) {
@@ -40,7 +18,7 @@ const ready = async (at: TestService) => (await get(at, '/health/ready')).status
 test('no last byte leaves before its receipt is flushed, streamed or buffered', async () => {
   let release: (() => void) | null = null
   const at = await startTestService(
-    stored(newFolder(), rootKey(), {
+    onDisk(newFolder(), rootKey(), {
       disk: async (commit) => {
         if (release !== null) await new Promise<void>((resolve) => (release = resolve))
         await commit()
@@ -65,7 +43,7 @@ describe('a full disk', () => {
   test('lets no answer out without a receipt, refuses new work before the model is asked, and is noticed to recover', async () => {
     let full = false
     const at = await startTestService({
-      ...stored(newFolder(), rootKey(), {
+      ...onDisk(newFolder(), rootKey(), {
         disk: (commit) => (full ? Promise.reject(new Error('ENOSPC')) : commit()),
       }),
       operations: true,
@@ -103,13 +81,13 @@ describe('a full disk', () => {
 
 test('after a restart the receipt and the document that vouches for it are served', async () => {
   const [path, key] = [newFolder(), rootKey()]
-  const first = await startTestService(stored(path, key))
+  const first = await startTestService(onDisk(path, key))
   const id = header(await chat(first, chatBody('x')), 'x-receipt-id')
   const receipt = await get(first, `/v1/aci/receipts/${id}`, { who: 'alice' })
   const digest = first.service.keys.keysetDigest
   await first.close()
 
-  const second = await startTestService(stored(path, key))
+  const second = await startTestService(onDisk(path, key))
   expect(second.service.keys.keysetDigest).not.toBe(digest)
   expect((await get(second, `/v1/aci/receipts/${id}`, { who: 'alice' })).body.toString()).toBe(
     receipt.body.toString(),

@@ -15,6 +15,7 @@ import type { Exchange, ReceiptIssuer } from '../../enclave/receipts/receipt-iss
 import type { Ownership } from '../../enclave/receipts/receipt-store.ts'
 import { openLmdbStore } from '../../enclave/store/lmdb-store.ts'
 import type { LmdbStoreOptions, OpenStore } from '../../enclave/store/lmdb-store.ts'
+import type { StoreBoot } from '../../src/service/open-receipts.ts'
 
 export const NOW = 1_780_000_000
 export const OWN: Ownership = { principal: 'alice', relay: false, ownerHash: null }
@@ -28,6 +29,22 @@ export function newFolder(): string {
 }
 
 export const rootKey = (): Uint8Array => randomBytes(32)
+
+/** As a service keeps it, unless a test says otherwise. */
+const KEPT = {
+  durability: 'group',
+  retention: { days: 30, bytes: 1024 ** 3 },
+  ephemeral: false,
+} as const
+
+/** What a test service opens its store with: one on that folder. */
+export function onDisk(
+  path: string,
+  key: Uint8Array,
+  more: Partial<LmdbStoreOptions> = {},
+): { readonly openStore: (boot: StoreBoot) => Promise<OpenStore> } {
+  return { openStore: (boot) => openLmdbStore({ path, rootKey: key, ...KEPT, ...boot, ...more }) }
+}
 
 export interface Boot {
   readonly keys: BootKeys
@@ -80,10 +97,8 @@ export async function boot(
   const { keysetDigest, receiptKeyId, address } = keys
   const store = await openLmdbStore({
     path,
-    durability: 'group',
-    retention: { days: 30, bytes: 1024 ** 3 },
     rootKey: key,
-    ephemeral: false,
+    ...KEPT,
     bootId: keys.bootId,
     boot: { keysetDigest, receiptKeyId, address: address.address },
     now,

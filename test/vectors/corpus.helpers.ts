@@ -1,8 +1,12 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { expect } from 'vitest'
 import { CHECK_CODES } from '../../attestation/appraiser/codes.ts'
 import { isJsonObject, parseJsonText } from '../../attestation/protocol/json.ts'
 import { filesOf } from '../../scripts/corpus/vector.ts'
 import type { Vector } from '../../scripts/corpus/vector.ts'
+import { transpile } from '../harness/transpile.ts'
 
 export interface PublishedVector {
   readonly id: string
@@ -87,4 +91,27 @@ export function unreached(
     .flatMap((table) => Object.keys(table))
     .filter((code) => !reached.has(code))
     .toSorted()
+}
+
+export interface CorpusCommand {
+  /** Judges the vector as a process of its own, which must end as it was published. */
+  expectPublished(this: void, vector: PublishedVector): void
+  remove(this: void): Promise<void>
+}
+
+/** @param name of the command, whose file exports `verb` */
+export async function openCommand(name: string, verb: string): Promise<CorpusCommand> {
+  const built = await transpile(`src/cli/${name}.ts`)
+  const script = fileURLToPath(new URL(`run-${name}.mjs`, built.url))
+  const imported = `import { ${verb} } from ${JSON.stringify(built.url)}`
+  writeFileSync(script, `${imported}\nprocess.exitCode = await ${verb}()`)
+  return {
+    expectPublished({ input, verdict, code }) {
+      const run = spawnSync(process.execPath, [script], { input, timeout: 20_000 })
+      expect(run.stderr.toString()).toBe('')
+      expect(run.status).toBe(EXIT_CODES.get(verdict))
+      expect(JSON.parse(run.stdout.toString())).toMatchObject({ verdict, code })
+    },
+    remove: () => built.remove(),
+  }
 }

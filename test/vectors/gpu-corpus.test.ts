@@ -1,7 +1,4 @@
 /** The published vectors of GPU evidence: that they are what their generator makes, and that the appraiser gives what they expect. */
-import { spawnSync } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { GPU_CODES } from '../../attestation/appraiser/gpu/codes.ts'
 import { GPU_FILE_CODES } from '../../attestation/appraiser/gpu/file-codes.ts'
@@ -12,11 +9,9 @@ import { nobleCrypto } from '../../attestation/crypto/noble.ts'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
 import type { CryptoPort } from '../../attestation/crypto/port.ts'
 import { makeCorpus } from '../../scripts/gpu-corpus/corpus.ts'
-import { transpile } from '../harness/transpile.ts'
-import type { Transpiled } from '../harness/transpile.ts'
 import { isNras, judge, changed, publishedIds, publishedVectors } from './gpu-corpus.helpers.ts'
-import { EXIT_CODES, sample, unfitting, unreached } from './corpus.helpers.ts'
-import type { PublishedVector } from './corpus.helpers.ts'
+import { EXIT_CODES, openCommand, sample, unfitting, unreached } from './corpus.helpers.ts'
+import type { CorpusCommand, PublishedVector } from './corpus.helpers.ts'
 
 const VECTORS = publishedVectors()
 /** Of the browser's cryptography, whose P-384 is about ten times slower, every so many vectors; GPU_CORPUS=all takes all. */
@@ -83,26 +78,12 @@ describe('the appraiser on the corpus', () => {
 })
 
 describe('the commands on the corpus', () => {
-  const built: Transpiled[] = []
-  const scripts = new Map<boolean, string>()
-
+  const commands = new Map<boolean, CorpusCommand>()
   beforeAll(async () => {
-    for (const [nras, name, verb] of [
-      [false, 'appraise-gpu', 'appraiseGpuCommand'],
-      [true, 'appraise-nras', 'appraiseNrasCommand'],
-    ] as const) {
-      const module = await transpile(`src/cli/${name}.ts`)
-      built.push(module)
-      const script = fileURLToPath(new URL(`run-${name}.mjs`, module.url))
-      writeFileSync(
-        script,
-        `import { ${verb} } from ${JSON.stringify(module.url)}
-         process.exitCode = await ${verb}()`,
-      )
-      scripts.set(nras, script)
-    }
+    commands.set(false, await openCommand('appraise-gpu', 'appraiseGpuCommand'))
+    commands.set(true, await openCommand('appraise-nras', 'appraiseNrasCommand'))
   }, 60_000)
-  afterAll(() => Promise.all(built.map((module) => module.remove())))
+  afterAll(() => Promise.all([...commands.values()].map((command) => command.remove())))
 
   const kinds = [true, false].flatMap((nras) =>
     [...EXIT_CODES.keys()].flatMap((kind) =>
@@ -110,13 +91,8 @@ describe('the commands on the corpus', () => {
     ),
   )
   test.each([...new Set([...kinds, ...sample(VECTORS, 100)])])('$id: $verdict', (vector) => {
-    const script = scripts.get(isNras(vector.id)) ?? ''
-    const run = spawnSync(process.execPath, [script], { input: vector.input, timeout: 20_000 })
-    expect(run.stderr.toString()).toBe('')
-    expect(run.status).toBe(EXIT_CODES.get(vector.verdict))
-    expect(JSON.parse(run.stdout.toString())).toMatchObject({
-      verdict: vector.verdict,
-      code: vector.code,
-    })
+    const command = commands.get(isNras(vector.id))
+    if (command === undefined) throw new Error('no command')
+    command.expectPublished(vector)
   })
 })

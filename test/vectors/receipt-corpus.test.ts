@@ -1,16 +1,19 @@
 /** The published vectors of receipts: that they are what their generator makes, and that the verifier gives what they expect. */
-import { spawnSync } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { RECEIPT_CODES } from '../../attestation/appraiser/receipt/codes.ts'
 import { makeCorpus } from '../../scripts/receipt-corpus/corpus.ts'
 import { appraiseReceiptInput } from '../../src/cli/appraise-receipt.ts'
 import { renderVerdict } from '../../src/cli/judge-input.ts'
-import { transpile } from '../harness/transpile.ts'
-import type { Transpiled } from '../harness/transpile.ts'
 import { openStranger } from './stranger.helpers.ts'
-import { EXIT_CODES, openCorpus, sample, unfitting, unreached } from './corpus.helpers.ts'
+import type { CorpusCommand } from './corpus.helpers.ts'
+import {
+  EXIT_CODES,
+  openCommand,
+  openCorpus,
+  sample,
+  unfitting,
+  unreached,
+} from './corpus.helpers.ts'
 
 const { changed, folder, publishedIds, publishedVectors } = openCorpus('receipt')
 const VECTORS = publishedVectors()
@@ -147,29 +150,16 @@ describe.skipIf(lacks !== null)('a checker in another language', () => {
 })
 
 describe('the command on the corpus', () => {
-  let built: Transpiled
-  let script = ''
+  let command: CorpusCommand
   beforeAll(async () => {
-    built = await transpile('src/cli/appraise-receipt.ts')
-    script = fileURLToPath(new URL('run-appraise-receipt.mjs', built.url))
-    writeFileSync(
-      script,
-      `import { appraiseReceiptCommand } from ${JSON.stringify(built.url)}
-       process.exitCode = await appraiseReceiptCommand()`,
-    )
+    command = await openCommand('appraise-receipt', 'appraiseReceiptCommand')
   }, 60_000)
-  afterAll(() => built.remove())
+  afterAll(() => command.remove())
 
   const kinds = [...EXIT_CODES.keys()].flatMap((kind) =>
     VECTORS.filter(({ verdict }) => verdict === kind).slice(0, 1),
   )
   test.each([...new Set([...kinds, ...sample(VECTORS, 100)])])('$id: $verdict', (vector) => {
-    const run = spawnSync(process.execPath, [script], { input: vector.input, timeout: 20_000 })
-    expect(run.stderr.toString()).toBe('')
-    expect(run.status).toBe(EXIT_CODES.get(vector.verdict))
-    expect(JSON.parse(run.stdout.toString())).toMatchObject({
-      verdict: vector.verdict,
-      code: vector.code,
-    })
+    command.expectPublished(vector)
   })
 })

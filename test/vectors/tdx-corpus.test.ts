@@ -1,7 +1,4 @@
 /** The published vectors of TDX evidence: that they are what their generator makes, and that the appraiser gives what they expect. */
-import { spawnSync } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { EVENT_LOG_CODES } from '../../attestation/appraiser/eventlog/codes.ts'
 import { QUOTE_CODES } from '../../attestation/appraiser/quote/codes.ts'
@@ -12,11 +9,9 @@ import { nobleCrypto } from '../../attestation/crypto/noble.ts'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
 import { makeCorpus } from '../../scripts/tdx-corpus/corpus.ts'
 import { renderAppraisal } from '../../src/cli/appraise-tdx.ts'
-import { transpile } from '../harness/transpile.ts'
-import type { Transpiled } from '../harness/transpile.ts'
 import { changed, publishedIds, publishedVectors } from './tdx-corpus.helpers.ts'
-import { EXIT_CODES, sample, unfitting, unreached } from './corpus.helpers.ts'
-import type { PublishedVector } from './corpus.helpers.ts'
+import { EXIT_CODES, openCommand, sample, unfitting, unreached } from './corpus.helpers.ts'
+import type { CorpusCommand, PublishedVector } from './corpus.helpers.ts'
 
 const VECTORS = publishedVectors()
 
@@ -85,30 +80,16 @@ describe('the appraiser on the corpus', () => {
 })
 
 describe('the command on the corpus', () => {
-  let built: Transpiled
-  let script: string
-
+  let command: CorpusCommand
   beforeAll(async () => {
-    built = await transpile('src/cli/appraise-tdx.ts')
-    script = fileURLToPath(new URL('run-appraise-tdx.mjs', built.url))
-    writeFileSync(
-      script,
-      `import { appraiseTdxCommand } from ${JSON.stringify(built.url)}
-       process.exitCode = await appraiseTdxCommand()`,
-    )
-  })
-  afterAll(() => built.remove())
+    command = await openCommand('appraise-tdx', 'appraiseTdxCommand')
+  }, 60_000)
+  afterAll(() => command.remove())
 
   const kinds = [...EXIT_CODES.keys()].flatMap((kind) =>
     VECTORS.filter(({ verdict }) => verdict === kind).slice(0, 2),
   )
   test.each([...new Set([...kinds, ...sample(VECTORS, 100)])])('$id: $verdict', (vector) => {
-    const run = spawnSync(process.execPath, [script], { input: vector.input, timeout: 20_000 })
-    expect(run.stderr.toString()).toBe('')
-    expect(run.status).toBe(EXIT_CODES.get(vector.verdict))
-    expect(JSON.parse(run.stdout.toString())).toMatchObject({
-      verdict: vector.verdict,
-      code: vector.code,
-    })
+    command.expectPublished(vector)
   })
 })

@@ -20,15 +20,8 @@ import type { JsonValue } from '../../protocol/json.ts'
 import { COSE_ALGO } from '../../protocol/keyset.ts'
 import type { BodyHashes } from '../../protocol/record.ts'
 import { fromUtf8 } from '../../protocol/utf8.ts'
-import {
-  isText,
-  member,
-  objectOf,
-  readRecord,
-  RECEIPT_SIGNATURE_BYTES,
-  refuseBodies,
-  Unreadable,
-} from './read-record.ts'
+import { objectOf, Unreadable } from '../read-members.ts'
+import { isText, member, readRecord, RECEIPT_SIGNATURE_BYTES, refuseBodies } from './read-record.ts'
 import type { Guard, ParsedReceipt, ReceiptResult } from './read-record.ts'
 
 function isMap(value: CborValue | undefined): value is CborMap {

@@ -21,15 +21,14 @@ import {
 import { RECORD_PURPOSE } from '../../protocol/record.ts'
 import type { BodyHashes } from '../../protocol/record.ts'
 import { toUtf8 } from '../../protocol/utf8.ts'
+import { objectOf, Unreadable } from '../read-members.ts'
 import {
   isCount,
   isText,
   member,
-  objectOf,
   readRecord,
   RECEIPT_SIGNATURE_BYTES,
   refuseBodies,
-  Unreadable,
 } from './read-record.ts'
 import type { ParsedReceipt, ReceiptResult } from './read-record.ts'
 

@@ -8,7 +8,7 @@ import type { ContentStatus } from '../../protocol/content.ts'
 import { isHex32, isSha256Digest } from '../../protocol/hex.ts'
 import type { Hex32, Sha256Digest } from '../../protocol/hex.ts'
 import { canonicalize } from '../../protocol/jcs.ts'
-import { isJsonObject } from '../../protocol/json.ts'
+
 import type { JsonObject, JsonValue } from '../../protocol/json.ts'
 import type { ACI_RECEIPT_ALGO, COSE_ALGO } from '../../protocol/keyset.ts'
 import { OUTCOMES, RECEIPT_ID, RECORD_PURPOSE, REWRITES } from '../../protocol/record.ts'
@@ -22,6 +22,7 @@ import type {
 import { MAX_MEMBER_NAME, MAX_REQUEST_MEMBERS } from '../../protocol/request-members.ts'
 import type { RequestMember } from '../../protocol/request-members.ts'
 import { MAX_TEXT_CHOICES } from '../../protocol/text-content.ts'
+import { objectOf, Unreadable } from '../read-members.ts'
 
 /** Length of any other text in a receipt. */
 export const MAX_RECEIPT_TEXT = 512
@@ -48,9 +49,6 @@ export type ReceiptResult =
   | { readonly ok: true; readonly receipt: ParsedReceipt }
   | { readonly ok: false; readonly detail: string }
 
-/** Thrown and caught by the parsers of receipts only. */
-export class Unreadable extends Error {}
-
 const RECORD_MEMBERS = [
   ...['backend', 'bodies', 'boot_id', 'challenge', 'chat_id', 'config_digest', 'content_digest'],
   ...['content_kind', 'content_status', 'content_uncovered', 'endpoint', 'finish_reasons'],
@@ -65,22 +63,6 @@ const RECORD_MEMBERS = [
   ],
   ...['receipt_id', 'response_bytes', 'sequence', 'served_at', 'status', 'usage'],
 ]
-
-/** @param optional members that may be there beside the others */
-export function objectOf(
-  value: JsonValue | undefined,
-  what: string,
-  members: readonly string[],
-  optional: readonly string[] = [],
-): JsonObject {
-  if (!isJsonObject(value)) throw new Unreadable(`${what} is not an object`)
-  const names = Object.keys(value)
-  const odd =
-    members.find((name) => !names.includes(name)) ??
-    names.find((name) => !members.includes(name) && !optional.includes(name))
-  if (odd !== undefined) throw new Unreadable(`${what} lacks or must not have ${odd.slice(0, 64)}`)
-  return value
-}
 
 export type Guard<T> = (value: unknown) => value is T
 
