@@ -71,3 +71,8 @@ export function hexToSha256Digest(hex: string): Sha256Digest {
   if (hex.length !== 64) throw new TypeError(`expected 64 hex digits, got ${hex.length}`)
   return `sha256:${hex}` as Sha256Digest
 }
+
+/** The 64 hex digits of a digest. */
+export function digestHex(digest: Sha256Digest): string {
+  return digest.slice('sha256:'.length)
+}

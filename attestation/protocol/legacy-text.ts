@@ -5,16 +5,15 @@
  * @module
  */
 import type { CryptoPort } from '../crypto/port.ts'
-import { toHex } from './hex.ts'
+import { digestHex, toHex } from './hex.ts'
 import type { Sha256Digest } from './hex.ts'
 import { toUtf8 } from './utf8.ts'
 
-const DIGEST_PREFIX = 'sha256:'.length
 const TWO_PART = /^[0-9a-f]{64}:[0-9a-f]{64}$/
 
 /** @param request digest of the body received  @param response digest of every byte sent, framing included */
 export function legacyText(request: Sha256Digest, response: Sha256Digest): string {
-  return `${request.slice(DIGEST_PREFIX)}:${response.slice(DIGEST_PREFIX)}`
+  return `${digestHex(request)}:${digestHex(response)}`
 }
 
 /** The two hashes of a two-part text, as lower-case hex; null for any other layout. */

@@ -9,7 +9,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
-import { toHex32 } from '../../attestation/protocol/hex.ts'
+import { digestHex, toHex32 } from '../../attestation/protocol/hex.ts'
 import type { Hex32, Sha256Digest } from '../../attestation/protocol/hex.ts'
 import { signCheckpoint } from '../../attestation/protocol/log/checkpoint.ts'
 import { bootRecordBytes, paddingLeaf } from '../../attestation/protocol/log/leaves.ts'
@@ -26,7 +26,6 @@ import type { ServedLog } from './served-log.ts'
 
 /** Logs of earlier boots whose upper nodes are held in memory. */
 const MAX_EARLIER = 2
-const DIGEST_PREFIX = 'sha256:'
 
 export interface BootLog extends ServedLog {
   /** Index of the leaf that is appended next: the sequence number of the record it is of. */
@@ -131,7 +130,7 @@ export async function openBootLog(options: BootLogOptions): Promise<BootLog> {
       return tree.size
     },
     append(recordHash) {
-      add(Buffer.from(recordHash.slice(DIGEST_PREFIX.length), 'hex'), true)
+      add(Buffer.from(digestHex(recordHash), 'hex'), true)
     },
     publish: () => (publishing ??= publish().finally(() => (publishing = null))),
     of(bootId) {

@@ -52,6 +52,16 @@ function hasFlag({ flags }: ModelWords, among: readonly string[]): boolean {
   return flags.some(({ name }) => among.includes(flagMeant(name)))
 }
 
+/** Values by which a server is told of weights beside its model's, and of what goes with them. */
+export function furtherWeights({ flags }: ModelWords): readonly string[] {
+  return flags.flatMap(({ name, value }) => {
+    const meant = flagMeant(name)
+    if (value === null || meant === '--trust-remote-code' || !FETCHED.includes(meant)) return []
+    // A method that guesses without a model names none.
+    return value.startsWith('{') && !/"(?:model|tokenizer)/.test(value) ? [] : [value]
+  })
+}
+
 function isTelling([name, value]: readonly [string, string | null]): boolean {
   if (name === 'VLLM_LOGGING_LEVEL')
     return !/^(?:INFO|WARNING|WARN|ERROR|CRITICAL)$/i.test(value ?? '')

@@ -7,6 +7,7 @@
 import { posix } from 'node:path'
 import { AGENT_SOCKETS } from './check-service.ts'
 import type { Report } from './compose-refusals.ts'
+import { furtherWeights } from './check-model-server.ts'
 import { readModelWords } from './read-model-words.ts'
 import type { ComposeService, Mount } from './read-services.ts'
 import type { SidecarFlags } from './read-sidecar-flags.ts'
@@ -97,13 +98,15 @@ function checkWeights(
   for (const server of servers) checkServed(server, mount, folder, report)
 }
 
-/** Paths that a word names, in JSON too. */
-function pathsIn(word: string): string[] {
-  return word
+/** Absolute paths that a text names, in JSON too. */
+function pathsIn(text: string): string[] {
+  return text
     .split(/[^\w./@+-]+/)
     .filter((part) => part.startsWith('/'))
     .map((part) => posix.normalize(part))
 }
+
+const climbs = (text: string): boolean => /(?:^|[^\w.])\.\.(?:\/|$)/.test(text)
 
 /** A model server that loads a folder beside the measured one would make the digest that of something else. */
 function checkServed(
@@ -112,15 +115,26 @@ function checkServed(
   folder: string,
   report: Report,
 ): void {
-  const mount = server.mounts.find(({ source }) => source === measured.source)
-  if (mount === undefined) return report('weights_other', `${server.where}.volumes`)
+  const { where, words, environment } = server
+  const [mount, ...again] = server.mounts.filter(({ source }) => source === measured.source)
+  if (mount === undefined || again.length > 0) return report('weights_other', `${where}.volumes`)
+  // From there a relative path could lead beside them. The image's own folder does not.
+  if (server.keys.has('working_dir')) report('weights_other', `${where}.working_dir`)
   const inside = `${mount.target}${folder.slice(measured.target.length)}`
-  const { model } = readModelWords(server.words)
-  const beside = server.words
-    .flatMap(pathsIn)
-    .some((path) => isBelow(path, mount.target) && !isBelow(path, inside))
-  if (beside || (model !== null && !isBelow(posix.normalize(model), inside))) {
-    report('weights_other', `${server.where}.command`)
+  const isBeside = (text: string): boolean =>
+    climbs(text) ||
+    pathsIn(text).some((path) => isBelow(path, mount.target) && !isBelow(path, inside))
+  const isInside = (text: string): boolean => pathsIn(text).some((path) => isBelow(path, inside))
+  const read = readModelWords(words)
+  if (
+    words.some(isBeside) ||
+    (read.model !== null && !isBelow(posix.normalize(read.model), inside)) ||
+    !furtherWeights(read).every(isInside)
+  ) {
+    report('weights_other', `${where}.command`)
+  }
+  for (const [name, value] of environment) {
+    if (value !== null && isBeside(value)) report('weights_other', `${where}.environment.${name}`)
   }
 }
 

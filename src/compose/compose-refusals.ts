@@ -89,7 +89,7 @@ export const COMPOSE_REFUSALS = Object.freeze({
   weights_writable:
     'The weights can change after they were measured, or others lie over them: mount one volume read-only, with nothing inside of it, wherever a service keeps running.',
   weights_other:
-    'The model server does not load what the sidecar measures: mount the volume of --weights read-only, and name the model by its path at or below that folder, and no other path of that volume.',
+    'The model server does not load what the sidecar measures: mount the volume of --weights once and read-only, name the model, and whatever else it loads, by a path at or below that folder and no other path of that volume, and set no working_dir.',
   model_server_mount:
     "A volume of the model server is another service's too: beside its socket and, read-only, the measured weights, give it volumes of its own or a tmpfs.",
   upstream_shared:

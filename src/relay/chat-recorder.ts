@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { digestHex } from '../../attestation/protocol/hex.ts'
 import type { Sha256Digest } from '../../attestation/protocol/hex.ts'
 import type { JsonObject } from '../../attestation/protocol/json.ts'
 import type { RewriteName } from '../../attestation/protocol/record.ts'
@@ -278,7 +279,7 @@ function bufferOf(bytes: Uint8Array): Buffer {
 }
 
 function digestBytes(digest: Sha256Digest): Buffer {
-  return Buffer.from(digest.slice('sha256:'.length), 'hex')
+  return Buffer.from(digestHex(digest), 'hex')
 }
 
 const EMPTY = Buffer.alloc(0)

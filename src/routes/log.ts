@@ -13,11 +13,14 @@ import type { BootLog } from '../../enclave/log/boot-log.ts'
 import { TILE_LEAVES } from '../../enclave/log/leaf-keeper.ts'
 import type { ServedLog } from '../../enclave/log/served-log.ts'
 import type { ServiceErrorCode } from '../errors.ts'
+import type { DoorLimits } from './door-limits.ts'
 import { receiptReader } from './receipts.ts'
 import type { ReceiptRoutesOptions } from './receipts.ts'
 import { readable, sendBytes, sendError, sendText, wrapDocument } from './reply.ts'
 
 export interface LogRoutesOptions extends Pick<ReceiptRoutesOptions, 'store' | 'authenticate'> {
+  /** Proofs are for everybody and take the loop's time, those of earlier boots most of all. */
+  readonly doorLimits: DoorLimits
   /** Null where the configuration says that there is no log. */
   readonly records: BootLog | null
   /** Everybody may read the leaves. */
@@ -42,7 +45,7 @@ function numberOf(value: unknown, absent: number | null): number | null {
 }
 
 export function logRoutes(options: LogRoutesOptions): Router {
-  const { records, publicLog } = options
+  const { records, publicLog, doorLimits } = options
   const router = Router({ caseSensitive: true, strict: true })
   const withReceipt = receiptReader(options)
 
@@ -67,13 +70,12 @@ export function logRoutes(options: LogRoutesOptions): Router {
     plain = false,
   ): void => {
     const { bare, wrapped } = spelled(path)
-    const handler = (wrap: boolean) => (req: Request, res: Response) =>
-      send(
-        res,
-        ofBoot(req.query['boot'], (log) => answer(log, req)),
-        wrap,
-        plain,
-      )
+    const handler = (wrap: boolean) => (req: Request, res: Response) => {
+      const waitS = doorLimits.take('canonical', req)
+      if (waitS !== null) return sendError(res, 'attestation_rate_limited', waitS)
+      const found = ofBoot(req.query['boot'], (log) => answer(log, req))
+      return send(res, found, wrap, plain)
+    }
     readable(router, bare, handler(false))
     readable(router, wrapped, handler(true))
   }

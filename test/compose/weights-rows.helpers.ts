@@ -70,6 +70,41 @@ export const WEIGHTS_ROWS = rows(
     `weights_other ${at('vllm', 'command')}`,
   ],
   [
+    'an adapter that is reached by a second mount of their volume',
+    yaml(
+      /(vllm-socket:\/run\/vllm\n {6}- models:\/models:ro)(?=\n {4}shm)/,
+      'vllm-socket:/run/vllm\n      - models:/models:ro\n      - models:/again:ro',
+    ),
+    `weights_other ${at('vllm', 'volumes')}`,
+  ],
+  [
+    'a tokenizer beside them by a relative path',
+    () =>
+      withMembers({
+        docker_compose_file: YAML.replace(
+          '- --uds=',
+          '- --tokenizer=other\n      - --uds=',
+        ).replace('  vllm:\n', '  vllm:\n    working_dir: /models\n'),
+      }),
+    `weights_other ${at('vllm', 'working_dir')}`,
+    `weights_other ${at('vllm', 'command')}`,
+  ],
+  [
+    'an adapter by a path that climbs',
+    yaml('- --uds=', '- --lora-modules=a=../models/adapter\n      - --uds='),
+    `weights_other ${at('vllm', 'command')}`,
+  ],
+  [
+    'a tokenizer from wherever the image begins',
+    yaml('- --uds=', '- --tokenizer=models/other\n      - --uds='),
+    `weights_other ${at('vllm', 'command')}`,
+  ],
+  [
+    'code that lies beside them',
+    yaml("HF_HUB_OFFLINE: '1'", "HF_HUB_OFFLINE: '1'\n      PYTHONPATH: /models/other"),
+    `weights_other ${at('vllm', 'environment.PYTHONPATH')}`,
+  ],
+  [
     'a model server that does not mount them',
     yaml(
       /(vllm-socket:\/run\/vllm\n) {6}- models:\/models:ro\n(?= {4}shm)/,

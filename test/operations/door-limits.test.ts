@@ -105,6 +105,26 @@ describe('the doors', () => {
     }
   })
 
+  test('count heads and proofs of the log, of whichever boot, as of the canonical door', async () => {
+    const own = await startTestService({ limits: { attestationBurst: 4, attestationPerMinute: 1 } })
+    try {
+      const unknown = `boot=${'00'.repeat(32)}`
+      const paths = [
+        ['/attestation/log/checkpoint', 200],
+        [`/v1/attestation/log/checkpoint?${unknown}`, 404],
+        [`/v1/proxy/attestation/log/boot?${unknown}`, 404],
+        [`/attestation/log/consistency?from=1&${unknown}`, 404],
+      ] as const
+      for (const [path, status] of paths) {
+        expect((await fetch(`${own.url}${path}`)).status, path).toBe(status)
+      }
+      for (const [path] of paths) expect((await fetch(`${own.url}${path}`)).status).toBe(429)
+      expect((await fetch(`${own.url}/attestation`)).status).toBe(429)
+    } finally {
+      await own.close()
+    }
+  })
+
   test('refuse who asks too often with 429 and a time, each door by itself, each principal by itself', async () => {
     const doors = [
       [3, '/attestation', '/v1/attestation/document'],

@@ -5,7 +5,7 @@
  * @module
  */
 import type { CryptoPort } from '../../crypto/port.ts'
-import { fromHex, toHex32 } from '../../protocol/hex.ts'
+import { digestHex, fromHex, toHex32 } from '../../protocol/hex.ts'
 import type { Hex32, Sha256Digest } from '../../protocol/hex.ts'
 import { isJsonObject } from '../../protocol/json.ts'
 import { LOG_ALGO, keyOfRole } from '../../protocol/keyset.ts'
@@ -79,7 +79,7 @@ export function verifyInclusion(
   if (head?.size !== proof.treeSize) {
     return fail(ID, 'log_head_unknown', PROVES, `${proof.treeSize} leaves`)
   }
-  const leaf = fromHex(record.recordHash.slice('sha256:'.length))
+  const leaf = fromHex(digestHex(record.recordHash))
   const root =
     leaf === null
       ? null

@@ -9,6 +9,8 @@ import type { Operation } from './operation.ts'
 import type { ReadRoute } from './read-operations.ts'
 
 const EVERY: readonly ServiceErrorCode[] = ['log_off', 'log_boot_unknown', 'invalid_log_query']
+/** Of those that need no credential. */
+const OPEN: readonly ServiceErrorCode[] = [...EVERY, 'attestation_rate_limited']
 
 function both(
   path: string,
@@ -36,21 +38,21 @@ export const LOG_ROUTES: readonly ReadRoute[] = [
     summary: 'The last published head of the log as a C2SP checkpoint.',
     parameters: ['boot'],
     answers: { 'text/plain': { type: 'string' } },
-    errors: EVERY,
+    errors: OPEN,
   }),
   ...both('/attestation/log/consistency', {
     id: 'log_consistency',
     summary: 'Proof that the log between two heads was only appended to.',
     parameters: ['boot', 'from', 'to'],
     answers: json('LogConsistency'),
-    errors: [...EVERY, 'log_size_unknown', 'log_proof_gone'],
+    errors: [...OPEN, 'log_size_unknown', 'log_proof_gone'],
   }),
   ...both('/attestation/log/boot', {
     id: 'log_boot',
     summary: 'The boot record, and the proof that it is the first leaf of the log.',
     parameters: ['boot', 'size'],
     answers: json('LogBoot'),
-    errors: [...EVERY, 'log_size_unknown', 'log_proof_gone'],
+    errors: [...OPEN, 'log_size_unknown', 'log_proof_gone'],
   }),
   ...both('/attestation/log/inclusion/{id}', {
     id: 'log_inclusion',
@@ -70,6 +72,6 @@ export const LOG_ROUTES: readonly ReadRoute[] = [
     summary: 'Leaf hashes of 256 leaves, where the configuration opens the log to everybody.',
     parameters: ['boot', 'tile'],
     answers: json('LogTile'),
-    errors: [...EVERY, 'log_not_public', 'log_size_unknown', 'log_proof_gone'],
+    errors: [...OPEN, 'log_not_public', 'log_size_unknown', 'log_proof_gone'],
   }),
 ]
