@@ -18,7 +18,20 @@ export function start(script, ...args) {
   return child
 }
 
-export const message = (child) => new Promise((resolve) => child.once('message', resolve))
+/** @throws where the child ends first: nothing would ever come of it */
+export const message = (child) =>
+  new Promise((resolve, reject) => {
+    const ended = (code, signal) => reject(new Error(`a process ended with ${code ?? signal}`))
+    if (child.exitCode !== null || child.signalCode !== null) {
+      ended(child.exitCode, child.signalCode)
+      return
+    }
+    child.once('exit', ended)
+    child.once('message', (value) => {
+      child.off('exit', ended)
+      resolve(value)
+    })
+  })
 
 export function ask(child, question) {
   const answer = message(child)

@@ -5,7 +5,7 @@ import { DEFAULT_POLICY } from '../../attestation/appraiser/policy.ts'
 import { toHex32 } from '../../attestation/protocol/hex.ts'
 import { parseKeyset } from '../../attestation/protocol/keyset.ts'
 import type { Keyset, TlsKey } from '../../attestation/protocol/keyset.ts'
-import { dstackReport, judge, vllmReport } from './report.helpers.ts'
+import { NONCE, dstackReport, judge, vllmReport } from './report.helpers.ts'
 
 const KEY = toHex32(new Uint8Array(32).fill(1))
 const OTHER = toHex32(new Uint8Array(32).fill(2))
@@ -65,12 +65,14 @@ describe('the check of the channel', () => {
   })
 
   test.each([
-    ['a dstack report', () => Promise.resolve(dstackReport(new Uint8Array(64)))],
+    ['a dstack report', () => Promise.resolve(dstackReport(Buffer.from(NONCE, 'hex')))],
     ['a vllm-proxy report', () => vllmReport('ecdsa')],
   ])('%s, which nobody judges it of, is refused where it must be bound', async (_, report) => {
     const policy = { ...DEFAULT_POLICY, allowSimulated: true, simulatedRoots: 'any' } as const
     const { verdict } = judge(await report(), { policy: { ...policy, channel: 'bound' } })
-    expect(verdict.verdict).toBe('rejected')
+    expect(verdict.sentence).toBe(
+      'Rejected: channel.bound is required, and the evidence holds nothing to check for it.',
+    )
   })
 })
 

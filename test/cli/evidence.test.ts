@@ -59,6 +59,12 @@ describe('an evidence file', () => {
     return receipt
   }
 
+  const code = async (file: EvidenceFile | string, wanted: string, options = {}) => {
+    const { exit, out } = await machine.judge(file, options)
+    expect(out).toContain(wanted)
+    return exit
+  }
+
   test('is judged as of its time without any network, bodies and all', async () => {
     const refuse = () => {
       throw new Error('the network was used')
@@ -104,10 +110,9 @@ describe('an evidence file', () => {
   })
 
   test('is not believed of a time before its own signed dates, nor after its collateral ended', async () => {
-    const before = await machine.judge(second, { at: String(second.saved_at - 60 * 24 * 3600) })
-    expect(before.exit).toBe(10)
-    const after = await machine.judge(second, { at: String(second.saved_at + 400 * 24 * 3600) })
-    expect(after.exit).toBe(10)
+    const days = (count: number) => ({ at: String(second.saved_at + count * 24 * 3600) })
+    expect(await code(second, 'BEFORE_CODE', days(-60))).toBe(10)
+    expect(await code(second, 'AFTER_CODE', days(400))).toBe(10)
   })
 
   test('holds the document of an earlier boot that a receipt names', async () => {
@@ -143,12 +148,6 @@ describe('an evidence file', () => {
   })
 
   describe('is refused', () => {
-    const code = async (file: EvidenceFile | string, wanted: string, options = {}) => {
-      const { exit, out } = await machine.judge(file, options)
-      expect(out).toContain(wanted)
-      return exit
-    }
-
     test('where the receipt of another file was put in: its keyset is not there', async () => {
       const swapped = { ...first, receipts: second.receipts }
       expect(await code(swapped, 'evidence_keyset_missing')).toBe(10)
@@ -173,9 +172,9 @@ describe('an evidence file', () => {
       const [attestation] = second.attestations
       if (attestation === undefined || collateral === undefined) throw new Error('nothing saved')
       const swapped = { ...second, attestations: [{ ...attestation, collateral }] }
-      expect((await machine.judge(swapped)).exit).toBe(10)
+      expect(await code(swapped, 'SWAP_CODE')).toBe(10)
       // And the whole foreign document, which is genuine under its own roots.
-      expect((await machine.judge(foreign)).exit).toBe(10)
+      expect(await code(foreign, 'FOREIGN_CODE')).toBe(10)
     })
 
     test('where a request or a response is not the one that was signed', async () => {
@@ -198,14 +197,22 @@ describe('an evidence file', () => {
       const other = withReceipt(second, { inclusion })
       expect(await code(other, 'log_inclusion_invalid')).toBe(10)
       const own = only(second).inclusion ?? ''
-      const moved = own.replace('"leaf_index":1', '"leaf_index":2')
+      const changed = (member: RegExp, change: (was: string) => string) => {
+        const text = own.replace(member, (_, name: string, was: string) => name + change(was))
+        expect(text).not.toBe(own)
+        return text
+      }
+      const next = (was: string) => String(Number(was) + 1)
+      const moved = changed(/("leaf_index":)(\d+)/, next)
       expect(await code(withReceipt(second, { inclusion: moved }), 'log_inclusion_invalid')).toBe(
         10,
       )
-      const bent = own.replace(/"path":\["[0-9a-f]{2}/, '"path":["00')
+      const bent = changed(/("path":\[")([0-9a-f]{2})/, (was) =>
+        (parseInt(was, 16) ^ 1).toString(16).padStart(2, '0'),
+      )
       expect(await code(withReceipt(second, { inclusion: bent }), 'log_inclusion_invalid')).toBe(10)
-      const size = own.replace('"tree_size":256', '"tree_size":257')
-      expect(await code(withReceipt(second, { inclusion: size }), 'log_')).toBe(10)
+      const size = changed(/("tree_size":)(\d+)/, next)
+      expect(await code(withReceipt(second, { inclusion: size }), 'SIZE_CODE')).toBe(10)
       expect(await code(withReceipt(second, { inclusion: '{}' }), 'log_proof_missing')).toBe(10)
     })
 

@@ -1,5 +1,6 @@
 /**
- * Every bound of the local proxy. None is left to node:http or to undici.
+ * The bounds of the local proxy; that of an answer which is held is `MAX_ANSWER_BYTES` of `verified.ts`. None is left to node:http
+ * or to undici.
  *
  * @module
  */
