@@ -111,8 +111,8 @@ describe('an evidence file', () => {
 
   test('is not believed of a time before its own signed dates, nor after its collateral ended', async () => {
     const days = (count: number) => ({ at: String(second.saved_at + count * 24 * 3600) })
-    expect(await code(second, 'BEFORE_CODE', days(-60))).toBe(10)
-    expect(await code(second, 'AFTER_CODE', days(400))).toBe(10)
+    expect(await code(second, 'pck_chain_not_yet_valid', days(-60))).toBe(10)
+    expect(await code(second, 'tcb_info_expired', days(400))).toBe(10)
   })
 
   test('holds the document of an earlier boot that a receipt names', async () => {
@@ -172,9 +172,9 @@ describe('an evidence file', () => {
       const [attestation] = second.attestations
       if (attestation === undefined || collateral === undefined) throw new Error('nothing saved')
       const swapped = { ...second, attestations: [{ ...attestation, collateral }] }
-      expect(await code(swapped, 'SWAP_CODE')).toBe(10)
+      expect(await code(swapped, 'collateral_chain_untrusted_root')).toBe(10)
       // And the whole foreign document, which is genuine under its own roots.
-      expect(await code(foreign, 'FOREIGN_CODE')).toBe(10)
+      expect(await code(foreign, 'pck_chain_untrusted_root')).toBe(10)
     })
 
     test('where a request or a response is not the one that was signed', async () => {
@@ -212,7 +212,7 @@ describe('an evidence file', () => {
       )
       expect(await code(withReceipt(second, { inclusion: bent }), 'log_inclusion_invalid')).toBe(10)
       const size = changed(/("tree_size":)(\d+)/, next)
-      expect(await code(withReceipt(second, { inclusion: size }), 'SIZE_CODE')).toBe(10)
+      expect(await code(withReceipt(second, { inclusion: size }), 'log_head_unknown')).toBe(10)
       expect(await code(withReceipt(second, { inclusion: '{}' }), 'log_proof_missing')).toBe(10)
     })
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { dirname, isAbsolute, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { appraiseDocument } from '../../attestation/appraiser/appraise-document.ts'
-import { parsePolicy } from '../../attestation/appraiser/policy.ts'
+import { parsePolicy, requirePolicy } from '../../attestation/appraiser/policy.ts'
 import { TEE_MARKS } from '../../attestation/attester/dstack/tee-machine.ts'
 import {
   NVML_LIBRARIES,
@@ -211,7 +211,7 @@ describe('a verifier', () => {
     process.env = new Proxy(environment, {
       get: (target, name) => {
         read.add(String(name))
-        return Reflect.get(target, name)
+        return target[String(name)]
       },
       has: (target, name) => {
         read.add(String(name))
@@ -247,7 +247,7 @@ describe('a verifier', () => {
         at: Math.floor(Date.now() / 1000),
         nonce: NONCE,
         collateral,
-        policy: stage.policy,
+        policy: requirePolicy(stage.policy),
       }).verdict.checks.filter(({ status }) => status === 'fail')
     expect(failed(stage.at.simulation?.guest.pki.collateral ?? null)).toEqual([])
     const codes = failed(createIntelPki({ now: new Date() }).collateral).map(({ code }) => code)
