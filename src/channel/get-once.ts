@@ -11,6 +11,7 @@ import { Agent, request as requestHttps } from 'node:https'
 import type { ObservedChannel } from '../../attestation/appraiser/channel/judge-channel.ts'
 import { awaitAnswer } from '../../attestation/http/await-answer.ts'
 import { readAnswer } from '../../attestation/http/read-answer.ts'
+import { isLoopback } from './is-loopback.ts'
 import { peerSpkiSha256 } from './peer-key.ts'
 
 export interface GetOptions {
@@ -20,8 +21,8 @@ export interface GetOptions {
   readonly timeoutMs: number
   readonly headers?: Readonly<Record<string, string>>
   /**
-   * `webpki`: the certificate must be one that this system's authorities vouch for, or nothing is sent. `any`: it need not, for
-   * the enclave's own is self-signed. Default: `any`.
+   * `webpki`: the certificate must be one that this system's authorities vouch for, or nothing is sent; plain HTTP, which has none,
+   * goes to this machine alone. `any`: it need not, for the enclave's own is self-signed. Default: `any`.
    */
   readonly certificate?: 'any' | 'webpki'
 }
@@ -33,10 +34,14 @@ export interface OnceAnswer {
   readonly channel: ObservedChannel
 }
 
-/** Rejects with the error of the connection, or of the time that ran out. */
+/** Rejects with the error of the connection, or of the time that ran out, or where the certificate that is demanded cannot be. */
 export async function getOnce(target: string, options: GetOptions): Promise<OnceAnswer> {
   const url = new URL(target)
   const secure = url.protocol === 'https:'
+  // Whoever is on the way would read the credential that the certificate is demanded for.
+  if (!secure && options.certificate === 'webpki' && !isLoopback(url.hostname)) {
+    throw new Error('plain HTTP has no certificate')
+  }
   const shared = {
     headers: { ...options.headers },
     signal: AbortSignal.timeout(options.timeoutMs),

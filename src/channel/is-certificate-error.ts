@@ -27,7 +27,7 @@ const CERTIFICATE_CODES: ReadonlySet<unknown> = new Set([
 /** Causes that are looked through: `fetch` hands the error of a connection out inside of its own. */
 const MAX_CAUSES = 4
 
-/** True: the handshake was refused on this side, so nothing of the request was sent. */
+/** True: the handshake was refused on this side, so nothing of a request that follows no redirect was sent. */
 export function isCertificateError(error: unknown): boolean {
   for (let at = error, depth = 0; at instanceof Error && depth < MAX_CAUSES; depth++) {
     if ('code' in at && CERTIFICATE_CODES.has(at.code)) return true

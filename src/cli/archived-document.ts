@@ -7,15 +7,7 @@
 import { appraiseDocument } from '../../attestation/appraiser/appraise-document.ts'
 import type { Appraisal, AppraisalOptions } from '../../attestation/appraiser/appraise-document.ts'
 import { stapledCollateral } from '../../attestation/appraiser/document/stapled-collateral.ts'
-import { parseAnyReceipt } from '../../attestation/appraiser/receipt/parse-any-receipt.ts'
-import type { Sha256Digest } from '../../attestation/protocol/hex.ts'
 import type { FetchedDocument } from './fetch-document.ts'
-
-/** The keyset that a receipt names; null where it cannot be read, which its own checks then say. */
-export function keysetOfReceipt(receipt: string | Uint8Array): Sha256Digest | null {
-  const parsed = parseAnyReceipt(receipt)
-  return parsed.ok ? parsed.receipt.record.keyset_digest : null
-}
 
 /**
  * Judges it at the same time and under the same policy as the document of the keyset in force, all but its age: it is as old as its

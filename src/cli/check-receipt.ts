@@ -96,7 +96,7 @@ function readResponse(files: ReceiptFiles, request: JsonObject | null): AnswerRe
   if (kind === null || status < 200 || status > 299) return ALONE
   const read: AnswerReading =
     status === ANSWER_STATUS
-      ? readSaved(kind, files.response, files.request === null ? null : { request })
+      ? readSaved(kind, files.response, files.request === null ? null : { request }, nodeCrypto)
       : { ...ALONE, fault: 'answer_form_mismatch' }
   // What was cut has no end to look for; whether it is wanted at all is a check of its own.
   return read.fault !== null && outcome !== 'complete' ? ALONE : read

@@ -33,6 +33,7 @@ import { isJsonObject, parseJson } from '../../attestation/protocol/json.ts'
 import { keysetDigest } from '../../attestation/protocol/keyset.ts'
 import { fromUtf8, toUtf8 } from '../../attestation/protocol/utf8.ts'
 import { getOnce } from '../channel/get-once.ts'
+import { isLoopback } from '../channel/is-loopback.ts'
 import { EXIT } from './exit-codes.ts'
 import {
   attestationUrl,
@@ -46,6 +47,7 @@ import type { CollateralOptions } from './obtain-collateral.ts'
 import { obtainGpuCollateral } from './obtain-gpu-collateral.ts'
 import type { GpuCollateralOptions } from './obtain-gpu-collateral.ts'
 import { MAX_DOCUMENT_BYTES, readBounded } from './read-bounded.ts'
+import { readSecret } from './read-secret.ts'
 import { Refusal } from './refusal.ts'
 import { collateralFor } from './verify.ts'
 
@@ -65,24 +67,13 @@ const RECEIPT_NAME = /^[A-Za-z0-9._~-]{1,256}$/
 
 type Environment = NodeJS.ProcessEnv
 
-function secretOf(name: string, flag: string | null, environment: Environment): string | null {
-  const value = environment[name]
-  if (value === undefined || value === '') {
-    if (flag === null) return null
-    throw new Refusal(`--${flag}: there is no variable ${name}, or it is empty.`)
-  }
-  if (!/^[\x21-\x7e]{1,4096}$/.test(value)) {
-    throw new Refusal(`The value of ${name} is not printable ASCII without spaces.`)
-  }
-  return value
-}
-
-function headersOf(options: EvidenceSaveOptions, environment: Environment): Record<string, string> {
-  const { tokenEnv, ownerSecretEnv } = options
-  const flag = tokenEnv === undefined ? null : 'token-env'
-  const token = secretOf(tokenEnv ?? DEFAULT_TOKEN_ENV, flag, environment)
-  const secret =
-    ownerSecretEnv === undefined ? null : secretOf(ownerSecretEnv, 'owner-secret-env', environment)
+async function headersOf(
+  { tokenEnv, ownerSecretEnv }: EvidenceSaveOptions,
+  environment: Environment,
+): Promise<Record<string, string>> {
+  const usual = (environment[DEFAULT_TOKEN_ENV] ?? '') === '' ? undefined : DEFAULT_TOKEN_ENV
+  const token = await readSecret('token', { name: tokenEnv ?? usual }, environment)
+  const secret = await readSecret('owner-secret', { name: ownerSecretEnv }, environment)
   return {
     accept: 'application/json',
     ...(token === null ? {} : { authorization: `Bearer ${token}` }),
@@ -90,11 +81,17 @@ function headersOf(options: EvidenceSaveOptions, environment: Environment): Reco
   }
 }
 
-function refuseUrl(text: string): void {
+/** @param asks for receipts too, with a token and a secret */
+function refuseUrl(text: string, asks: boolean): void {
   const url = URL.canParse(text) ? new URL(text) : null
   if (url === null || !/^https?:$/.test(url.protocol) || url.username + url.password !== '') {
     throw new Refusal(
       'evidence save takes the http or https URL of a service, without a user name.',
+    )
+  }
+  if (asks && url.protocol === 'http:' && !isLoopback(url.hostname)) {
+    throw new Refusal(
+      'Receipts are asked for with a token, which could be read on the way over plain http: --receipt takes an https URL, or one of this machine.',
     )
   }
 }
@@ -233,16 +230,16 @@ export async function evidenceSave(
   options: EvidenceSaveOptions,
   environment: Environment = process.env,
 ): Promise<void> {
-  refuseUrl(base)
-  await refuseUnreadSettings(options)
   const ids = options.receipt ?? []
+  refuseUrl(base, ids.length > 0)
+  await refuseUnreadSettings(options)
   const odd = ids.find((id) => !RECEIPT_NAME.test(id))
   if (odd !== undefined) throw new Refusal('--receipt takes the id of a receipt or completion.')
   const bodies = options.request ?? options.response
   if (bodies !== undefined && ids.length !== 1) {
     throw new Refusal('--request and --response are the bodies of exactly one --receipt.')
   }
-  const file = await collectEvidence(base, options, headersOf(options, environment))
+  const file = await collectEvidence(base, options, await headersOf(options, environment))
   const text = `${JSON.stringify(file)}\n`
   const bytes = toUtf8(text)
   const parsed = parseEvidenceFile(bytes)

@@ -24,12 +24,14 @@ import { formatBinding, formatDevices } from './print-devices.ts'
 import { adviceOn, formatChecks } from './print-verdict.ts'
 import { printable, printableJson } from './printable.ts'
 import { Refusal } from './refusal.ts'
+import { refuseUnknownChecks } from './refuse-unknown-checks.ts'
 
 export interface EvidenceFileOptions extends Pick<
   ReceiptOptions,
   'challenge' | 'level' | 'anyOutcome'
 > {
   readonly json?: boolean
+  readonly require?: readonly string[]
 }
 
 const NOT_AS_OF =
@@ -103,6 +105,7 @@ export function judgeEvidenceFile(
   options: EvidenceFileOptions,
 ): number {
   const appraisal = appraiseEvidence(bytes, moment)
+  refuseUnknownChecks(options, appraisal.verdict)
   if (options.challenge !== undefined && appraisal.receipts.length > 1) {
     throw new Refusal('--challenge is that of one request, and the file holds several receipts.')
   }

@@ -4,10 +4,10 @@
  * @module
  */
 import { createHash } from 'node:crypto'
-import { isIP } from 'node:net'
 import { resolve } from 'node:path'
 import { POLICIES } from '../../attestation/appraiser/policies.ts'
 import type { AppraisalPolicy } from '../../attestation/appraiser/policy.ts'
+import { isLoopback } from '../channel/is-loopback.ts'
 import { isPlainBase, parsePassedRoute } from '../client/proxy/find-route.ts'
 import type { PassedRoute } from '../client/proxy/find-route.ts'
 import { startProxy } from '../client/proxy/start-proxy.ts'
@@ -22,7 +22,7 @@ import type { CollateralOptions } from './obtain-collateral.ts'
 import { obtainGpuCollateral } from './obtain-gpu-collateral.ts'
 import type { GpuCollateralOptions } from './obtain-gpu-collateral.ts'
 import { parseListen } from './parse-flags.ts'
-import { readBounded } from './read-bounded.ts'
+import { readSecret } from './read-secret.ts'
 import { Refusal } from './refusal.ts'
 import { logNameOf } from './service-log.ts'
 import { collateralFor } from './verify.ts'
@@ -47,14 +47,9 @@ export interface ProxyCommandOptions
 }
 
 export const DEFAULT_PROXY_LISTEN = '127.0.0.1:4180'
-const MAX_SECRET_BYTES = 4096
 
 const SIMULATION_NOTICE =
   'SIMULATED services are accepted: whatever answers may be made up on any machine, and a verdict proves nothing.'
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
-}
 
 function oneOf<T extends string>(text: string, flag: string, values: readonly T[]): T {
   const value = values.find((each) => each === text)
@@ -73,8 +68,7 @@ function upstreamOf(text: string, allowPlain: boolean): string {
       'A key goes into the environment or a file (--api-key-env), not into the URL.',
     )
   }
-  const host = url.hostname.replace(/^\[|\]$/g, '')
-  if (url.protocol === 'http:' && !isLoopback(host) && !allowPlain) {
+  if (url.protocol === 'http:' && !isLoopback(url.hostname) && !allowPlain) {
     throw new Refusal(
       '--upstream is plain http, over which keys and prompts can be read on the way; --allow-plain-upstream says that this is meant.',
     )
@@ -82,28 +76,6 @@ function upstreamOf(text: string, allowPlain: boolean): string {
   const path = url.pathname.replace(/\/+$/, '')
   if (!isPlainBase(path)) throw new Refusal('--upstream has a path that is not plain.')
   return `${url.origin}${path === '' ? '/v1' : path}`
-}
-
-/** Arguments of a process are for all to read; its environment and its files are not. */
-async function secretOf(
-  what: string,
-  name: string | undefined,
-  path: string | undefined,
-  environment: NodeJS.ProcessEnv,
-): Promise<string | null> {
-  if (name === undefined && path === undefined) return null
-  if (name !== undefined && path !== undefined) {
-    throw new Refusal(`--${what}-env and --${what}-file are two ways to say the same.`)
-  }
-  const text =
-    path === undefined
-      ? (environment[name ?? ''] ?? '')
-      : (await readBounded(path, MAX_SECRET_BYTES)).toString('utf8').trim()
-  if (text === '') throw new Refusal(`--${what}: there is nothing in ${name ?? path ?? ''}.`)
-  if (!/^[\x21-\x7e]{1,4096}$/.test(text)) {
-    throw new Refusal(`--${what}: it is not printable ASCII without spaces.`)
-  }
-  return text
 }
 
 function passedOf(texts: readonly string[]): readonly PassedRoute[] {
@@ -212,8 +184,16 @@ export async function proxy(
 ): Promise<void> {
   const { stopped, hurried } = awaitStop()
   const secrets: Secrets = {
-    key: await secretOf('api-key', options.apiKeyEnv, options.apiKeyFile, environment),
-    token: await secretOf('token', options.tokenEnv, options.tokenFile, environment),
+    key: await readSecret(
+      'api-key',
+      { name: options.apiKeyEnv, path: options.apiKeyFile },
+      environment,
+    ),
+    token: await readSecret(
+      'token',
+      { name: options.tokenEnv, path: options.tokenFile },
+      environment,
+    ),
   }
   const settings = await readOptions(options, secrets)
   const { log, flush } = openLog()

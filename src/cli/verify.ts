@@ -8,16 +8,15 @@ import { appraiseDocument } from '../../attestation/appraiser/appraise-document.
 import { POLICIES } from '../../attestation/appraiser/policies.ts'
 import { DEFAULT_POLICY } from '../../attestation/appraiser/policy.ts'
 import { unwrapDocument } from '../../attestation/appraiser/document/parse-document.ts'
+import { keysetOfReceipt } from '../../attestation/appraiser/receipt/keyset-of-receipt.ts'
 import { parseQuote } from '../../attestation/appraiser/quote/parse-quote.ts'
 import type { AppraisalPolicy } from '../../attestation/appraiser/policy.ts'
-import { matchesCheckId } from '../../attestation/appraiser/verdict.ts'
-import type { Verdict } from '../../attestation/appraiser/verdict.ts'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
 import type { DcapCollateral } from '../../attestation/protocol/dcap-collateral.ts'
 import { MAX_EVIDENCE_BYTES } from '../../attestation/protocol/evidence-file.ts'
 import { isHex32, toHex32 } from '../../attestation/protocol/hex.ts'
 import type { Hex32 } from '../../attestation/protocol/hex.ts'
-import { appraiseArchived, keysetOfReceipt } from './archived-document.ts'
+import { appraiseArchived } from './archived-document.ts'
 import {
   isBareReport,
   judgeGpuFile,
@@ -42,6 +41,7 @@ import type { CollateralOptions } from './obtain-collateral.ts'
 import { MAX_DOCUMENT_BYTES, readBounded } from './read-bounded.ts'
 import { findQuote } from './read-quote.ts'
 import { Refusal } from './refusal.ts'
+import { refuseUnknownChecks } from './refuse-unknown-checks.ts'
 import { openServiceLog, refuseStateOptions } from './service-log.ts'
 import type { ServiceLogOptions } from './service-log.ts'
 import { conclude, printReport } from './verify-report.ts'
@@ -73,16 +73,6 @@ export function timeOf(text: string | undefined): number {
   const seconds = /^\d{1,10}$/.test(text) ? Number(text) : Math.floor(Date.parse(text) / 1000)
   if (!Number.isSafeInteger(seconds)) throw new Refusal('--at takes unix seconds or an ISO time.')
   return seconds
-}
-
-/** A misspelt id would reject everything for a reason that nobody finds. */
-function refuseUnknownChecks(options: VerifyOptions, verdict: Verdict): void {
-  const unknown = options.require?.find(
-    (pattern) => !verdict.checks.some(({ id }) => matchesCheckId(pattern, id)),
-  )
-  if (unknown !== undefined && verdict.sentence.includes(unknown)) {
-    throw new Refusal(`--require ${unknown}: there is no such check.`)
-  }
 }
 
 const REPORT_FLAGS = { compose: 'compose', reportData: 'report-data' } as const

@@ -9,7 +9,7 @@
  * @module
  */
 import type { CheckCode } from '../../attestation/appraiser/codes.ts'
-import { nodeCrypto } from '../../attestation/crypto/node.ts'
+import type { CryptoPort } from '../../attestation/crypto/port.ts'
 import type { ContentKind, ContentSummary } from '../../attestation/protocol/content.ts'
 import { createAccumulator } from '../../attestation/protocol/content-kinds.ts'
 import type { Accumulator } from '../../attestation/protocol/content-kinds.ts'
@@ -62,8 +62,8 @@ export class AnswerEvents {
   #heldBytes = 0
   #fault: CheckCode | null = null
 
-  constructor(kind: ContentKind) {
-    this.#accumulator = createAccumulator(kind, nodeCrypto)
+  constructor(kind: ContentKind, crypto: CryptoPort) {
+    this.#accumulator = createAccumulator(kind, crypto)
     this.#shape = createStreamShape(kind)
     this.#naming = NAMED[kind] ?? null
   }

@@ -141,6 +141,12 @@ export function createAttestations(options: AttestationOptions): Attestations {
     return { bytes: unwrapDocument(body), channel }
   }
 
+  /** What was found of it before holds no more: nothing is sent there until it is attested again, and accepted. */
+  const forget = (base: string): void => {
+    known.delete(base)
+    channels.bind(base, null)
+  }
+
   /** Collateral from elsewhere than the document; null where it is judged by its own. Rejects where it cannot be had. */
   const givenFor = async (document: Uint8Array): Promise<GivenCollateral | null> =>
     (await options.collateralOf?.(document)) ?? null
@@ -196,7 +202,10 @@ export function createAttestations(options: AttestationOptions): Attestations {
       return unavailable('no collateral')
     }
     let outcome = judge(bytes, { nonce, channel, ...given })
-    if (!outcome.ok) return outcome
+    if (!outcome.ok) {
+      forget(base)
+      return outcome
+    }
     if (logMemory !== undefined && before !== undefined) {
       const proofs = logOf(base, authorization)
       const check = await followLog(
@@ -208,7 +217,11 @@ export function createAttestations(options: AttestationOptions): Attestations {
         crypto,
       )
       const checks = [...outcome.checks, check]
-      if (check.status === 'fail') return { ok: false, checks }
+      if (check.status === 'fail') {
+        // A file that cannot be used here says nothing of the service.
+        if (check.code !== 'log_state_unusable') forget(base)
+        return { ok: false, checks }
+      }
       outcome = { ...outcome, checks }
     }
     // Only what was seen on the connection of this very document: a keyset alone says nothing of who is at the other end.
@@ -253,7 +266,12 @@ export function createAttestations(options: AttestationOptions): Attestations {
       // The collateral of its time may be too old by now; that of the document that was just attested is not.
       let given: GivenCollateral
       try {
-        given = (await givenFor(bytes)) ?? stapled.get(base) ?? NO_COLLATERAL
+        const own = await givenFor(bytes)
+        const fresher = stapled.get(base) ?? NO_COLLATERAL
+        given = {
+          collateral: own?.collateral ?? fresher.collateral,
+          gpuCollateral: own?.gpuCollateral ?? fresher.gpuCollateral,
+        }
       } catch {
         return unavailable('no collateral')
       }

@@ -9,7 +9,7 @@ import type { Check } from '../../attestation/appraiser/check.ts'
 import type { CheckCode } from '../../attestation/appraiser/codes.ts'
 import type { SignedRequest } from '../../attestation/appraiser/http-signature/verify-http-signature.ts'
 import type { AppraisalPolicy } from '../../attestation/appraiser/policy.ts'
-import { parseReceipt } from '../../attestation/appraiser/receipt/parse-receipt.ts'
+import { keysetOfReceipt } from '../../attestation/appraiser/receipt/keyset-of-receipt.ts'
 import { verifyReceipt } from '../../attestation/appraiser/receipt/verify-receipt.ts'
 import type {
   ExpectedExchange,
@@ -18,7 +18,6 @@ import type {
 } from '../../attestation/appraiser/receipt/verify-receipt.ts'
 import type { CryptoPort } from '../../attestation/crypto/port.ts'
 import { toHex } from '../../attestation/protocol/hex.ts'
-import type { Sha256Digest } from '../../attestation/protocol/hex.ts'
 import type { Channel, Channels } from '../channel/open-channels.ts'
 import type { Attestations } from './attestations.ts'
 import { fetchReceipt, inlineOfHeaders, readOpening, receiptIdOf } from './fetch-receipt.ts'
@@ -206,7 +205,8 @@ export async function judgeAnswer(exchange: Exchange, answer: Answer): Promise<C
   }
   let judgedBy = renewed.trusted
   verdict = verify(judgedBy)
-  const named = firstFailure(verdict.checks) === 'receipt_other_keyset' ? keysetOf(receipt) : null
+  const named =
+    firstFailure(verdict.checks) === 'receipt_other_keyset' ? keysetOfReceipt(document) : null
   if (named !== null) {
     // It was made between two changes. Whoever signed it answered this request, so its keyset is no older than that.
     const archived = await client.attestations.archived(base, authorization, named)
@@ -219,10 +219,4 @@ export async function judgeAnswer(exchange: Exchange, answer: Answer): Promise<C
   }
   const judged = { ...exchange, trusted: judgedBy }
   return toVerdict(judged, receiptId, allChecks(verdict, judgedBy), verdict, opening)
-}
-
-/** The keyset that a receipt names; null where it cannot be read. */
-function keysetOf({ document }: FetchedReceipt): Sha256Digest | null {
-  const parsed = parseReceipt(document)
-  return parsed.ok ? parsed.receipt.record.keyset_digest : null
 }

@@ -11,7 +11,7 @@ import type {
   ExpectedExchange,
   ReceiptVerdict,
 } from '../../attestation/appraiser/receipt/verify-receipt.ts'
-import { nodeCrypto } from '../../attestation/crypto/node.ts'
+import type { CryptoPort } from '../../attestation/crypto/port.ts'
 import { contentOfBody } from '../../attestation/protocol/content-kinds.ts'
 import type { ContentKind } from '../../attestation/protocol/content.ts'
 import { isJsonObject, parseJson } from '../../attestation/protocol/json.ts'
@@ -50,13 +50,14 @@ export function readBody(
   kind: ContentKind,
   body: Uint8Array | null,
   request: JsonObject | null,
+  crypto: CryptoPort,
 ): AnswerReading {
   const parsed = body === null ? null : parseJson(body)
   const value = parsed?.ok === true ? parsed.value : null
   const model = isJsonObject(value) ? value['model'] : null
   return {
     expected: {
-      content: contentOfBody(kind, value, nodeCrypto),
+      content: contentOfBody(kind, value, crypto),
       model: typeof model === 'string' ? model : null,
     },
     fault: body === null ? 'answer_too_long' : null,
@@ -80,13 +81,14 @@ export function readSaved(
   kind: ContentKind,
   answer: Uint8Array,
   asked: { readonly request: JsonObject | null } | null,
+  crypto: CryptoPort,
 ): AnswerReading {
   const form = parseJson(answer).ok ? 'body' : 'stream'
   if (asked !== null && askedForm(asked.request) !== form) {
     return { expected: {}, fault: 'answer_form_mismatch', plain: true }
   }
-  if (form === 'body') return readBody(kind, answer, asked?.request ?? null)
-  const events = new AnswerEvents(kind)
+  if (form === 'body') return readBody(kind, answer, asked?.request ?? null, crypto)
+  const events = new AnswerEvents(kind, crypto)
   events.push(answer)
   events.end()
   return readEvents(events)

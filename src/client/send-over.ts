@@ -6,7 +6,7 @@
  */
 import { fail } from '../../attestation/appraiser/check.ts'
 import type { Check } from '../../attestation/appraiser/check.ts'
-import { CHANNEL_CHECK } from '../../attestation/appraiser/channel/judge-channel.ts'
+import { CHANNEL_CHECK, CHANNEL_PROVES } from '../../attestation/appraiser/channel/judge-channel.ts'
 import { isCertificateError } from '../channel/is-certificate-error.ts'
 import type { Channel } from '../channel/open-channels.ts'
 import { isChannelError } from '../channel/pinned-agent.ts'
@@ -16,8 +16,6 @@ import type { Client } from './judge-answer.ts'
 import { urlOf } from './read-call.ts'
 import type { FetchInit, FetchInput } from './read-call.ts'
 import { VerificationError } from './verification-error.ts'
-
-const PROVES = 'The connection ended inside the enclave: nobody between could read it.'
 
 export type Sending =
   | {
@@ -42,11 +40,13 @@ export interface SendRequest {
 export async function sendOver(client: Client, request: SendRequest): Promise<Sending> {
   const { channels, attestations } = client
   const { url, init, base, authorization } = request
+  // A redirect points to somebody who was not asked about; and followed, it would let a certificate fail after the first host has read all.
+  const sent: FetchInit = { ...init, redirect: 'manual' }
   let { outcome } = request
   for (let again = 0; ; again++) {
     const channel = channels.of(url)
     try {
-      return { sent: true, response: await channels.fetch(url, init), channel, outcome }
+      return { sent: true, response: await channels.fetch(url, sent), channel, outcome }
     } catch (error) {
       // Who stood in between when the service was attested may be gone: what is there now may be the enclave, which certifies itself.
       if (channel === 'intermediary' && again === 0 && outcome.ok && isCertificateError(error)) {
@@ -58,7 +58,7 @@ export async function sendOver(client: Client, request: SendRequest): Promise<Se
     }
     // The service has started anew, or somebody stands between now: what it attests to, over which connection, decides.
     if (again > 0 || !outcome.ok) {
-      return { sent: false, checks: [fail(CHANNEL_CHECK, 'channel_intermediary', PROVES)] }
+      return { sent: false, checks: [fail(CHANNEL_CHECK, 'channel_intermediary', CHANNEL_PROVES)] }
     }
     outcome = await attestations.renew(base, authorization, outcome.trusted)
     if (!outcome.ok) return { sent: false, checks: outcome.checks }
@@ -93,7 +93,7 @@ export async function passOn(
     }
   }
   const refuse = (checks: readonly Check[]) => new VerificationError(refuseUnsent(url, checks))
-  if (base === null) throw refuse([fail(CHANNEL_CHECK, 'channel_intermediary', PROVES)])
+  if (base === null) throw refuse([fail(CHANNEL_CHECK, 'channel_intermediary', CHANNEL_PROVES)])
   const outcome = await attestations.get(base, null)
   if (!outcome.ok) throw refuse(outcome.checks)
   const request = new Request(input, init)

@@ -55,7 +55,7 @@ async function verifyBuffered(
 ): Promise<Response> {
   const { client, call } = exchange
   const bytes = await readBytes(response, MAX_ANSWER_BYTES)
-  const read = readBody(kind, bytes, call.request)
+  const read = readBody(kind, bytes, call.request, client.crypto)
   const verdict = await judgeAnswer(exchange, {
     headers: response.headers,
     status: response.status,
@@ -152,7 +152,7 @@ async function complete(client: Client, call: CompletionCall): Promise<Response>
   if (client.inline && kind !== null) headers.set('x-countersign-inline', INLINE_WANTED)
   const form = askedForm(call.request)
   const demand =
-    client.httpSignature && form !== 'stream'
+    client.httpSignature && (kind === null || form !== 'stream')
       ? demandSignature(call.url, call.body, client.crypto)
       : null
   for (const [name, value] of demand?.fields ?? []) headers.set(name, value)

@@ -49,7 +49,7 @@ export function verifyStream(
   const { client } = exchange
   const { headers, status } = response
   const reader = body.getReader()
-  const events = new AnswerEvents(kind)
+  const events = new AnswerEvents(kind, client.crypto)
   const inline = new InlineReceipts()
   const hash = sha256.create()
   let over = false

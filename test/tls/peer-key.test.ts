@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connect, createServer } from 'node:tls'
 import type { ConnectionOptions, TLSSocket } from 'node:tls'
-import { createServer as createTcpServer, connect as connectTcp } from 'node:net'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { createServer as createTcpServer, connect as connectTcp, Socket } from 'node:net'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { getOnce } from '../../src/channel/get-once.ts'
 import { peerSpkiSha256 } from '../../src/channel/peer-key.ts'
 import { startMiddleBox, strangerCertificate } from './middle-box.ts'
@@ -89,6 +89,26 @@ describe('the key of the peer', () => {
     expect(peerSpkiSha256(socket)).toBeNull()
     socket.destroy()
     server.close()
+  })
+
+  test('a credential goes over plain HTTP to no other machine', async () => {
+    const dialled = vi.spyOn(Socket.prototype, 'connect').mockImplementation(() => {
+      throw new Error('something was sent')
+    })
+    try {
+      for (const host of ['192.0.2.1', 'service.example', '127.0.0.1.example', '[2001:db8::1]']) {
+        const asked = getOnce(`http://${host}/x`, {
+          maxBytes: 10,
+          timeoutMs: 5_000,
+          headers: { authorization: 'Bearer secret' },
+          certificate: 'webpki',
+        })
+        await expect(asked).rejects.toThrow('plain HTTP has no certificate')
+      }
+      expect(dialled).not.toHaveBeenCalled()
+    } finally {
+      dialled.mockRestore()
+    }
   })
 
   test('a credential goes over no certificate that nobody vouches for', async () => {

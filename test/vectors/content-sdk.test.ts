@@ -74,7 +74,7 @@ function brokered({ form, pieces, bytes }: Framing): Buffer {
 
 /** As the verified fetch reads it; null where it hands nothing of it out. */
 function digestOf({ kind, opening }: ContentVector, { form }: Framing, bytes: Buffer) {
-  const events = new AnswerEvents(kind)
+  const events = new AnswerEvents(kind, nodeCrypto)
   if (form === 'stream') {
     events.push(bytes)
     events.end()

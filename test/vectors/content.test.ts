@@ -48,7 +48,7 @@ function received(
     const parsed = parseJson(bytes)
     return parsed.ok ? contentOfBody(kind, parsed.value, nodeCrypto) : null
   }
-  const events = new AnswerEvents(kind)
+  const events = new AnswerEvents(kind, nodeCrypto)
   for (const piece of pieces) events.push(piece)
   events.end()
   return events.fault === null ? events.content() : null

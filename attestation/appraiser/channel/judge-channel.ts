@@ -24,7 +24,8 @@ export type ObservedChannel =
     }
 
 export const CHANNEL_CHECK = 'channel.bound'
-const PROVES = 'The connection ended inside the enclave: nobody between could read it.'
+export const CHANNEL_PROVES =
+  'The connection ended inside the enclave: nobody between could read it.'
 
 const plainHost = (host: string): string => host.toLowerCase().replace(/\.$/, '')
 
@@ -48,17 +49,17 @@ export function judgeChannel(
 ): Check {
   const id = CHANNEL_CHECK
   if (channel === null) {
-    return skip(id, 'not_provided', PROVES, 'the connection was not looked at')
+    return skip(id, 'not_provided', CHANNEL_PROVES, 'the connection was not looked at')
   }
   const refuse = policy.channel === 'bound' ? fail : info
-  if (channel.kind === 'plain') return refuse(id, 'channel_plain', PROVES, 'plain HTTP')
+  if (channel.kind === 'plain') return refuse(id, 'channel_plain', CHANNEL_PROVES, 'plain HTTP')
   const { host, spkiSha256 } = channel
   if (spkiSha256 === null || !isListedTlsKey(keyset.tls_public_keys, host, spkiSha256)) {
     const listed = keyset.tls_public_keys.length
     const seen = spkiSha256 === null ? 'an unreadable certificate' : `key ${spkiSha256}`
-    return refuse(id, 'channel_intermediary', PROVES, `${seen}; the keyset lists ${listed}`)
+    return refuse(id, 'channel_intermediary', CHANNEL_PROVES, `${seen}; the keyset lists ${listed}`)
   }
   // Last: a key that stands in a keyset of anybody's making binds nothing.
-  if (!trusted) return skip(id, 'depends_on_failed', PROVES)
-  return pass(id, PROVES, `key ${spkiSha256}`)
+  if (!trusted) return skip(id, 'depends_on_failed', CHANNEL_PROVES)
+  return pass(id, CHANNEL_PROVES, `key ${spkiSha256}`)
 }

@@ -15,7 +15,7 @@ import type { Check } from '../check.ts'
 import { parseDocument } from '../document/parse-document.ts'
 
 import { stapledCollateral } from '../document/stapled-collateral.ts'
-import { parseReceipt } from '../receipt/parse-receipt.ts'
+import { keysetOfReceipt } from '../receipt/keyset-of-receipt.ts'
 import { requireBytes, requireNonce, requireOptions } from '../required-options.ts'
 import { decideVerdict } from '../verdict.ts'
 import type { Verdict } from '../verdict.ts'
@@ -59,12 +59,6 @@ function verdictOf(checks: readonly Check[], asOf: boolean): Verdict {
   return decideVerdict(checks, { required: [], asOf, simulated: false, acceptUnchecked: [] })
 }
 
-/** Keyset that a receipt names; null where the receipt cannot be read, which its own appraisal says. */
-function namedKeyset({ receipt }: ParsedEvidenceReceipt): Sha256Digest | null {
-  const parsed = parseReceipt(receipt)
-  return parsed.ok ? parsed.receipt.record.keyset_digest : null
-}
-
 /** Null for a document that cannot be read, which its own appraisal says. */
 function keysetOf(text: string, { crypto }: EvidenceOptions): Sha256Digest | null {
   const parsed = parseDocument(toUtf8(text))
@@ -73,7 +67,7 @@ function keysetOf(text: string, { crypto }: EvidenceOptions): Sha256Digest | nul
 
 function keysetsCheck(evidence: ParsedEvidence, keysets: readonly (Sha256Digest | null)[]): Check {
   const id = 'evidence.keysets'
-  const named = evidence.receipts.map(namedKeyset)
+  const named = evidence.receipts.map(({ receipt }) => keysetOfReceipt(receipt))
   const missing = named.find((digest) => digest !== null && !keysets.includes(digest))
   if (missing !== undefined && missing !== null) {
     return fail(id, 'evidence_keyset_missing', PROVES.keysets, missing)
@@ -128,7 +122,7 @@ function judge(evidence: ParsedEvidence, options: EvidenceOptions): EvidenceAppr
   const receipts = isAccepted(verdict)
     ? evidence.receipts.flatMap((entry) => {
         // One that cannot be read names none: judged by the first, it fails for what it is.
-        const named = namedKeyset(entry) ?? keysets[0]
+        const named = keysetOfReceipt(entry.receipt) ?? keysets[0]
         const found = trusted.find((keyset) => keyset?.keysetDigest === named) ?? null
         return found === null ? [] : [{ entry, trusted: found }]
       })

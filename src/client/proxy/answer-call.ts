@@ -5,9 +5,8 @@
  */
 import { once } from 'node:events'
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http'
-import { isJsonObject, parseJson } from '../../../attestation/protocol/json.ts'
 import type { ServiceLog } from '../../operations/open-log.ts'
-import { askedForm } from '../answer-form.ts'
+import { hasForm } from '../answer-form.ts'
 import { readBytes } from '../bytes.ts'
 import type { Client } from '../judge-answer.ts'
 import { passOn } from '../send-over.ts'
@@ -117,7 +116,7 @@ class Exchange {
     try {
       const response = await this.#ask(route, method, body.bytes)
       if (route.kind === 'passed') await this.#pass(response)
-      else if (this.#passesStream(route, body.bytes, response)) await this.#stream(response)
+      else if (this.#passesStream(route, response)) await this.#stream(response)
       else await this.#hold(response)
     } catch (error) {
       this.#fail(error)
@@ -147,16 +146,14 @@ class Exchange {
 
   #passesStream(
     route: Exclude<ProxyRoute, { readonly kind: 'refused' }>,
-    body: Uint8Array,
     response: Response,
   ): boolean {
     if (route.kind !== 'verified' || route.operation.kind === null) return false
-    const parsed = parseJson(body)
-    const request = parsed.ok && isJsonObject(parsed.value) ? parsed.value : null
-    this.#streamed = askedForm(request) === 'stream'
+    // The verified fetch hands out no answer of another form than was asked for.
+    this.#streamed = response.ok && hasForm(response, 'stream')
     // A reader of HTTP/1.0 knows the end of an answer by the end of the connection: a broken one would look whole to it.
     const framed = this.#call.req.httpVersion === '1.1'
-    return this.#streamed && framed && response.ok && this.#context.stream === 'pass'
+    return this.#streamed && framed && this.#context.stream === 'pass'
   }
 
   async #hold(response: Response): Promise<void> {

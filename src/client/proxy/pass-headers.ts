@@ -76,7 +76,7 @@ export function originHeaders(origin: string | null): OutgoingHttpHeaders {
   return {
     'Access-Control-Allow-Origin': origin,
     'Access-Control-Expose-Headers':
-      'X-Countersign-Level, X-Countersign-Code, X-Countersign-Simulated, X-Receipt-Id, Retry-After',
+      'X-Countersign-Level, X-Countersign-Code, X-Countersign-Channel, X-Countersign-Opening, X-Countersign-Simulated, X-Receipt-Id, Retry-After',
     Vary: 'Origin',
   }
 }
