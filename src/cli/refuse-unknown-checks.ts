@@ -13,10 +13,10 @@ import { Refusal } from './refusal.ts'
  * @throws Refusal where the verdict turns on one that there is not
  */
 export function refuseUnknownChecks(
-  { require }: { readonly require?: readonly string[] },
+  options: { readonly require?: readonly string[] },
   verdict: Verdict,
 ): void {
-  const unknown = require?.find(
+  const unknown = options.require?.find(
     (pattern) => !verdict.checks.some(({ id }) => matchesCheckId(pattern, id)),
   )
   if (unknown !== undefined && verdict.sentence.includes(unknown)) {

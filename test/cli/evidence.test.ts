@@ -109,23 +109,6 @@ describe('an evidence file', () => {
     expect(now.out).toContain('nothing in it shows by when it existed')
   })
 
-  test('is not saved over plain http from another machine, where a token would go with it', async () => {
-    const connect = vi.spyOn(net.Socket.prototype, 'connect').mockImplementation(() => {
-      throw new Error('something was sent')
-    })
-    try {
-      const saved = evidenceSave(
-        'http://192.0.2.1',
-        { receipt: ['rcpt'] },
-        { COUNTERSIGN_TOKEN: TOKEN },
-      )
-      await expect(saved).rejects.toThrow('could be read on the way over plain http')
-      expect(connect).not.toHaveBeenCalled()
-    } finally {
-      connect.mockRestore()
-    }
-  })
-
   test('is refused with the name of a check that there is not', async () => {
     const judged = machine.judge(second, { require: ['quote.no_such_check'] })
     await expect(judged).rejects.toThrow('--require quote.no_such_check: there is no such check.')

@@ -1,5 +1,6 @@
 /** The verified fetch of a user who asks for HTTP message signatures: what was asked for and is not there is a failure. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { MODEL, TOKENS } from '../harness/service.ts'
 import { ASK, caught, openStage, readAll, user } from './client.helpers.ts'
 import type { Stage, User } from './client.helpers.ts'
 
@@ -60,6 +61,27 @@ describe('a user who asks for HTTP message signatures', () => {
     expect(posted[0]?.asked.get('accept-signature')).toBeNull()
     expect(me.verdicts[0]?.accepted).toBe(true)
     expect(httpChecks(me)).toEqual([])
+  })
+
+  test('gets one with an answer that is compared by its bytes, whatever its request says of streams', async () => {
+    const ask = (me: User) =>
+      me
+        .fetch(`${me.base}/tokenize`, {
+          method: 'POST',
+          headers: { authorization: `Bearer ${TOKENS.alice}`, 'content-type': 'application/json' },
+          body: JSON.stringify({ model: MODEL, prompt: 'hello', stream: true }),
+        })
+        .then((response) => response.text())
+    const { me } = signed()
+    await ask(me)
+    expect(me.verdicts).toMatchObject([{ accepted: true, level: 'bytes' }])
+    expect(httpChecks(me)).toHaveLength(2)
+    const stripped = signed((body, headers, status) => {
+      headers.delete('signature')
+      return new Response(body, { headers, status })
+    })
+    const error = await caught(ask(stripped.me))
+    expect(error.code).toBe('http_signature_missing')
   })
 
   test('has error answers judged by it, too', async () => {

@@ -50,6 +50,20 @@ describe('remembered heads', () => {
     expect(readdirSync(join(path, '..'))).toEqual(['state.json'])
   })
 
+  test('that are the same as before are not written again', async () => {
+    const path = newFile()
+    const keep = (size: number) =>
+      openLogMemory(path).update('one', () =>
+        Promise.resolve({ check: good, next: entry('one', size) }),
+      )
+    await keep(1)
+    const { ino } = lstatSync(path)
+    expect(await keep(1)).toEqual({ ok: true, check: good })
+    expect(lstatSync(path).ino).toBe(ino)
+    await keep(2)
+    expect(stateOf(path)).toEqual(new Map([['one', entry('one', 2)]]))
+  })
+
   test('behind a symbolic link stay behind it, and are not begun anew where it leads nowhere', async () => {
     const [path, link] = [newFile(), newFile()]
     symlinkSync(path, link)
