@@ -58,6 +58,11 @@ describe('a web page', () => {
     const page = { origin, 'x-countersign-token': 'page-token-1', 'sec-fetch-site': 'cross-site' }
     const said = await ask(open, page)
     expect([said.status, said.headers['access-control-allow-origin']]).toEqual([200, origin])
+    // All that the proxy says of an answer may be read by the page.
+    const exposed = String(said.headers['access-control-expose-headers']).toLowerCase().split(', ')
+    const told = Object.keys(said.headers).filter((name) => name.startsWith('x-countersign-'))
+    expect(told).toEqual(expect.arrayContaining(['x-countersign-level', 'x-countersign-channel']))
+    expect(exposed).toEqual(expect.arrayContaining([...told, 'x-countersign-opening']))
     expect((await ask(open, { ...page, origin: `${origin}.evil.example` })).code).toBe(
       'origin_refused',
     )

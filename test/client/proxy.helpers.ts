@@ -65,6 +65,8 @@ export function run(program: string, args: readonly string[], input = ''): Promi
       const code = error === null ? 0 : typeof error.code === 'number' ? error.code : null
       resolve({ code, out, err })
     })
+    // A command that refuses its flags ends without reading; its exit code says so, not the pipe.
+    child.stdin?.on('error', () => undefined)
     child.stdin?.end(input)
   })
 }
