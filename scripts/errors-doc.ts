@@ -174,7 +174,7 @@ export function renderErrorsDoc(
       '',
       '## Codes of measuring weights',
       '',
-      'Why `serve` with `weights` does not start (exit 1); the place stands beside it on standard error.',
+      'Why `serve` with `weights` does not start, and `countersign weights` prints no digest (exit 1); the place stands beside it on standard error.',
       '',
       row(['code', 'what happened and what to do']),
       row(['---', '---']),

@@ -26,6 +26,7 @@ import { verifyAddressKey } from './document/verify-address-key.ts'
 import { readChains, simulationCheck, upstreamsCheck } from './document/verify-config.ts'
 import { verifyKeyset } from './document/verify-keyset.ts'
 import { verifyStatement } from './document/verify-statement.ts'
+import { weightsCheck } from './document/verify-weights.ts'
 import { appraiseEventLog } from './eventlog/appraise-event-log.ts'
 import { verifySystemPolicy } from './eventlog/verify-system-policy.ts'
 import type { GpuBinding } from './gpu/gpu-ladder.ts'
@@ -155,7 +156,7 @@ function judge(document: AttestationDocument, options: AppraisalOptions): Apprai
   checks.push(...onlyIfGenuine(statement.checks, genuine))
   const keyset = verifyKeyset(document.keyset, document.issuedAt, { crypto, at, policy })
   checks.push(...keyset.checks)
-  checks.push(upstreamsCheck(config, policy))
+  checks.push(upstreamsCheck(config, policy), weightsCheck(document.config, policy))
   const bound = genuine && passed(checks, 'statement.binding')
   checks.push(judgeChannel(options.channel ?? null, document.keyset, bound, policy))
   const gpus = judgeDocumentGpus(document, {

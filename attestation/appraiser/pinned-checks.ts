@@ -4,11 +4,12 @@
  * @module
  */
 import { CHANNEL_CHECK } from './channel/judge-channel.ts'
+import { WEIGHTS_CHECK } from './document/verify-weights.ts'
 import type { AppraisalPolicy } from './policy.ts'
 
 type Pins = Pick<
   AppraisalPolicy,
-  'composeHashes' | 'appIds' | 'keyProviderIds' | 'kmsRoots' | 'channel'
+  'composeHashes' | 'weightsDigests' | 'appIds' | 'keyProviderIds' | 'kmsRoots' | 'channel'
 >
 
 /**
@@ -16,9 +17,10 @@ type Pins = Pick<
  * meet it: otherwise whoever sends the evidence would lift the pin by leaving out the part that it is about.
  */
 export function pinnedChecks(policy: Pins): string[] {
-  const { composeHashes, appIds, keyProviderIds, kmsRoots, channel } = policy
+  const { composeHashes, weightsDigests, appIds, keyProviderIds, kmsRoots, channel } = policy
   return [
     ...(composeHashes === null ? [] : ['compose.accepted']),
+    ...(weightsDigests === null ? [] : [WEIGHTS_CHECK]),
     ...(appIds === null ? [] : ['app.id']),
     ...(keyProviderIds === null ? [] : ['app.key_provider']),
     ...(kmsRoots.length === 0 ? [] : ['custody.app_key', 'custody.kms_root']),

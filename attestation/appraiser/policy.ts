@@ -36,6 +36,11 @@ export interface AppraisalPolicy {
   readonly kmsRoots: readonly string[]
   /** SHA-256 of accepted compose texts, lower-case hex; null: any, which is then said. */
   readonly composeHashes: readonly string[] | null
+  /**
+   * Accepted `config.weights.digest` of attestation documents, `sha256:` and 64 hex, as `countersign weights` prints them; null:
+   * any, measured or not, which is then said. Evidence of other kinds says nothing of weights and is refused where this is set.
+   */
+  readonly weightsDigests: readonly string[] | null
   /** Accepted app ids of the event log, 20 bytes in lower-case hex; null: any. */
   readonly appIds: readonly string[] | null
   /** Accepted ids of the key provider in the event log, lower-case hex; null: any. */
@@ -79,6 +84,7 @@ export const DEFAULT_POLICY: AppraisalPolicy = Object.freeze({
   nvidiaRoots: Object.freeze([toHex(NVIDIA_DEVICE_ROOT_SHA256)]),
   kmsRoots: Object.freeze([]),
   composeHashes: null,
+  weightsDigests: null,
   appIds: null,
   keyProviderIds: null,
   tdx: DEFAULT_TDX_POLICY,
@@ -103,6 +109,7 @@ export type PolicyResult =
   | { readonly ok: false; readonly detail: string }
 
 const SHA256_HEX = /^[0-9a-f]{64}$/
+const SHA256_DIGEST = /^sha256:[0-9a-f]{64}$/
 const APP_ID_HEX = /^[0-9a-f]{40}$/
 const ANY_HEX = /^(?:[0-9a-f]{2})+$/
 const POINT_HEX = /^0[23][0-9a-f]{64}$/
@@ -129,6 +136,7 @@ const READERS: Readonly<
   nvidiaRoots: (value) => isTexts(value, SHA256_HEX),
   kmsRoots: (value) => isTexts(value, POINT_HEX),
   composeHashes: (value) => value === null || isTexts(value, SHA256_HEX),
+  weightsDigests: (value) => value === null || isTexts(value, SHA256_DIGEST),
   appIds: (value) => value === null || isTexts(value, APP_ID_HEX),
   keyProviderIds: (value) => value === null || isTexts(value, ANY_HEX),
   maxKeysetLifetimeS: isCount,

@@ -6,11 +6,8 @@
 import type { Config } from '../config/config.ts'
 import { SILENT_LOG } from '../operations/open-log.ts'
 import type { ServiceLog } from '../operations/open-log.ts'
-import { measureWeights } from '../weights/measure-weights.ts'
 import type { Weights } from '../weights/measure-weights.ts'
-import { WEIGHTS_ERRORS, WeightsError } from '../weights/weights-error.ts'
-import { EXIT } from './exit-codes.ts'
-import { Refusal } from './refusal.ts'
+import { measureFolder } from './measure-folder.ts'
 
 const fields = (at: { files: number; ofFiles: number; bytes: number; ofBytes: number }) => ({
   files: at.files,
@@ -33,22 +30,11 @@ export async function loadWeights(
   const ended = new AbortController()
   void stopped.then(() => ended.abort())
   const began = performance.now()
-  try {
-    const weights = await measureWeights(config.weights, {
-      signal: ended.signal,
-      onProgress: (progress) => log.info(fields(progress), 'measuring the weights'),
-    })
-    const ms = Math.round(performance.now() - began)
-    log.info({ ...weights, ms }, 'measured the folder of weights')
-    return weights
-  } catch (error) {
-    if (error instanceof WeightsError) {
-      const place = error.path === '' ? config.weights : `${config.weights}/${error.path}`
-      throw new Refusal(`${error.code}: ${place}: ${WEIGHTS_ERRORS[error.code]}`, EXIT.internal)
-    }
-    if (ended.signal.aborted) {
-      throw new Refusal('Ended while the weights were being measured.', EXIT.accepted)
-    }
-    throw error
-  }
+  const weights = await measureFolder(config.weights, {
+    signal: ended.signal,
+    onProgress: (progress) => log.info(fields(progress), 'measuring the weights'),
+  })
+  const ms = Math.round(performance.now() - began)
+  log.info({ ...weights, ms }, 'measured the folder of weights')
+  return weights
 }

@@ -30,6 +30,8 @@ import { tcbStatus } from './tcb-status.ts'
 import type { TcbStatusOptions } from './tcb-status.ts'
 import { verify } from './verify.ts'
 import type { VerifyOptions } from './verify.ts'
+import { weights } from './weights.ts'
+import type { WeightsOptions } from './weights.ts'
 
 const program = new Command('countersign')
   .description(
@@ -265,6 +267,17 @@ compose
   .option('--json', 'print the findings as one JSON document')
   .action(async (file: string, options: ComposeCheckOptions) => {
     process.exit(await composeCheck(file, options))
+  })
+
+program
+  .command('weights')
+  .description(
+    'hash the folder of a model as `serve --weights` does: the digest to publish, or to compare; asks nobody',
+  )
+  .argument('<dir>')
+  .option('--json', 'print what the configuration would attest, as one JSON document')
+  .action(async (dir: string, options: WeightsOptions) => {
+    process.exit(await weights(dir, options))
   })
 
 refuseSilence()

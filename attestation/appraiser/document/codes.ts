@@ -96,6 +96,27 @@ export const DOCUMENT_CODES = {
     family: 'policy',
     meaning: 'the service may send requests to model servers outside of its machine',
   },
+  weights_not_pinned: {
+    family: 'note',
+    meaning: 'the policy names no digest of weights, so any model is accepted, measured or not',
+  },
+  weights_not_measured: {
+    family: 'policy',
+    meaning: 'the policy names weights, and the service measured none',
+  },
+  weights_malformed: {
+    family: 'malformed',
+    meaning: 'the policy names weights, and those of the configuration cannot be read',
+  },
+  weights_label_unknown: {
+    family: 'unsupported',
+    meaning:
+      'the policy names weights as the sidecar measures a folder, and the service attests a digest of another kind',
+  },
+  weights_not_accepted: {
+    family: 'policy',
+    meaning: 'the attested weights are not among those that the policy names',
+  },
   compose_not_pinned: {
     family: 'note',
     meaning: 'no compose hash was given, so any measured software is accepted',

@@ -1,0 +1,44 @@
+/**
+ * `countersign weights <dir>`: the digest that `serve --weights` attests of a folder, alone on standard output; how far it is,
+ * on standard error.
+ *
+ * @module
+ */
+import { resolve } from 'node:path'
+import { WEIGHTS_LABEL } from '../../attestation/protocol/weights-digest.ts'
+import { counted } from '../counted.ts'
+import type { MeasureWeightsOptions, WeightsProgress } from '../weights/measure-weights.ts'
+import { PROCESS } from './compose-hash.ts'
+import type { Printer } from './compose-hash.ts'
+import { EXIT } from './exit-codes.ts'
+import { measureFolder } from './measure-folder.ts'
+import { printableJson } from './printable.ts'
+
+export interface WeightsOptions {
+  readonly json?: boolean
+}
+
+const GB = 1e9
+const gigabytes = (bytes: number) => (bytes / GB).toFixed(bytes < GB ? 3 : 1)
+
+function line({ files, ofFiles, bytes, ofBytes }: WeightsProgress): string {
+  return `${files} of ${counted(ofFiles, 'file')}, ${gigabytes(bytes)} of ${gigabytes(ofBytes)} GB`
+}
+
+/**
+ * @returns the exit code
+ * @throws Refusal where the folder cannot be measured
+ */
+export async function weights(
+  folder: string,
+  { json = false }: WeightsOptions,
+  print: Printer = PROCESS,
+  measuring: Pick<MeasureWeightsOptions, 'script' | 'progressMs'> = {},
+): Promise<number> {
+  const { digest, files, bytes } = await measureFolder(resolve(folder), {
+    ...measuring,
+    onProgress: (progress) => print.err(line(progress)),
+  })
+  print.out(json ? printableJson({ label: WEIGHTS_LABEL, digest, files, bytes }) : digest)
+  return EXIT.accepted
+}
