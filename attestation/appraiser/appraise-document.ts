@@ -34,6 +34,7 @@ import { CORE_GPU_CHECKS } from './gpu/judge-gpus.ts'
 import type { GpuCache } from './gpu/gpu-cache.ts'
 import type { GpuDevice } from './gpu/read-gpu-devices.ts'
 import { pinnedChecks } from './pinned-checks.ts'
+import { PLATFORM_CHECK, platformCheck } from './platform-check.ts'
 import type { AppraisalPolicy } from './policy.ts'
 import type { CollateralCache } from './quote/collateral-cache.ts'
 import type { TcbVerdict } from './quote/judge-collateral.ts'
@@ -95,6 +96,7 @@ export interface Appraisal {
 /** Checks that no policy can do without. */
 export const CORE_CHECKS: readonly string[] = Object.freeze([
   'document.structure',
+  PLATFORM_CHECK,
   'config.structure',
   'config.simulation',
   'keyset.roles',
@@ -126,12 +128,24 @@ function quoteOf(document: AttestationDocument): Quote | null {
   return parsed?.ok === true ? parsed.quote : null
 }
 
+/** Ends an appraisal whose document is not read any further. */
+function refused(checks: readonly Check[]): Appraisal {
+  const none = { required: [], asOf: false, simulated: false, acceptUnchecked: [] }
+  const verdict = decideVerdict(checks, none)
+  return { verdict, trusted: null, tcb: null, devices: [], binding: null }
+}
+
 function judge(document: AttestationDocument, options: AppraisalOptions): Appraisal {
   const { crypto, at, asOf = false, nonce, policy } = options
+  const structure = pass('document.structure', PROVES.structure)
+  const platform = platformCheck(document.tapp === null ? 'dstack' : 'tapp', policy)
+  // What stands in members of another platform's form is not read by the rules of this one.
+  if (platform.status === 'fail') return refused([structure, platform])
   const read = readConfig(document.config)
   const config = typeof read === 'string' ? null : read
   const checks: Check[] = [
-    pass('document.structure', PROVES.structure),
+    structure,
+    platform,
     typeof read === 'string'
       ? fail('config.structure', 'config_malformed', PROVES.config, read)
       : pass('config.structure', PROVES.config),
@@ -221,12 +235,5 @@ export function appraiseDocument(bytes: Uint8Array, given: AppraisalOptions): Ap
   requireNonce(options.nonce)
   const parsed = parseDocument(requireBytes(bytes, 'bytes', MAX_DOCUMENT_BYTES))
   if (parsed.ok) return judge(parsed.document, options)
-  const checks = [fail('document.structure', parsed.code, PROVES.structure, parsed.detail)]
-  const verdict = decideVerdict(checks, {
-    required: [],
-    asOf: false,
-    simulated: false,
-    acceptUnchecked: [],
-  })
-  return { verdict, trusted: null, tcb: null, devices: [], binding: null }
+  return refused([fail('document.structure', parsed.code, PROVES.structure, parsed.detail)])
 }

@@ -21,6 +21,7 @@ import { RATLS_CODES } from './ratls/codes.ts'
 import { RECEIPT_CODES } from './receipt/codes.ts'
 import { REPORT_CODES } from './report/codes.ts'
 import { DOCUMENT_CODES } from './document/codes.ts'
+import { TAPP_CODES } from './tapp/codes.ts'
 
 /**
  * malformed: cannot be read. unsupported: a genuine kind that this version does not judge. invalid: the evidence is bad.
@@ -51,6 +52,7 @@ export const CHECK_CODES = {
   ...QUOTE_CODES,
   ...COLLATERAL_CODES,
   ...EVENT_LOG_CODES,
+  ...TAPP_CODES,
   ...CHANNEL_CODES,
   ...CUSTODY_CODES,
   ...GPU_CODES,

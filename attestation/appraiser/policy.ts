@@ -18,7 +18,13 @@ import { INTEL_SGX_ROOT_SHA256 } from './quote/intel-sgx-root.ts'
 export const MAX_POLICY_ENTRIES = 1024
 export const MAX_POLICY_TEXT = 256
 
+/** What started the measured app: the guest of dstack, or 0G's TAPP (Cryptopilot). */
+export const PLATFORMS = Object.freeze(['dstack', 'tapp'] as const)
+export type Platform = (typeof PLATFORMS)[number]
+
 export interface AppraisalPolicy {
+  /** Evidence of another kind of machine is refused, whatever else it says. */
+  readonly platform: Platform
   /** Accept evidence under the simulator's marked roots. */
   readonly allowSimulated: boolean
   /**
@@ -78,6 +84,7 @@ export interface AppraisalPolicy {
 }
 
 export const DEFAULT_POLICY: AppraisalPolicy = Object.freeze({
+  platform: 'dstack',
   allowSimulated: false,
   simulatedRoots: 'listed',
   sgxRoots: Object.freeze([toHex(INTEL_SGX_ROOT_SHA256)]),
@@ -130,6 +137,7 @@ function isTexts(value: unknown, form: RegExp): value is readonly string[] {
 const READERS: Readonly<
   Record<Exclude<keyof AppraisalPolicy, 'tdx' | 'gpu'>, (value: unknown) => boolean>
 > = {
+  platform: (value) => PLATFORMS.some((platform) => platform === value),
   allowSimulated: isBoolean,
   simulatedRoots: (value) => value === 'listed' || value === 'any',
   sgxRoots: (value) => isTexts(value, SHA256_HEX),

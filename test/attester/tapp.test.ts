@@ -166,8 +166,9 @@ describe('TAPP', () => {
     })
   })
 
-  test('runtime data with a TLS key and members that nobody knows is hashed as it came', async () => {
-    evidence = (one) => answered(evidenceOf(one.nonce, {}, { tls_public_key: '0x00', more: 1 }))
+  test('runtime data may name a TLS key', async () => {
+    evidence = (one) =>
+      answered(evidenceOf(one.nonce, {}, { tls_public_key: `0x${'ab'.repeat(32)}` }))
     expect((await tapp().evidence(nonce)).signer).toBe(ADDRESS)
   })
 
@@ -203,6 +204,11 @@ describe('TAPP', () => {
     [
       'a signer that is no address',
       () => answered(evidenceOf(nonce, {}, { signer: '0x00' })),
+      'tapp_malformed',
+    ],
+    [
+      'runtime data with a member that no verifier knows',
+      () => answered(evidenceOf(nonce, {}, { more: 1 })),
       'tapp_malformed',
     ],
     ['no quote', () => answered(evidenceOf(nonce, { quote: '' })), 'tapp_malformed'],

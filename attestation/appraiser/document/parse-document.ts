@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { decodeBase64 } from '../../protocol/base64.ts'
 import type { Hex32 } from '../../protocol/hex.ts'
 import { isJsonObject, parseJson } from '../../protocol/json.ts'
 import type { JsonObject, JsonValue } from '../../protocol/json.ts'
@@ -13,6 +14,7 @@ import type { Keyset } from '../../protocol/keyset.ts'
 import { MAX_NONCE_PATH } from '../../protocol/nonce-tree.ts'
 import type { NonceProof } from '../../protocol/nonce-tree.ts'
 import type { LogHead } from '../../protocol/statement.ts'
+import { MAX_RUNTIME_DATA_BYTES } from '../../protocol/tapp-runtime-data.ts'
 import { toUtf8 } from '../../protocol/utf8.ts'
 import { hex32Of, integerOf, listOf, objectOf, textOf, Unreadable } from '../read-members.ts'
 import { readKeyCustody } from '../custody/read-key-custody.ts'
@@ -24,6 +26,16 @@ export const MAX_DOCUMENT_BYTES = 4 * 1024 * 1024
 /** Elements of a list of evidence, collateral or warnings. */
 export const MAX_DOCUMENT_LIST = 64
 const MAX_LOG_ORIGIN = 256
+const MAX_RUNTIME_DATA_BASE64 = Math.ceil(MAX_RUNTIME_DATA_BYTES / 3) * 4
+/** Characters of an app id. */
+export const MAX_TAPP_APP_ID = 256
+
+export interface TappMember {
+  /** As the app was started under. */
+  readonly appId: string
+  /** Bytes as TAPP wrote them. */
+  readonly runtimeData: Uint8Array
+}
 
 export interface AttestationDocument {
   readonly bootId: Hex32
@@ -45,6 +57,8 @@ export interface AttestationDocument {
   readonly gpu: readonly JsonValue[] | null
   readonly collateral: readonly JsonValue[] | null
   readonly keyCustody: KeyCustodyEvidence | null
+  /** What only a node that 0G's TAPP started has: the event log is then TAPP's, and the quote is over this text. */
+  readonly tapp: TappMember | null
   readonly warnings: readonly { readonly code: string; readonly detail: string }[]
 }
 
@@ -82,6 +96,17 @@ function readLog(value: unknown): LogHead | null {
   }
 }
 
+function readTapp(value: unknown): TappMember | null {
+  if (value === undefined) return null
+  const tapp = objectOf(value, 'evidence.tapp', ['app_id', 'runtime_data'])
+  const appId = textOf(tapp['app_id'], 'evidence.tapp.app_id', MAX_TAPP_APP_ID)
+  if (appId === '') throw new Unreadable('evidence.tapp.app_id is empty')
+  const text = textOf(tapp['runtime_data'], 'evidence.tapp.runtime_data', MAX_RUNTIME_DATA_BASE64)
+  const runtimeData = decodeBase64(text)
+  if (runtimeData === null) throw new Unreadable('evidence.tapp.runtime_data is not base64')
+  return { appId, runtimeData }
+}
+
 const DOCUMENT_MEMBERS = [
   ...['api_version', 'boot_id', 'round', 'issued_at', 'keyset', 'config', 'log', 'nonce'],
   ...['evidence', 'warnings'],
@@ -98,7 +123,7 @@ function readDocument(value: JsonValue): AttestationDocument {
       : new Unreadable('the document has no version')
   }
   const document = objectOf(value, 'the document', DOCUMENT_MEMBERS)
-  const evidence = objectOf(document['evidence'], 'evidence', EVIDENCE_MEMBERS)
+  const evidence = objectOf(document['evidence'], 'evidence', EVIDENCE_MEMBERS, ['tapp'])
   const teeType = textOf(evidence['tee_type'], 'evidence.tee_type', 32)
   if (teeType !== 'tdx') throw new Unreadable(`enclave type ${teeType}`, 'unsupported')
   const keyset = parseKeyset(document['keyset'])
@@ -123,6 +148,7 @@ function readDocument(value: JsonValue): AttestationDocument {
     collateral:
       collateral === null ? null : listOf(collateral, 'evidence.collateral', MAX_DOCUMENT_LIST),
     keyCustody: readKeyCustody(evidence['key_custody']),
+    tapp: readTapp(evidence['tapp']),
     warnings: listOf(document['warnings'], 'warnings', MAX_DOCUMENT_LIST).map((item) => {
       const warning = objectOf(item, 'a warning', ['code', 'detail'])
       return {

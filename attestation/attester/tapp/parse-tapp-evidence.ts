@@ -1,22 +1,17 @@
 /**
  * TAPP's evidence: `{"cc_eventlog","gpu_evidence","quote","runtime_data"}`, each but the second base64 (0g-tapp, 0.4 to 0.9,
- * `docs/EVIDENCE_AND_AS_VERIFICATION.md`, 2026). The quote's report data is the SHA-512 of the bytes of `runtime_data`, which
- * TAPP writes: `{"nonce":"0x…","signer":"0x…","tls_public_key":"0x…"}`, absent where empty.
+ * `docs/EVIDENCE_AND_AS_VERIFICATION.md`, 2026). The quote's report data is the SHA-512 of the bytes of `runtime_data`.
  *
  * @module
  */
 import { decodeBase64 } from '../../protocol/base64.ts'
-import { fromHex } from '../../protocol/hex.ts'
 import { isJsonObject, parseJson } from '../../protocol/json.ts'
-import type { JsonObject, JsonValue } from '../../protocol/json.ts'
+import type { JsonObject } from '../../protocol/json.ts'
+import { MAX_RUNTIME_DATA_BYTES, parseTappRuntimeData } from '../../protocol/tapp-runtime-data.ts'
 import { readReportData } from '../dstack/read-report-data.ts'
 import { TappError } from './tapp-error.ts'
 
-/** Bytes of a nonce at most; SHA-512 fills them. */
-export const MAX_TAPP_NONCE = 64
 const MAX_QUOTE_BYTES = 64 * 1024
-const MAX_RUNTIME_DATA_BYTES = 1024
-const ADDRESS_BYTES = 20
 
 export interface TappEvidence {
   readonly quote: Uint8Array
@@ -26,12 +21,6 @@ export interface TappEvidence {
   readonly runtimeData: Uint8Array
   /** Lower-case `0x` address of the app's key of this boot. */
   readonly signer: string
-}
-
-function hexOf(value: JsonValue | undefined): Uint8Array | null {
-  return typeof value === 'string' && /^0x[0-9a-f]*$/i.test(value)
-    ? fromHex(value.slice(2).toLowerCase())
-    : null
 }
 
 function base64Of(evidence: JsonObject, name: string): Uint8Array {
@@ -72,18 +61,16 @@ export function parseTappEvidence(
   if (Buffer.compare(quoted, sha512(runtimeData)) !== 0) {
     throw new TappError('tapp_wrong_report_data', 'quote')
   }
-  const said = parseJson(runtimeData)
-  if (!said.ok || !isJsonObject(said.value)) throw new TappError('tapp_malformed', 'runtime_data')
-  const echoed = hexOf(said.value['nonce'])
+  const said = parseTappRuntimeData(runtimeData)
+  if (!said.ok) throw new TappError('tapp_malformed', 'runtime_data')
+  const { nonce: echoed, signer } = said.data
   if (echoed === null || Buffer.compare(echoed, nonce) !== 0) {
     throw new TappError('tapp_nonce_ignored', 'runtime_data.nonce')
   }
-  const signer = hexOf(said.value['signer'])
-  if (signer?.length !== ADDRESS_BYTES) throw new TappError('tapp_malformed', 'runtime_data.signer')
   return {
     quote,
     eventLog: base64Of(evidence, 'cc_eventlog'),
     runtimeData,
-    signer: `0x${Buffer.from(signer).toString('hex')}`,
+    signer,
   }
 }
