@@ -9,7 +9,9 @@ import { acceptedCases } from './cases/accepted.ts'
 import { coseCases } from './cases/cose.ts'
 import { exchangeCases } from './cases/exchange.ts'
 import { formCases } from './cases/form.ts'
+import { headsCases } from './cases/heads.ts'
 import { logCases } from './cases/log.ts'
+import { logProofCases } from './cases/log-proofs.ts'
 import { recordCases } from './cases/record.ts'
 import { reframedCases } from './cases/reframed.ts'
 
@@ -22,6 +24,8 @@ export function makeCorpus(): Vector[] {
     ...formCases(),
     ...coseCases(),
     ...logCases(),
+    ...logProofCases(),
+    ...headsCases(),
     ...reframedCases(),
   ])
 }

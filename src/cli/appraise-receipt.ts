@@ -32,6 +32,8 @@ import { MAX_RECEIPT_BYTES } from '../../attestation/protocol/receipt.ts'
 import { checkReceipt } from './check-receipt.ts'
 import type { ReceiptFiles, ReceiptOptions } from './check-receipt.ts'
 import { readInput, renderVerdict } from './judge-input.ts'
+import { judgeLogInput, readLogInput } from './log-of-input.ts'
+import type { LogInput } from './log-of-input.ts'
 
 /** Bytes of the document: two bodies in base64, and the rest. */
 export const MAX_RECEIPT_INPUT_BYTES = 3 * MAX_EVIDENCE_BODY_BYTES
@@ -44,7 +46,7 @@ const PROVES_STRUCTURE = 'The input can be read in one way only.'
 const REQUIRED = ['receipt', 'keyset', 'boot_id', 'config_digest', 'at'] as const
 const OPTIONAL = [
   ...(['opening', 'request', 'response', 'challenge', 'receipt_id', 'endpoint', 'level'] as const),
-  ...(['any_outcome', 'inclusion', 'log_name', 'policy'] as const),
+  ...(['any_outcome', 'inclusion', 'log', 'log_name', 'policy'] as const),
 ]
 
 interface ReceiptInput {
@@ -52,6 +54,7 @@ interface ReceiptInput {
   readonly options: ReceiptOptions
   readonly expected: { readonly receiptId?: string; readonly endpoint?: string }
   readonly trusted: TrustedKeyset
+  readonly log: LogInput | null
   readonly at: number
   readonly policy: AppraisalPolicy
 }
@@ -73,7 +76,7 @@ function receiptOf(value: JsonValue | undefined): string | Uint8Array {
   return bytesOf(objectOf(value, 'receipt', ['cose'])['cose'] ?? null, 'receipt.cose')
 }
 
-function trustedOf(input: JsonObject): TrustedKeyset {
+function trustedOf(input: JsonObject): Omit<TrustedKeyset, 'log'> {
   const parsed = parseKeyset(input['keyset'])
   if (!parsed.ok) throw new Unreadable(parsed.detail)
   const { keyset } = parsed
@@ -87,7 +90,6 @@ function trustedOf(input: JsonObject): TrustedKeyset {
     configDigest,
     // Of the configuration the name of the log alone counts here.
     config: { log: name === undefined ? null : { name } },
-    log: null,
     simulated: false,
     notAfter: keyset.not_after,
     address: null,
@@ -119,6 +121,12 @@ function readDocument(bytes: Uint8Array): ReceiptInput {
   const challenge = textMember(input, 'challenge')
   const receiptId = textMember(input, 'receipt_id')
   const endpoint = textMember(input, 'endpoint')
+  const trusted = trustedOf(input)
+  const logName = textMember(input, 'log_name') ?? null
+  const log =
+    input['log'] === undefined || input['log'] === null
+      ? null
+      : readLogInput(input['log'], logName, trusted.bootId)
   return {
     files: {
       receipt: receiptOf(input['receipt']),
@@ -132,7 +140,8 @@ function readDocument(bytes: Uint8Array): ReceiptInput {
       ...(receiptId === undefined ? {} : { receiptId }),
       ...(endpoint === undefined ? {} : { endpoint }),
     },
-    trusted: trustedOf(input),
+    trusted: { ...trusted, log: log?.head ?? null },
+    log,
     at: integerOf(input['at'], 'at'),
     policy: policy.policy,
   }
@@ -163,13 +172,15 @@ export function appraiseReceiptInput(bytes: Uint8Array): ReceiptAppraisal {
     const checks = [fail('input.structure', 'report_malformed', PROVES_STRUCTURE, error.message)]
     return { verdict: verdictOf(checks), level: 'none' }
   }
-  const { files, options, trusted, at, policy, expected } = input
+  const { files, options, trusted, log, at, policy, expected } = input
   if (options.level === 'content' && files.opening === null) {
     const detail = 'the level content without an opening'
     const checks = [fail('input.structure', 'report_malformed', PROVES_STRUCTURE, detail)]
     return { verdict: verdictOf(checks), level: 'none' }
   }
-  const { checks, level } = checkReceipt(options, files, trusted, at, policy, expected)
+  const receipt = checkReceipt(options, files, trusted, at, policy, expected)
+  const { level } = receipt
+  const checks = [...receipt.checks, ...(log === null ? [] : judgeLogInput(log, nodeCrypto))]
   // What was not reached because something else is wrong is not what is wrong.
   const others = checks.filter(({ id }) => id !== 'receipt.level')
   const failed = others.some(({ status }) => status === 'fail')

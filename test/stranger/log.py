@@ -77,20 +77,28 @@ def consistency_roots(old, new, path, old_root, whole):
 
 
 def checkpoint_head(note, public_key):
+    """C2SP signed-note: whoever knows the key of a line must refuse the note where that line does not verify."""
+    if not note.endswith("\n") or any(ord(one) < 32 and one != "\n" for one in note):
+        raise ValueError("not a note")
     text, _, signatures = note.rpartition("\n\n")
     text += "\n"
     origin, size, root, end = text.split("\n")
-    if end != "" or str(int(size)) != size:
+    root = base64.b64decode(root, validate=True)
+    if end != "" or str(int(size)) != size or len(root) != 32:
         raise ValueError("not a checkpoint")
     key_id = sha256(origin.encode() + b"\n\x01" + public_key)[:4]
+    vouched = False
     for line in signatures.rstrip("\n").split("\n"):
         dash, name, encoded = line.split(" ")
         raw = base64.b64decode(encoded, validate=True)
         if dash != "\u2014" or name != origin or raw[:4] != key_id:
             continue
-        if ed25519_verify(public_key, text.encode(), raw[4:]):
-            return {"origin": origin, "size": int(size), "root": base64.b64decode(root).hex()}
-    raise ValueError("no signature of the log")
+        if not ed25519_verify(public_key, text.encode(), raw[4:]):
+            raise ValueError("a signature of the log that does not hold")
+        vouched = True
+    if not vouched:
+        raise ValueError("no signature of the log")
+    return {"origin": origin, "size": int(size), "root": root.hex()}
 
 
 def answer(question):

@@ -18,11 +18,11 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 
 import cbor  # noqa: E402
 import formats as f  # noqa: E402
-import log  # noqa: E402
 from content import answer_chunks  # noqa: E402
 from curves import ed25519_verify  # noqa: E402
 from jcs import Malformed, jcs_bytes, read_json, utf16  # noqa: E402
 from kinds import KIND_OF, content_of  # noqa: E402
+from log_history import history, inclusion_holds  # noqa: E402
 
 TOP = {*f.TOP_MEMBERS.values(), "api_version", "event_log", "key_id", "signature"}
 RECORD = {*f.EVENT_MEMBERS, *f.TOP_MEMBERS, "purpose"}
@@ -181,24 +181,6 @@ def members_hold(record, body, opening):
     return {**sent, "stream_options": 0} == {**got, "stream_options": 0}
 
 
-def inclusion_holds(given, record, keyset):
-    """The record's hash is the leaf at its sequence number, under a checkpoint of this boot's log."""
-    try:
-        proof = json.loads(given["inclusion"])
-        need(set(proof) == {"checkpoint", "leaf_index", "origin", "path", "tree_size"}, "members")
-        origin = f"{given['log_name']}/{given['boot_id']}"
-        key = next(key["public_key"] for key in keyset["receipt_signing_keys"]
-                   if key["algo"] == "countersign-log-ed25519")
-        head = log.checkpoint_head(proof["checkpoint"], bytes.fromhex(key))
-        need(proof["origin"] == origin and proof["leaf_index"] == record["sequence"], "place")
-        leaf = log.leaf_hash(bytes.fromhex(f.jcs_digest(record).removeprefix("sha256:")))
-        root = log.inclusion_root(leaf, proof["leaf_index"], proof["tree_size"],
-                                  [bytes.fromhex(step) for step in proof["path"]])
-        return head == {"origin": origin, "size": proof["tree_size"], "root": root.hex()}
-    except (Malformed, ValueError, KeyError, TypeError, AttributeError):
-        return False
-
-
 def find(given):
     receipt = given["receipt"]
     try:
@@ -248,6 +230,8 @@ def find(given):
             record["outcome"] == "complete"):
         check_answer(check, record, request, response)
     check("inclusion", "inclusion" not in given or inclusion_holds(given, record, keyset))
+    of_log = history(given)
+    check(of_log, of_log is None)
     shown = request is not None and response is not None
     check("level", level == "signer" or shown)
     return wrong

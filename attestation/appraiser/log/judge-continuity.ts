@@ -23,8 +23,12 @@ import { MAX_PAST_BOOTS } from './log-state.ts'
 import type { RememberedLog } from './log-state.ts'
 import { parseBootProof, parseConsistencyProof } from './parse-log-proofs.ts'
 
-const ID = 'log.continuity'
-const PROVES = 'The log goes on from the head that was remembered of it.'
+/** The check that is made here. */
+export const LOG_CONTINUITY = Object.freeze({
+  id: 'log.continuity',
+  proves: 'The log goes on from the head that was remembered of it.',
+})
+const { id: ID, proves: PROVES } = LOG_CONTINUITY
 
 /** Boots between the log that is remembered and the one that is shown. */
 export const MAX_BOOT_CHAIN = MAX_PAST_BOOTS

@@ -25,7 +25,8 @@ export interface RememberedLog {
 
 export type LogState = ReadonlyMap<string, RememberedLog>
 
-function readEntry(name: string, value: unknown): RememberedLog | null {
+/** What is remembered of the log of that name; null for anything else. */
+export function readRememberedLog(name: string, value: unknown): RememberedLog | null {
   if (!isJsonObject(value) || Object.keys(value).toSorted().join() !== 'head,past') return null
   const head = readLogHead(value['head'])
   const { past } = value
@@ -48,7 +49,7 @@ export function parseLogState(text: string): LogState | null {
   if (!isJsonObject(logs)) return null
   const state = new Map<string, RememberedLog>()
   for (const [name, value] of Object.entries(logs)) {
-    const entry = readEntry(name, value)
+    const entry = readRememberedLog(name, value)
     if (entry === null || state.size >= MAX_REMEMBERED_LOGS) return null
     state.set(name, entry)
   }

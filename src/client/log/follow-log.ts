@@ -7,6 +7,7 @@
 import { fail, pass } from '../../../attestation/appraiser/check.ts'
 import type { Check } from '../../../attestation/appraiser/check.ts'
 import {
+  LOG_CONTINUITY,
   MAX_BOOT_CHAIN,
   judgeContinuity,
   judgeOlderHead,
@@ -22,8 +23,7 @@ import { parseLogOrigin } from '../../../attestation/protocol/log/log-origin.ts'
 import type { LogHead } from '../../../attestation/protocol/statement.ts'
 import type { LogMemory, MemorySnapshot } from './log-memory.ts'
 
-const ID = 'log.continuity'
-const PROVES = 'The log goes on from the head that was remembered of it.'
+const { id: ID, proves: PROVES } = LOG_CONTINUITY
 const ARCHIVE_ID = 'log.archive'
 const PROVES_ARCHIVE = 'The archived keyset is of the log that was followed.'
 
