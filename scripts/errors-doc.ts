@@ -166,10 +166,10 @@ export function renderErrorsDoc(
       '',
       'Exit 0: every row is `pass` or `warn`; 10: one is `fail`; 20: none is, and something was not tried.',
       '',
-      row(['code', 'status', 'meaning']),
-      row(['---', '---', '---']),
-      ...Object.entries(SMOKE_CODES).map(([code, { status, meaning }]) =>
-        row([`\`${code}\``, status, meaning]),
+      row(['code', 'status', 'meaning', 'next action']),
+      row(['---', '---', '---', '---']),
+      ...Object.entries(SMOKE_CODES).map(([code, { status, meaning, action }]) =>
+        row([`\`${code}\``, status, meaning, action]),
       ),
       '',
       '## Codes of measuring weights',

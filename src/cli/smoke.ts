@@ -132,9 +132,12 @@ function ordered(rows: readonly SmokeRow[]): readonly SmokeRow[] {
 
 function render(rows: readonly SmokeRow[]): string {
   const width = Math.max(...rows.map(({ probe }) => probe.length))
-  const lines = ordered(rows).flatMap(({ probe, status, code, seen }) => [
+  const below = ' '.repeat(6 + width + 2)
+  const lines = ordered(rows).flatMap(({ probe, status, code, seen, action }) => [
     `${status.padEnd(6)}${probe.padEnd(width)}  ${printable(seen)}`,
-    ...(status === 'pass' ? [] : [`${' '.repeat(6 + width)}  ${code}: ${meaningOf(code)}`]),
+    ...(status === 'pass'
+      ? []
+      : [`${below}${code}: ${meaningOf(code)}`, `${below}next: ${action}`]),
   ])
   const counts = STATUSES.map(
     (name) => `${rows.filter(({ status }) => status === name).length} ${name}`,

@@ -6,7 +6,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vite
 import { smoke } from '../../src/cli/smoke.ts'
 import type { SmokeOptions } from '../../src/cli/smoke.ts'
 import { Refusal } from '../../src/cli/refusal.ts'
-import type { SmokeRow } from '../../src/smoke/smoke-codes.ts'
+import { found, SMOKE_CODES } from '../../src/smoke/smoke-codes.ts'
+import type { SmokeCode, SmokeRow } from '../../src/smoke/smoke-codes.ts'
 import { HOSTILE_ANSWERS, startHostile } from '../harness/hostile-answers.ts'
 import { TOKENS, startTestService } from '../harness/service.ts'
 import type { TestService } from '../harness/service.ts'
@@ -71,6 +72,10 @@ async function rows(
 ) {
   const { code, out } = await run({ ...changes, json: true }, change, url)
   const { rows: all } = JSON.parse(out) as { readonly rows: readonly SmokeRow[] }
+  // Whatever was done to the node: no row leaves the provider without a next step.
+  for (const { probe, status, action } of all) {
+    expect(action, probe).toMatch(status === 'pass' ? /^$/ : /^[A-Z].{20,}\.$/)
+  }
   return { code, all, codes: Object.fromEntries(all.map((row) => [row.probe, row.code])) }
 }
 
@@ -80,6 +85,15 @@ async function edited(response: Response, members: Readonly<Record<string, unkno
   const { status, headers } = response
   return new Response(JSON.stringify({ ...value, ...members }), { status, headers })
 }
+
+test.each(Object.entries(SMOKE_CODES))(
+  '%s says what it means and what to do next',
+  (name, code) => {
+    expect(code.meaning).toMatch(/^[A-Z].{10,}\.$/)
+    expect(code.action).toMatch(/^[A-Z].{20,}\.$/)
+    expect(found('probe', name as SmokeCode, '')).toMatchObject({ action: code.action })
+  },
+)
 
 describe('countersign smoke', () => {
   test('a simulated service over the demo model: nothing fails, each probe was tried', async () => {
@@ -167,8 +181,9 @@ describe('countersign smoke', () => {
       const out = seen.join('')
       expect(exit).toBe(10)
       expect(out.split('\n').slice(0, 2).join('\n')).toMatch(
-        new RegExp(`^fail +models\\.list +HTTP 401\\n +${code}: .*TOKEN`),
+        new RegExp(`^fail +models\\.list +HTTP 401\\n +${code}: .*token`),
       )
+      expect(out.split('\n')[2]).toMatch(/^ +next: .*TOKEN/)
       expect(out.match(/no model to try/g)).toHaveLength(1)
       expect(out).toMatch(/1 fail, 14 skip\.$/m)
     }
