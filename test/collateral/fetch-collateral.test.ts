@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { CollateralError } from '../../attestation/collateral/collateral-error.ts'
 import type { CollateralErrorCode } from '../../attestation/collateral/collateral-error.ts'
 import { createCollateralClient } from '../../attestation/collateral/collateral-client.ts'
@@ -19,13 +19,16 @@ import type { IntelServer, Intercept, Route } from './intel-server.helpers.ts'
 const NOW = new Date('2026-11-26T12:00:00Z')
 const collateral = createIntelPki({ now: NOW }).collateral
 const REQUEST: CollateralRequest = { fmspc: '53494d000000', ca: 'platform', channel: 'standard' }
-const FAST: FetchTiming = {
-  attemptMs: 400,
-  documentMs: 2_000,
+/** Longer than a busy machine pauses: what is answered is answered in time. */
+const PATIENT: FetchTiming = {
+  attemptMs: 5_000,
+  documentMs: 15_000,
   attempts: 3,
   firstPauseMs: 5,
   maxRetryAfterMs: 1_500,
 }
+/** For services that answer nothing. */
+const FAST: FetchTiming = { ...PATIENT, attemptMs: 400, documentMs: 2_000 }
 
 let server: IntelServer
 beforeAll(async () => {
@@ -42,7 +45,7 @@ const options = (more: CollateralClientOptions = {}): CollateralClientOptions =>
   service: server.pcs,
   now: () => NOW.getTime() / 1000,
   ...more,
-  transport: { tlsCa: server.tlsCa, proxy: null, timing: FAST, ...more.transport },
+  transport: { tlsCa: server.tlsCa, proxy: null, timing: PATIENT, ...more.transport },
 })
 const client = (more?: CollateralClientOptions) => createCollateralClient(options(more))
 
@@ -263,13 +266,15 @@ describe('a service that answers badly', () => {
     })
     const began = performance.now()
     expect((await failure(client().get(REQUEST))).code).toBe('collateral_unreachable')
-    expect(performance.now() - began).toBeLessThan(FAST.attemptMs)
+    expect(performance.now() - began).toBeLessThan(PATIENT.attemptMs)
   })
 
   test('one that says nothing is given up after its attempts', async () => {
     server.intercept = on('tcbInfo', () => true)
     const start = performance.now()
-    expect((await failure(client().get(REQUEST))).code).toBe('collateral_timeout')
+    expect((await failure(client({ transport: { timing: FAST } }).get(REQUEST))).code).toBe(
+      'collateral_timeout',
+    )
     expect(performance.now() - start).toBeLessThan(FAST.documentMs + 500)
     expect(server.requests.filter((path) => path.includes('/tcb?'))).toHaveLength(3)
   })
@@ -281,7 +286,9 @@ describe('a service that answers badly', () => {
       timers.push(setInterval(() => response.write(' '), 20))
       return true
     })
-    expect((await failure(client().get(REQUEST))).code).toBe('collateral_timeout')
+    expect((await failure(client({ transport: { timing: FAST } }).get(REQUEST))).code).toBe(
+      'collateral_timeout',
+    )
     for (const timer of timers) clearInterval(timer)
   })
 
@@ -357,7 +364,7 @@ describe('a service that answers badly', () => {
     const standard = shared.get(REQUEST)
     const early = failure(shared.get({ ...REQUEST, channel: 'early' }))
     expect((await early).code).toBe('collateral_not_found')
-    await vi.waitFor(() => expect(closed).toHaveLength(2))
+    await expect.poll(() => closed).toHaveLength(2)
     expect(closed.every((url) => url.includes('early'))).toBe(true)
     expect((await standard).collateral).toEqual(collateral)
     await own.close()

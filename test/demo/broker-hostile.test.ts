@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test, vi } from 'vitest'
+import { afterEach, describe, expect, test } from 'vitest'
 import { startBroker } from '../../src/demo/broker/start-broker.ts'
 import { ask, startUpstream, type UpstreamHandler } from '../harness/zg-upstream.ts'
 
@@ -175,9 +175,7 @@ describe('a broker that cuts a stream', () => {
       expect(reply.whole).toBe(true)
       expect(reply.text.split('\n\n').filter((event) => event !== '')).toHaveLength(n)
       expect(reply.text.includes('[DONE]')).toBe(n === EVENTS)
-      await vi.waitFor(() => {
-        expect(broker.requests[0]?.upstreamEnded).toBe(true)
-      })
+      await expect.poll(() => broker.requests[0]?.upstreamEnded).toBe(true)
       expect(broker.recorded[0]?.body.toString()).toContain('data: [DONE]\n\n')
     },
   )
@@ -197,9 +195,7 @@ test('a broker that delays holds the request back', async () => {
   const { upstream, broker, chat } = await start(answer)
   broker.hostile.delayMs = 150
   const asked = ask(chat, { body: '{}' })
-  await vi.waitFor(() => {
-    expect(broker.requests[0]?.received.toString()).toBe('{}')
-  })
+  await expect.poll(() => broker.requests[0]?.received.toString()).toBe('{}')
   expect(upstream.seen).toHaveLength(0)
   expect((await asked).status).toBe(200)
   expect(upstream.seen).toHaveLength(1)

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import OpenAI from 'openai'
-import { afterEach, describe, expect, test, vi } from 'vitest'
+import { afterEach, describe, expect, test } from 'vitest'
 import {
   startBroker,
   type BrokerHandle,
@@ -398,9 +398,7 @@ describe('a client that leaves', () => {
       response.end('data: [DONE]\n\n')
     })
     await ask(chat, { body: '{"stream":true}', leave: true })
-    await vi.waitFor(() => {
-      expect(last(broker).upstreamEnded).toBe(true)
-    }, 5000)
+    await expect.poll(() => last(broker).upstreamEnded).toBe(true)
     expect(last(broker).clientLeft).toBe(true)
     expect(last(broker).upstreamBytes).toBe(100 * event.length + 'data: [DONE]\n\n'.length)
   })
@@ -415,18 +413,12 @@ describe('a client that leaves', () => {
     const gone = fetch(chat, { method: 'POST', body: '{}', signal: asked.signal }).catch(
       () => 'gone',
     )
-    await vi.waitFor(() => {
-      expect(upstream.seen).toHaveLength(1)
-    })
+    await expect.poll(() => upstream.seen).toHaveLength(1)
     asked.abort()
     expect(await gone).toBe('gone')
-    await vi.waitFor(() => {
-      expect(last(broker).clientLeft).toBe(true)
-    })
+    await expect.poll(() => last(broker).clientLeft).toBe(true)
     release()
-    await vi.waitFor(() => {
-      expect(last(broker).upstreamBytes).toBe(ANSWER.length)
-    })
+    await expect.poll(() => last(broker).upstreamBytes).toBe(ANSWER.length)
   })
 
   test('is read for no further than 10 MB', async () => {
@@ -440,9 +432,7 @@ describe('a client that leaves', () => {
       }
     })
     await ask(chat, { body: '{}', leave: true })
-    await vi.waitFor(() => {
-      expect(closed).toBe(true)
-    }, 10_000)
+    await expect.poll(() => closed).toBe(true)
     expect(last(broker).upstreamBytes).toBeGreaterThan(10 * 1024 * 1024)
     expect(last(broker).upstreamBytes).toBeLessThan(32 * 1024 * 1024)
     expect(last(broker).upstreamEnded).toBe(false)

@@ -5,6 +5,7 @@ import type { DemoFaults } from '../../src/demo/model/faults.ts'
 import type { DemoModel } from '../../src/demo/model/start-demo-model.ts'
 import { startDemoModel } from '../../src/demo/model/start-demo-model.ts'
 import { eventData, rawRequest, userMessage } from './model-raw-request.ts'
+import { TIMED } from '../harness/timed.ts'
 
 const HEADERS = { 'x-request-id': 'req-1' }
 const BUFFERED = { messages: userMessage('hello'), seed: 3 }
@@ -186,7 +187,7 @@ describe('the record', () => {
     ['while a body is held back', BUFFERED, { delayMs: 5_000 }],
     ['while a body waits for a promise', BUFFERED, { holdUntil: new Promise(() => undefined) }],
     ['during a silent stream', STREAMED, { silenceAfterChunks: 2 }],
-  ])('notices at once that the client leaves %s', async (_, body, faults: DemoFaults) => {
+  ])('notices at once that the client leaves %s', TIMED, async (_, body, faults: DemoFaults) => {
     Object.assign(demo.faults, faults)
     const reply = await rawRequest(demo, body, { leaveAfterMs: 60 })
     const leftAt = performance.now()

@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { WEATHER_TOOLS } from '../demo/model-raw-request.ts'
 import { MODEL, TOKENS, startTestService } from '../harness/service.ts'
 import type { TestService } from '../harness/service.ts'
+import { TIMED } from '../harness/timed.ts'
 
 const ABORT_WITHIN_MS = 100
 let at: TestService
@@ -92,7 +93,7 @@ describe('the openai client', () => {
   test.each([
     ['a buffered answer', false],
     ['a stream', true],
-  ])('that aborts %s aborts the model within 100 ms', async (_, stream) => {
+  ])('that aborts %s aborts the model within 100 ms', TIMED, async (_, stream) => {
     let go = () => {}
     const arrived = new Promise<void>((resolve) => (go = resolve))
     if (stream) at.model.faults.silenceAfterChunks = 3

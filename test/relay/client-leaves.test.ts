@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { chatBody, openRaw, rawChat } from '../harness/chat.ts'
 import { startTestService } from '../harness/service.ts'
 import type { TestService } from '../harness/service.ts'
+import { TIMED } from '../harness/timed.ts'
 
 const sha256 = (bytes: Uint8Array) => `sha256:${createHash('sha256').update(bytes).digest('hex')}`
 /** How soon the model server must see that the client is gone. */
@@ -55,7 +56,7 @@ describe('a client that leaves', () => {
   test.each([
     ['a buffered answer', chatBody('x')],
     ['a stream', chatBody('x', { stream: true })],
-  ])('before the headers of %s aborts the model within 100 ms', async (_, body) => {
+  ])('before the headers of %s aborts the model within 100 ms', TIMED, async (_, body) => {
     at.model.faults.holdUntil = FOREVER
     const before = at.model.requests.length
     const { socket } = await openRaw(at.port, rawChat(body))
@@ -75,7 +76,7 @@ describe('a client that leaves', () => {
     expect(receipt?.legacyText).toBeNull()
   })
 
-  test('in the middle of a buffered answer aborts the model within 100 ms', async () => {
+  test('in the middle of a buffered answer aborts the model within 100 ms', TIMED, async () => {
     const body = chatBody('x')
     at.model.faults.silenceAfterChunks = 0
     const before = at.model.requests.length
@@ -90,7 +91,7 @@ describe('a client that leaves', () => {
     ['after two events', 'destroy'],
     ['after two events by reset', 'resetAndDestroy'],
     ['after two events by half-closing', 'end'],
-  ] as const)('of a stream %s aborts the model within 100 ms', async (_, how) => {
+  ] as const)('of a stream %s aborts the model within 100 ms', TIMED, async (_, how) => {
     at.model.faults.silenceAfterChunks = 2
     const raw = await openRaw(at.port, rawChat(chatBody('x', { stream: true })))
     await raw.until('"delta":{"content":"')
@@ -157,24 +158,28 @@ describe('a client that leaves', () => {
     raw.socket.destroy()
   })
 
-  test('with requests queued behind each other on one connection had only the first relayed', async () => {
-    at.model.faults.holdUntil = FOREVER
-    const before = at.model.requests.length
-    const settled = at.receipts.length
-    const one = rawChat(chatBody('x'))
-    const { socket } = await openRaw(at.port, Buffer.concat([one, one, one]))
-    await requestsReach(before + 1)
-    const request = at.model.requests[before]
-    const leftAt = performance.now()
-    socket.destroy()
-    await request?.closed
-    await at.settled(settled + 1)
-    expect((request?.abortedAt ?? NaN) - leftAt).toBeLessThan(ABORT_WITHIN_MS)
-    expect(at.model.requests).toHaveLength(before + 1)
-    expect(at.receipts.slice(settled).map(({ record }) => record.outcome)).toEqual([
-      'downstream_closed',
-    ])
-  })
+  test(
+    'with requests queued behind each other on one connection had only the first relayed',
+    TIMED,
+    async () => {
+      at.model.faults.holdUntil = FOREVER
+      const before = at.model.requests.length
+      const settled = at.receipts.length
+      const one = rawChat(chatBody('x'))
+      const { socket } = await openRaw(at.port, Buffer.concat([one, one, one]))
+      await requestsReach(before + 1)
+      const request = at.model.requests[before]
+      const leftAt = performance.now()
+      socket.destroy()
+      await request?.closed
+      await at.settled(settled + 1)
+      expect((request?.abortedAt ?? NaN) - leftAt).toBeLessThan(ABORT_WITHIN_MS)
+      expect(at.model.requests).toHaveLength(before + 1)
+      expect(at.receipts.slice(settled).map(({ record }) => record.outcome)).toEqual([
+        'downstream_closed',
+      ])
+    },
+  )
 
   test('leaves the model alone when it asked for the list of models and went', async () => {
     const raw = await openRaw(

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { chat, openRaw, rawChat } from '../harness/chat.ts'
 import { startTestService } from '../harness/service.ts'
 import { ASKED, CHUNK, STREAM, behind, digest, eventsOf, taken } from './inline.helpers.ts'
+import { TIMED } from '../harness/timed.ts'
 
 describe('a stream whose receipt was asked for', () => {
   test('with what follows a terminator: that is under the receipt, too', () =>
@@ -37,7 +38,7 @@ describe('a stream whose receipt was asked for', () => {
       },
     ))
 
-  test('that stops in the middle of an event is not kept waiting for its rest', () =>
+  test('that stops in the middle of an event is not kept waiting for its rest', TIMED, () =>
     behind(
       async (_seen, response) => {
         response.setHeader('content-type', 'text/event-stream')
@@ -55,7 +56,8 @@ describe('a stream whose receipt was asked for', () => {
         // Where one event ends and the next begins was not followed any more: the receipt is to be fetched.
         expect(raw.received()).not.toContain('countersign-receipt')
       },
-    ))
+    ),
+  )
 
   test('that lingers within something after its terminator ends with all that came', () =>
     behind(
