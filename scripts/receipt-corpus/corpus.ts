@@ -6,6 +6,7 @@
 import { inOrderOfIds } from '../corpus/vector.ts'
 import type { Vector } from '../corpus/vector.ts'
 import { acceptedCases } from './cases/accepted.ts'
+import { contentCases } from './cases/content.ts'
 import { coseCases } from './cases/cose.ts'
 import { exchangeCases } from './cases/exchange.ts'
 import { formCases } from './cases/form.ts'
@@ -14,6 +15,7 @@ import { logCases } from './cases/log.ts'
 import { logProofCases } from './cases/log-proofs.ts'
 import { recordCases } from './cases/record.ts'
 import { reframedCases } from './cases/reframed.ts'
+import { streamCases } from './cases/streams.ts'
 
 /** Every vector once. The same in every run, to the byte. */
 export function makeCorpus(): Vector[] {
@@ -27,5 +29,7 @@ export function makeCorpus(): Vector[] {
     ...logProofCases(),
     ...headsCases(),
     ...reframedCases(),
+    ...contentCases(),
+    ...streamCases(),
   ])
 }

@@ -72,7 +72,7 @@ export const RESPONSE =
   '"message":{"role":"assistant","content":"4"},"finish_reason":"stop"}],' +
   '"usage":{"prompt_tokens":12,"completion_tokens":1,"total_tokens":13}}'
 
-function objectOf(text: string): JsonObject {
+export function objectOf(text: string): JsonObject {
   const parsed = parseJsonText(text)
   if (!parsed.ok || !isJsonObject(parsed.value)) throw new TypeError('not an object')
   return parsed.value
@@ -84,7 +84,8 @@ export const BODIES: BodyHashes = Object.freeze({
   returned: digestOf(RESPONSE),
 })
 
-function contentOf(
+/** Of a chat answer in one piece. */
+export function contentOf(
   response: string,
 ): Pick<ReceiptRecord, 'content_digest' | 'content_status' | 'content_uncovered'> {
   const kind = contentKindOf(ENDPOINT)

@@ -18,10 +18,10 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 
 import cbor  # noqa: E402
 import formats as f  # noqa: E402
-from content import answer_chunks  # noqa: E402
+from answer_shape import check_answer, content_holds, content_shown  # noqa: E402
 from curves import ed25519_verify  # noqa: E402
 from jcs import Malformed, jcs_bytes, read_json, utf16  # noqa: E402
-from kinds import KIND_OF, content_of  # noqa: E402
+from kinds import KIND_OF  # noqa: E402
 from log_history import history, inclusion_holds  # noqa: E402
 
 TOP = {*f.TOP_MEMBERS.values(), "api_version", "event_log", "key_id", "signature"}
@@ -126,54 +126,6 @@ def outcome_holds(record, whole):
     return 200 <= record["status"] <= 299 and whole is not False and bool(finished)
 
 
-def content_holds(record, body, opening):
-    found = content_of(KIND_OF[record["endpoint"]], *answer_chunks(body))
-    if found["content"] is None:
-        return False
-    added = set(found["uncovered"]) - set(record["content_uncovered"])
-    return not added and f.content_digest(opening, found["content"]) == record["content_digest"]
-
-
-def stream_holds(body):
-    """One terminator, and at the end; no field but `data` and comments; lines end in LF."""
-    lines = body.decode("utf-8").split("\n")
-    data = [line for line in lines if line.startswith("data:")]
-    usual = all(line == "" or line.startswith((":", "data:")) for line in lines)
-    return usual and [line == "data: [DONE]" for line in data] == [False] * (len(data) - 1) + [True]
-
-
-def is_plain(streamed, chunks):
-    """Every reader takes the same from it: one id, model and object, choices once and in their place, none after its end."""
-    names = {(chunk["object"], chunk["id"], chunk["model"]) for chunk in chunks}
-    if {one for one, _, _ in names} != {"chat.completion" + ".chunk" * streamed} or len(names) != 1:
-        return False
-    ended = set()
-    for chunk in chunks:
-        places = [choice["index"] for choice in chunk["choices"]]
-        if len(places) != len(set(places)) or ended & set(places):
-            return False
-        if not streamed and places != list(range(len(places))):
-            return False
-        ended |= {choice["index"] for choice in chunk["choices"] if choice.get("finish_reason")}
-    return True
-
-
-def check_answer(check, record, request, response):
-    """What a reader of this answer would see, beyond the words that the content digest speaks for."""
-    try:
-        streamed, chunks = answer_chunks(response)
-    except Malformed:
-        streamed, chunks = True, []
-    if request is not None:
-        check("asked", bool(read_json(request).get("stream")) == streamed)
-    try:
-        check("stream", not streamed or stream_holds(response))
-        check("model", chunks[0]["model"] == record["model_served"])
-        check("plain", is_plain(streamed, chunks))
-    except (KeyError, TypeError, IndexError):
-        check("plain", False)
-
-
 def members_hold(record, body, opening):
     """`stream_options` may be added, as the default policy allows."""
     sent = {item["name"]: item["digest"] for item in f.request_members(opening, body)}
@@ -219,6 +171,7 @@ def find(given):
         opened = f.bodies_commitment(opening, **bodies) == record["bodies"]
         check("opening", opened)
     level = given.get("level", "signer")
+    own = bodies is not None and response is not None and bodies["returned"] == f.digest(response)
     if level != "content":
         for name, body, hashed in (("request", request, "received"),
                                    ("response", response, "returned")):
@@ -232,7 +185,8 @@ def find(given):
     check("inclusion", "inclusion" not in given or inclusion_holds(given, record, keyset))
     of_log = history(given)
     check(of_log, of_log is None)
-    shown = request is not None and response is not None
+    shown = request is not None and response is not None and (
+        level != "content" or own or content_shown(record, response, given.get("policy", {})))
     check("level", level == "signer" or shown)
     return wrong
 

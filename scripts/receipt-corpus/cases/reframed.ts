@@ -1,158 +1,110 @@
 /** Answers whose words are those of the receipt, framed so that a reader takes something else from them. */
-import { requestMembers } from '../../../attestation/protocol/request-members.ts'
-import { nodeCrypto } from '../../../attestation/crypto/node.ts'
-import { vectorsOf } from '../../corpus/vector.ts'
-import type { Vector, VectorCode } from '../../corpus/vector.ts'
-import {
-  aciReceipt,
-  base64,
-  coseMessage,
-  inputOf,
-  OPENING,
-  RECORD,
-  REQUEST,
-  RESPONSE,
-} from '../world.ts'
-import type { Issue } from '../world.ts'
+import type { Vector } from '../../corpus/vector.ts'
+import { chunk, DONE, part, written } from '../answer-text.ts'
+import { exchangeOf, shownAnswer } from '../shown-answer.ts'
+import { REQUEST, RESPONSE } from '../world.ts'
 
-const { accepted, rejected } = vectorsOf(inputOf)
-
-const STREAM_REQUEST = REQUEST.replace('"seed":7', '"seed":7,"stream":true')
-const BODY: Issue = { bodies: null }
 /** The same words as a stream: the digest of their content is the same. */
-const STREAM: Issue = {
-  bodies: null,
-  record: {
-    ...RECORD,
-    members: requestMembers(
-      { ...(JSON.parse(REQUEST) as object), stream: true },
-      OPENING,
-      nodeCrypto,
-    ),
-  },
-}
+const STREAM = exchangeOf(REQUEST.replace('"seed":7', '"seed":7,"stream":true'), RESPONSE)
+const BODY = exchangeOf(REQUEST, RESPONSE)
 
-const FRAME =
-  '{"id":"chatcmpl-1","object":"chat.completion.chunk","created":1790000100,"model":"demo-v2",'
-const ROLE = `${FRAME}"choices":[{"index":0,"delta":{"role":"assistant"},"finish_reason":null}]}`
-const TEXT = `${FRAME}"choices":[{"index":0,"delta":{"content":"4"},"finish_reason":null}]}`
-const END = `${FRAME}"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}`
-const DONE = '[DONE]'
-
-const written = (...events: readonly string[]): string =>
-  events.map((data) => `data: ${data}\n\n`).join('')
+const ROLE = chunk(part(0, { role: 'assistant' }))
+const TEXT = chunk(part(0, { content: '4' }))
+const END = chunk(part(0, {}, 'stop'))
 const GOOD = written(ROLE, TEXT, END, DONE)
 
-function both(
-  id: string,
-  code: VectorCode | 'ok',
-  title: string,
-  [issue, request]: readonly [Issue, string],
-  response: string,
-): Vector[] {
-  const more = { request: base64(request), response: base64(response), level: 'content' }
-  const aci = { receipt: aciReceipt(issue), more }
-  const cose = { receipt: coseMessage(issue), more }
-  const titleOfCose = `${title}; as COSE_Sign1`
-  return code === 'ok'
-    ? [accepted(`ok-${id}`, title, aci), accepted(`ok-cose-${id}`, titleOfCose, cose)]
-    : [rejected(id, code, title, aci), rejected(`cose-${id}`, code, titleOfCose, cose)]
-}
-
 export function reframedCases(): Vector[] {
-  const stream = [STREAM, STREAM_REQUEST] as const
-  const body = [BODY, REQUEST] as const
   return [
-    ...both('stream', 'ok', 'a stream in three chunks', stream, GOOD),
-    ...both(
+    ...shownAnswer('stream', 'ok', 'a stream in three chunks', STREAM, GOOD),
+    ...shownAnswer(
       'stream-comments',
       'ok',
       'a stream with comments of a broker',
-      stream,
+      STREAM,
       `: busy\n\n${GOOD}`,
     ),
-    ...both(
+    ...shownAnswer(
       'reframed-end-first',
       'answer_ambiguous',
       'a stream whose end comes before its text',
-      stream,
+      STREAM,
       written(ROLE, END, TEXT, DONE),
     ),
-    ...both(
+    ...shownAnswer(
       'reframed-ids',
       'answer_ambiguous',
       'a stream whose chunks have two ids',
-      stream,
+      STREAM,
       written(ROLE, TEXT.replace('chatcmpl-1', 'chatcmpl-2'), END, DONE),
     ),
-    ...both(
+    ...shownAnswer(
       'reframed-models',
       'answer_ambiguous',
       'a stream whose second chunk names another model',
-      stream,
+      STREAM,
       written(ROLE, TEXT.replace('demo-v2', 'demo-v3'), END, DONE),
     ),
-    ...both(
+    ...shownAnswer(
       'reframed-object',
       'answer_ambiguous',
       'a stream with a chunk that calls itself a message of a thread',
-      stream,
+      STREAM,
       written(ROLE, TEXT.replace('chat.completion.chunk', 'thread.message'), END, DONE),
     ),
-    ...both(
+    ...shownAnswer(
       'reframed-body-object',
       'answer_ambiguous',
       'a body that calls itself a chunk',
-      body,
+      BODY,
       RESPONSE.replace('chat.completion', 'chat.completion.chunk'),
     ),
-    ...both(
+    ...shownAnswer(
       'model-of-body',
       'model_mismatch',
       'a body that names another model',
-      body,
+      BODY,
       RESPONSE.replace('demo-v2', 'demo-v3'),
     ),
-    ...both(
+    ...shownAnswer(
       'model-of-stream',
       'model_mismatch',
       'a stream that names another model',
-      stream,
+      STREAM,
       GOOD.replaceAll('demo-v2', 'demo-v3'),
     ),
-    ...both(
+    ...shownAnswer(
       'other-form-stream',
       'answer_form_mismatch',
       'a stream, and a body was asked for',
-      body,
+      BODY,
       GOOD,
     ),
-    ...both(
+    ...shownAnswer(
       'other-form-body',
       'answer_form_mismatch',
       'a body, and a stream was asked for',
-      stream,
+      STREAM,
       RESPONSE,
     ),
-    ...both(
+    ...shownAnswer(
       'stream-without-end',
       'stream_cut',
       'a stream without its terminator',
-      stream,
+      STREAM,
       written(ROLE, TEXT, END),
     ),
-    ...both(
+    ...shownAnswer(
       'stream-goes-on',
       'stream_after_done',
       'a stream with text after its terminator',
-      stream,
+      STREAM,
       written(ROLE, END, DONE, TEXT),
     ),
-    ...both(
+    ...shownAnswer(
       'stream-named-event',
       'stream_unreadable',
       'a stream with a named event',
-      stream,
+      STREAM,
       `event: thread.message.delta\n${GOOD}`,
     ),
   ]
