@@ -19,6 +19,7 @@ import { EXIT } from './exit-codes.ts'
 import { addNodeCommands } from './node-commands.ts'
 import { addProxyCommand } from './proxy-command.ts'
 import { collect } from './collect.ts'
+import { hideProcess } from './hide-process.ts'
 import { refuseSilence } from './refuse-silence.ts'
 import { exitWith } from './refusal.ts'
 import { keysRotate, keysShow } from './keys.ts'
@@ -53,6 +54,7 @@ addServeOptions(
     'print the configuration as it would be attested, with its digest, and exit',
   )
   .action(async (options: ServeOptions) => {
+    await hideProcess()
     await serve(options)
     // Idle upstream sockets must not keep a drained service alive.
     process.exit(0)
@@ -247,6 +249,7 @@ for (const [name, description, act] of [
     .option('--simulate', 'ask a simulator: that of COUNTERSIGN_AGENT_SOCKET, or one of its own')
     .option('--json', 'print one JSON document')
     .action(async (options: KeysOptions) => {
+      await hideProcess()
       process.exit(await act(options))
     })
 }

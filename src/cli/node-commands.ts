@@ -7,6 +7,7 @@ import type { Command } from 'commander'
 import { doctor } from './doctor.ts'
 import type { DoctorOptions } from './doctor.ts'
 import { collect } from './collect.ts'
+import { hideProcess } from './hide-process.ts'
 import { addServeOptions } from './serve-options.ts'
 import { smoke } from './smoke.ts'
 import type { SmokeOptions } from './smoke.ts'
@@ -37,6 +38,7 @@ export function addNodeCommands(program: Command): void {
     .option('--allow-simulated', 'accept simulated evidence')
     .option('--json', 'print the rows as one JSON document')
     .action(async (options: DoctorOptions) => {
+      await hideProcess()
       process.exit(await doctor(options))
     })
 

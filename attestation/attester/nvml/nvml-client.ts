@@ -24,6 +24,7 @@ const HEAP_MB = 64
 
 const FAULTS: Readonly<Record<NvmlFault, NvmlErrorCode>> = {
   binding: 'nvml_binding_missing',
+  confinement: 'nvml_process_unconfined',
   library: 'nvml_library_unloadable',
   function: 'nvml_function_missing',
   request: 'nvml_answer_malformed',

@@ -13,6 +13,8 @@ export const NVML_ERRORS = Object.freeze({
     'The library cannot be loaded. It must be the libnvidia-ml.so.1 of the running driver, for this processor and linked against glibc: mount it by the NVIDIA runtime, copy none into the image.',
   nvml_binding_missing:
     'The optional package koffi is not installed for this platform. Install with optional dependencies, or take the published image.',
+  nvml_process_unconfined:
+    'The kernel does not let the process that calls the driver give up rights and inherited descriptors (prctl: PR_SET_NO_NEW_PRIVS, PR_SET_DUMPABLE; /proc/self/fd), and so the driver is not loaded. Look at the seccomp profile of the container.',
   nvml_function_missing:
     'The driver is too old to attest. Confidential computing on Hopper needs a driver of the 550 branch or newer.',
   nvml_struct_version:

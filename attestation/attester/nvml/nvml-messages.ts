@@ -37,7 +37,9 @@ export type NvmlRequest =
     }
 
 /** Why nothing could be called. */
-export const NVML_FAULTS = Object.freeze(['binding', 'library', 'function', 'request'] as const)
+export const NVML_FAULTS = Object.freeze([
+  ...(['binding', 'confinement', 'library', 'function', 'request'] as const),
+])
 export type NvmlFault = (typeof NVML_FAULTS)[number]
 
 export type NvmlAnswer =

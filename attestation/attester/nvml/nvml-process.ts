@@ -1,14 +1,17 @@
 /**
  * The process that calls the driver, and nothing else: a wrong pointer, a crash in the library or a call that never
  * returns ends this process, not the one that holds the keys. It is given no environment, no key and no socket; it reads
- * requests from standard input, answers on descriptor 3, and ends when its input does. That is against faults, not against
- * malice: it runs under the same user, so that a hostile library could look into its parent by way of /proc (SECURITY.md).
+ * requests from standard input, answers on descriptor 3, and ends when its input does. Before the library is loaded it gives up
+ * new rights, core dumps and every descriptor but its channel; the service does too, so that a hostile library cannot look into it by way of /proc. It still runs as
+ * the same user in the same container: what is left is said in SECURITY.md.
  *
  * Calls are synchronous. A buffer is a local of the function that makes the call, so it is referenced until that returns.
  *
  * @module
  */
 import { writeSync } from 'node:fs'
+import { closeInherited } from '../close-inherited.ts'
+import { confineProcess } from '../confine-process.ts'
 import { HANDLE_BYTES, HANDLE_SYMBOL, NVML_CALLS, NVML_SUCCESS } from './nvml-calls.ts'
 import { REPORT_NONCE_OFFSET, SETTINGS_VERSION } from './nvml-calls.ts'
 import type { NvmlCallName } from './nvml-calls.ts'
@@ -40,6 +43,14 @@ const handles = new Map<number, bigint>()
 const natives = new Map<string, Native>()
 
 async function open(path: string): Promise<Outcome> {
+  const confinement = await confineProcess()
+  if (confinement === 'unbound') return 'binding'
+  if (confinement === 'refused') return 'confinement'
+  try {
+    await closeInherited(ANSWERS)
+  } catch {
+    return 'confinement'
+  }
   let koffi
   try {
     koffi = await import('koffi')
