@@ -391,12 +391,14 @@ describe.skipIf(NO_STUB !== null)('GPUs through NVML', () => {
       release = resolve
     })
     let started = 0
+    let ended: Promise<unknown> = held
     const one = source({
       killMs: 20,
       start(script) {
         started++
         const client = startNvmlProcess(script)
         const { open, device, call, kill } = client
+        ended = client.gone
         const gone = Promise.all([client.gone, held]).then(() => {})
         return {
           open,
@@ -415,6 +417,7 @@ describe.skipIf(NO_STUB !== null)('GPUs through NVML', () => {
     await stub.set()
     expect((await failureOf(one.collect(nonce32()))).code).toBe('nvml_process_stuck')
     expect(started).toBe(1)
+    await ended
     release()
     expect(await one.collect(nonce32())).toHaveLength(GPUS)
   })
