@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url'
 export const TOKEN = 'script-token-0123456789'
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 
-// Resolves when the sidecar serves: { url, pid, fds(), rssMb(), stop() }.
+// Resolves when the sidecar serves: { url, operations, pid, sockets(), rssMb(), anonymousMb(), cpuSeconds(), stop() }.
 export async function startSidecar(config) {
   const folder = mkdtempSync(join(tmpdir(), 'countersign-script-'))
   const file = join(folder, 'config.json')
@@ -20,13 +20,13 @@ export async function startSidecar(config) {
     stdio: ['ignore', 'pipe', 'ignore'],
   })
   const exited = new Promise((resolve) => child.once('exit', resolve))
-  const url = await new Promise((resolve, reject) => {
+  const { url, operations } = await new Promise((resolve, reject) => {
     let seen = ''
     child.once('exit', () => reject(new Error('the sidecar ended; is it built?')))
     child.stdout.on('data', (chunk) => {
       seen = (seen + chunk).slice(-8192)
-      const [, found] = /"url":"(http[^"]+)"/.exec(seen) ?? []
-      if (found !== undefined) resolve(found)
+      const line = seen.split('\n').find((text) => /"url":"http/.test(text))
+      if (line !== undefined && line.endsWith('}')) resolve(JSON.parse(line))
     })
   })
   while (!(await fetch(`${url}/health/ready`)).ok) await sleep(100)
@@ -36,9 +36,12 @@ export async function startSidecar(config) {
     )
   return {
     url,
+    operations,
     pid: child.pid,
     sockets: () => readdirSync(`/proc/${child.pid}/fd`).length,
     rssMb: () => Math.round(status('VmRSS') / 1024),
+    // Without the pages of files that are mapped: the store's are the kernel's to drop.
+    anonymousMb: () => Math.round(status('RssAnon') / 1024),
     // User and system time so far; Linux counts it in hundredths of a second.
     cpuSeconds: () => {
       const fields = readFileSync(`/proc/${child.pid}/stat`, 'utf8').split(') ')[1].split(' ')
