@@ -11,6 +11,7 @@ import { TAPP_ERRORS } from '../attestation/attester/tapp/tapp-error.ts'
 import { CHECK_CODES } from '../attestation/appraiser/codes.ts'
 import type { CodeTable } from '../attestation/appraiser/codes.ts'
 import { COLLATERAL_ERRORS } from '../attestation/collateral/collateral-error.ts'
+import { ADDRESS_ERRORS } from '../enclave/keys/address-error.ts'
 import { SEALED_KEY_ERRORS } from '../enclave/keys/sealed/sealed-key-error.ts'
 import { WEIGHTS_ERRORS } from '../src/weights/weights-error.ts'
 import { COMPOSE_REFUSALS } from '../src/compose/compose-refusals.ts'
@@ -136,13 +137,15 @@ export function renderErrorsDoc(
       row(['---', '---']),
       ...Object.entries(GUEST_AGENT_ERRORS).map(([code, text]) => row([`\`${code}\``, text])),
       '',
-      '## Codes of the sealed address key',
+      '## Codes of the address key',
       '',
       'Why `serve` has no address key, in its log likewise, and what `countersign keys` ends with (exit 2). No file is replaced.',
       '',
       row(['code', 'what happened and what to do']),
       row(['---', '---']),
-      ...Object.entries(SEALED_KEY_ERRORS).map(([code, text]) => row([`\`${code}\``, text])),
+      ...Object.entries({ ...ADDRESS_ERRORS, ...SEALED_KEY_ERRORS }).map(([code, text]) =>
+        row([`\`${code}\``, text]),
+      ),
       '',
       "## Codes of 0G's TAPP",
       '',

@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { setTimeout as sleep } from 'node:timers/promises'
 import {
   findGuestAgent,
   misplacedAgent,
@@ -18,7 +17,6 @@ import type { AddressKeySource, Survival } from '../../enclave/keys/key-provider
 import { SealedKeyError } from '../../enclave/keys/sealed/sealed-key-error.ts'
 import { readSealedKey } from '../../enclave/keys/sealed/sealed-key-folder.ts'
 import type { Config } from '../config/config.ts'
-import type { ServiceLog } from '../operations/open-log.ts'
 import { adviceOf } from '../service/advice-of.ts'
 import { readAgentOverride } from '../service/agent-override.ts'
 import { ephemeralStoreKey, storeKeyOf } from '../service/derive-store-key.ts'
@@ -35,10 +33,6 @@ import { alterationOf, startedProcess } from './check-process.ts'
 import { transportOf } from './obtain-collateral.ts'
 import { Refusal } from './refusal.ts'
 import { simulatedCompose } from './simulated-compose.ts'
-
-/** Milliseconds before a machine that could not be opened is tried again; doubled up to the second. */
-export const MACHINE_RETRY_MS = 1_000
-export const MAX_MACHINE_RETRY_MS = 15_000
 
 const now = (): number => Math.floor(Date.now() / 1000)
 
@@ -108,6 +102,12 @@ export function checkMachineConfig(place: MachinePlace, config: Config): void {
   if (place.kind !== 'real' && config.gpu?.nvattest !== undefined) {
     throw new Refusal('gpu.nvattest is for real GPUs; --simulate makes its own.')
   }
+  if (place.kind === 'own' && config.expect_address !== undefined) {
+    throw new Refusal(
+      'A guest that is simulated in this process has another address each time, so none can be expected; ' +
+        'COUNTERSIGN_AGENT_SOCKET names a simulator that keeps its keys.',
+    )
+  }
   if (place.kind === 'own' && config.address_key === 'sealed') {
     throw new Refusal(
       'A guest that is simulated in this process forgets its keys, so nothing can be sealed under them; ' +
@@ -120,6 +120,7 @@ export function checkMachineConfig(place: MachinePlace, config: Config): void {
  * @throws Refusal where waiting does not help
  * @throws GuestAgentError
  * @throws SealedKeyError
+ * @throws AddressError
  */
 export async function openMachine(
   place: MachinePlace,
@@ -137,7 +138,13 @@ export async function openMachine(
   const roots = place.kind === 'real' ? null : 'any'
   const tlsKey = await openAgentTlsKey(agent, config, { facts: guest.cpu.facts, roots, at: now() })
   // Last of what can fail: it holds the folder of a sealed key.
-  const { address, close } = await openAddressKey(agent, system, source, config.address_key_dir)
+  const { address, close } = await openAddressKey(
+    agent,
+    system,
+    source,
+    config.address_key_dir,
+    config.expect_address ?? null,
+  )
   const required = config.gpu?.required ?? 1
   const gpus =
     place.kind === 'real' && config.gpu !== undefined
@@ -251,46 +258,8 @@ async function ownMachine(config: Config, options: MachineOptions): Promise<Mach
   }
 }
 
-/** Whether the cause may go away by itself or by somebody's hand, without another configuration. */
-function mayPass(error: unknown): error is GuestAgentError | SealedKeyError {
-  if (error instanceof SealedKeyError) return true
-  return error instanceof GuestAgentError && error.code !== 'agent_unsupported'
-}
-
 /** The sentence for a command that does not wait. */
 export function asRefusal(error: unknown): unknown {
   if (!(error instanceof GuestAgentError) && !(error instanceof SealedKeyError)) return error
   return new Refusal(`${error.message}: ${adviceOf(error) ?? ''}`)
-}
-
-/**
- * Opens the machine, and while that fails for a cause that may pass, says why and tries again. Meanwhile nothing listens:
- * what is not attested is not served, and no address is shown.
- *
- * @returns null where it was stopped before
- * @throws Refusal where waiting does not help
- */
-export async function awaitMachine(
-  open: () => Promise<Machine>,
-  log: ServiceLog,
-  stopped: Promise<void>,
-): Promise<Machine | null> {
-  const stop = new AbortController()
-  void stopped.then(() => stop.abort())
-  // An agent that hangs says nothing for as long as its deadline.
-  log.info({}, 'waiting for the guest agent')
-  for (let pause = MACHINE_RETRY_MS; ; pause = Math.min(pause * 2, MAX_MACHINE_RETRY_MS)) {
-    try {
-      // An agent that hangs must not keep a stopped service waiting for its deadline.
-      return await Promise.race([open(), stopped.then(() => null)])
-    } catch (error) {
-      if (!mayPass(error)) throw asRefusal(error)
-      log.error(
-        { cause: error.code, detail: error.message, advice: adviceOf(error) },
-        'the machine cannot be opened; will try again',
-      )
-    }
-    await sleep(pause, undefined, { signal: stop.signal }).catch(() => {})
-    if (stop.signal.aborted) return null
-  }
 }

@@ -29,6 +29,10 @@ export function addServeOptions(command: Command): Command {
       'where a sealed address key is kept (default /var/lib/countersign)',
     )
     .option(
+      '--expect-address <0x…>',
+      'refuse to serve under any other address, and to make a sealed key anew',
+    )
+    .option(
       '--weights <dir>',
       'folder of the model, hashed at start into the attested configuration',
     )

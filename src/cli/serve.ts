@@ -20,15 +20,10 @@ import { storeOpener } from '../service/store-opener.ts'
 import { VERSION } from '../version.ts'
 import type { Weights } from '../weights/measure-weights.ts'
 import { awaitStop } from './await-stop.ts'
+import { awaitMachine } from './await-machine.ts'
 import { ignoreDebuggerSignal } from './check-process.ts'
 import { loadWeights } from './load-weights.ts'
-import {
-  awaitMachine,
-  checkMachineConfig,
-  findMachine,
-  openMachine,
-  readMachineFacts,
-} from './open-machine.ts'
+import { checkMachineConfig, findMachine, openMachine, readMachineFacts } from './open-machine.ts'
 import { parseListen, parseUpstreamFlags } from './parse-flags.ts'
 import { printConfig, statedFacts } from './print-config.ts'
 import { readConfigFile } from './read-config-file.ts'
@@ -44,6 +39,7 @@ export interface ServeOptions extends TlsFlags {
   readonly upstream?: readonly string[]
   readonly addressKey?: string
   readonly addressKeyDir?: string
+  readonly expectAddress?: string
   readonly requireGpu?: string
   readonly weights?: string
   readonly allowRemoteUpstream?: boolean
@@ -69,6 +65,7 @@ export async function loadConfig(options: ServeOptions): Promise<Config> {
     ...(options.upstream === undefined ? {} : { upstreams: parseUpstreamFlags(options.upstream) }),
     ...(options.addressKey === undefined ? {} : { address_key: options.addressKey }),
     ...(options.addressKeyDir === undefined ? {} : { address_key_dir: options.addressKeyDir }),
+    ...(options.expectAddress === undefined ? {} : { expect_address: options.expectAddress }),
     ...(options.requireGpu === undefined
       ? {}
       : {

@@ -15,7 +15,7 @@ import type { ComposeService } from './read-services.ts'
 /** Flags with a value, each at most once but for `--upstream`. */
 const VALUED = new Set([
   ...['--listen', '--tls', '--upstream', '--weights', '--require-gpu', '--metrics'],
-  ...['--address-key', '--address-key-dir', '--store'],
+  ...['--address-key', '--address-key-dir', '--expect-address', '--store'],
   ...['--tls-names', '--tls-certificate', '--tls-key'],
 ])
 /** Paths of the container. */
@@ -66,6 +66,7 @@ function upstreamOf(value: string): UpstreamUrl | null {
 function isRead(name: string, value: string): boolean {
   if (PATHS.has(name)) return isPlainPath(value)
   if (name === '--require-gpu') return /^\d{1,2}$/.test(value)
+  if (name === '--expect-address') return /^0x[0-9a-fA-F]{40}$/.test(value)
   return value !== '' || name === '--no-metrics'
 }
 

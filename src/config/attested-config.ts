@@ -45,7 +45,12 @@ export function attestedConfig(config: Config, facts: AttestedFacts): JsonObject
       health,
     })),
     allow_remote_upstream: config.allow_remote_upstream,
-    address_key: { source: facts.addressKeySource, generation: facts.addressKeyGeneration },
+    // An address that is expected is one that this service refuses to replace: docs/keys.md.
+    address_key: {
+      source: facts.addressKeySource,
+      generation: facts.addressKeyGeneration,
+      expected: config.expect_address ?? null,
+    },
     keyset_days: config.keyset_days,
     gpu: {
       required: facts.gpuRequired,

@@ -61,6 +61,10 @@ const keyMembers = {
     .default(DEFAULT_ADDRESS_KEY_DIR),
 }
 const keySchema = z.strictObject(keyMembers)
+const address = z
+  .string()
+  .regex(/^0x[0-9a-fA-F]{40}$/, 'an address: 0x and 40 hex digits')
+  .transform((text) => text.toLowerCase())
 
 const members = z.strictObject({
   listen: listenerSchema.nullable().optional(),
@@ -93,6 +97,7 @@ const members = z.strictObject({
     .min(1, 'name at least one: --upstream http://127.0.0.1:8000')
     .max(64),
   ...keyMembers,
+  expect_address: address.optional(),
   keyset_days: z.number().int().min(1).max(MAX_KEYSET_DAYS).default(DEFAULT_KEYSET_DAYS),
   gpu: z
     .strictObject({
@@ -175,6 +180,11 @@ const schema = members
   .refine(({ listen, tls }) => listen !== null || tls !== null, {
     message: 'nowhere to listen: give listen, tls or both',
   })
+  .refine(
+    ({ address_key: source, expect_address: expected }) =>
+      source !== 'ephemeral' || expected === undefined,
+    { message: 'expect_address: an ephemeral address is another at each start' },
+  )
 
 export type Config = z.output<typeof schema>
 

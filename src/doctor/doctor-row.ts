@@ -13,6 +13,7 @@ import {
 } from '../../attestation/attester/nvattest/nvattest-error.ts'
 import { NVML_ERRORS, NvmlError } from '../../attestation/attester/nvml/nvml-error.ts'
 import type { NvmlFailure } from '../../attestation/attester/nvml/nvml-error.ts'
+import { ADDRESS_ERRORS, AddressError } from '../../enclave/keys/address-error.ts'
 import { SEALED_KEY_ERRORS, SealedKeyError } from '../../enclave/keys/sealed/sealed-key-error.ts'
 import { DOCTOR_CODES } from './doctor-codes.ts'
 import type { DoctorCode, RowStatus } from './doctor-codes.ts'
@@ -51,8 +52,12 @@ export function agentFailure(check: string, error: unknown): DoctorRow {
   return { check, status: 'fail', code, seen: message, action: GUEST_AGENT_ERRORS[code] }
 }
 
-/** Of a key, with the code of the agent or of the sealed file. @throws anything else */
+/** Of a key, with the code of the agent, of the sealed file, or of an address that was not expected. @throws anything else */
 export function keyFailure(check: string, error: unknown): DoctorRow {
+  if (error instanceof AddressError) {
+    const { code, message } = error
+    return { check, status: 'fail', code, seen: message, action: ADDRESS_ERRORS[code] }
+  }
   if (!(error instanceof SealedKeyError)) return agentFailure(check, error)
   const { code, message } = error
   return { check, status: 'fail', code, seen: message, action: SEALED_KEY_ERRORS[code] }

@@ -17,9 +17,11 @@ import { GuestAgentError } from '../../attestation/attester/dstack/guest-agent-e
 import { measureAs } from '../../attestation/attester/dstack/open-guest.ts'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
 import { toHex } from '../../attestation/protocol/hex.ts'
+import { checkExpectedAddress } from '../../enclave/keys/address-error.ts'
 import { createAddressKey } from '../../enclave/keys/address-key.ts'
 import { ADDRESS_SURVIVAL, keyProviderOf } from '../../enclave/keys/key-providers.ts'
 import type { KeyProviderName, Survival } from '../../enclave/keys/key-providers.ts'
+import { SealedKeyError } from '../../enclave/keys/sealed/sealed-key-error.ts'
 import { readSealedKey } from '../../enclave/keys/sealed/sealed-key-folder.ts'
 import { DEFAULT_ADDRESS_KEY_DIR } from '../config/config.ts'
 import type { Config } from '../config/config.ts'
@@ -112,16 +114,19 @@ interface AddressFinding {
 /** Reads it as `keys show` does: nothing is changed, and a service that holds the folder is not in the way. */
 async function readSealedAddress(
   agent: GuestAgent,
-  { folder, kept, deadlineMs }: { folder: string; kept: string; deadlineMs: number },
+  options: { folder: string; kept: string; expected: string | null; deadlineMs: number },
 ): Promise<AddressFinding> {
+  const { folder, kept, expected, deadlineMs } = options
   const check = 'key.address'
   try {
     const sealed = readSealedKey(folder, await deriveSealingKey(agent, { deadlineMs }))
     if (sealed === null) {
+      if (expected !== null) throw new SealedKeyError('sealed_absent')
       return { row: finding(check, 'address_not_made', `none in ${folder}`), address: null }
     }
     const { key, generation } = sealed
     const { address } = createAddressKey(key, { source: 'sealed', generation }, nodeCrypto)
+    checkExpectedAddress(address, expected)
     return { row: good(check, `${address}, sealed, generation ${generation}: ${kept}`), address }
   } catch (error) {
     return { row: keyFailure(check, error), address: null }
@@ -131,7 +136,7 @@ async function readSealedAddress(
 async function examineAddress(
   agent: GuestAgent,
   system: SystemIdentity,
-  config: Pick<Config, 'address_key' | 'address_key_dir'> | null,
+  config: Pick<Config, 'address_key' | 'address_key_dir' | 'expect_address'> | null,
   deadlineMs: number,
 ): Promise<AddressFinding> {
   const check = 'key.address'
@@ -145,12 +150,14 @@ async function examineAddress(
     return found(finding(check, 'address_impossible', `${source} without a provider`))
   }
   const kept = describeSurvival(survival)
+  const expected = config?.expect_address ?? null
   if (source === 'sealed') {
     const folder = config?.address_key_dir ?? DEFAULT_ADDRESS_KEY_DIR
-    return readSealedAddress(agent, { folder, kept, deadlineMs })
+    return readSealedAddress(agent, { folder, kept, expected, deadlineMs })
   }
   try {
     const { address } = await deriveAddressKey(agent, system, { deadlineMs })
+    checkExpectedAddress(address, expected)
     return { row: good(check, `${address}, derived: ${kept}`), address }
   } catch (error) {
     return found(keyFailure(check, error))

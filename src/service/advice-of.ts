@@ -12,6 +12,7 @@ import {
   GuestAgentError,
 } from '../../attestation/attester/dstack/guest-agent-error.ts'
 import { NVML_ERRORS, NvmlError } from '../../attestation/attester/nvml/nvml-error.ts'
+import { ADDRESS_ERRORS, AddressError } from '../../enclave/keys/address-error.ts'
 import { SEALED_KEY_ERRORS, SealedKeyError } from '../../enclave/keys/sealed/sealed-key-error.ts'
 
 /** @returns null where the error, and what caused it, has no advice of its own */
@@ -19,6 +20,7 @@ export function adviceOf(error: unknown): string | null {
   if (!(error instanceof Error)) return null
   if (error instanceof NvattestError) return NVATTEST_ERRORS[error.code]
   if (error instanceof SealedKeyError) return SEALED_KEY_ERRORS[error.code]
+  if (error instanceof AddressError) return ADDRESS_ERRORS[error.code]
   if (error instanceof GuestAgentError) return GUEST_AGENT_ERRORS[error.code]
   return error instanceof NvmlError ? NVML_ERRORS[error.code] : adviceOf(error.cause)
 }

@@ -9,6 +9,7 @@ import type { AgentCallOptions } from '../../attestation/attester/dstack/call-gu
 import { checkKmsLink } from '../../attestation/attester/dstack/check-agent-key.ts'
 import type { GuestAgent } from '../../attestation/attester/dstack/guest-agent.ts'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
+import { checkExpectedAddress } from '../../enclave/keys/address-error.ts'
 import {
   ADDRESS_KEY_PATH,
   createAddressKey,
@@ -36,14 +37,33 @@ export type KeyIssuer = Pick<SystemIdentity, 'appId' | 'keyProvider'>
 /**
  * @param source as `chooseAddressKeySource` allowed it
  * @param folder of the sealed key
+ * @param expected `0x` and 40 lower-case hex digits: any other address is refused, and no sealed key is made; null: any
  * @throws GuestAgentError
  * @throws SealedKeyError
+ * @throws AddressError
  */
 export async function openAddressKey(
   agent: GuestAgent,
   issuer: KeyIssuer,
   source: AddressKeySource,
   folder: string,
+  expected: string | null = null,
+): Promise<OpenAddressKey> {
+  const opened = await openOf(agent, issuer, source, { folder, create: expected === null })
+  try {
+    checkExpectedAddress(opened.address.address, expected)
+    return opened
+  } catch (error) {
+    opened.close()
+    throw error
+  }
+}
+
+async function openOf(
+  agent: GuestAgent,
+  issuer: KeyIssuer,
+  source: AddressKeySource,
+  { folder, create }: { readonly folder: string; readonly create: boolean },
 ): Promise<OpenAddressKey> {
   switch (source) {
     case 'derived':
@@ -51,10 +71,8 @@ export async function openAddressKey(
     case 'ephemeral':
       return { address: createEphemeralAddressKey(nodeCrypto), close: () => {} }
     case 'sealed': {
-      const { key, generation, release } = await openSealedKey(
-        folder,
-        await deriveSealingKey(agent),
-      )
+      const sealingKey = await deriveSealingKey(agent)
+      const { key, generation, release } = await openSealedKey(folder, sealingKey, create)
       return {
         address: createAddressKey(key, { source, generation }, nodeCrypto),
         close: release,

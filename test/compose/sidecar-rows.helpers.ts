@@ -90,6 +90,15 @@ export const START_ROWS = rows(
     `sidecar_entrypoint ${sidecar('healthcheck')}`,
   ],
   ['a flag that prints and ends', more('--print-config'), `sidecar_flag ${COMMAND}`],
+  ['an expected address that is none', more('--expect-address=0x00'), `sidecar_flag ${COMMAND}`],
+  [
+    'two expected addresses, of which the last would count',
+    yaml(
+      '- --require-gpu=1',
+      `- --require-gpu=1\n      - --expect-address=0x${'ab'.repeat(20)}\n      - --expect-address=0x${'cd'.repeat(20)}`,
+    ),
+    `sidecar_flag ${COMMAND}`,
+  ],
   ['a flag that nobody looked at', more('--new-flag=x'), `sidecar_flag ${COMMAND}`],
   ['a word that is no flag', more('x'), `sidecar_flag ${COMMAND}`],
   ['a word that every object has', more('constructor'), `sidecar_flag ${COMMAND}`],
@@ -171,6 +180,7 @@ export const AROUND_ROWS = rows(
 /** What a provider may well write. */
 export const FIT: readonly (readonly [string, () => string[]])[] = [
   ['no health check', () => withKeys('countersign', 'healthcheck: { disable: true }')],
+  ['the address that it must have', more(`--expect-address=0x${'aB'.repeat(20)}`)],
   [
     'a model server with a cache of its own',
     yaml(/(models:\/models:ro\n)(?= {4}shm)/, 'models:/models:ro\n      - cache:/cache\n'),

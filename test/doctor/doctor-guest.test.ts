@@ -245,6 +245,28 @@ describe.skipIf(NO_STUB !== null)('doctor: configuration, tokens and the guest a
     expect(await row()).toMatchObject({ status: 'fail', code: 'sealed_malformed' })
   })
 
+  test('key.address: the one that is expected, another, and none where there was one', async () => {
+    const folder = await mkdtemp(join(node.folder, 'expected-'))
+    const agent = connectGuestAgent(node.socketPath)
+    const row = async (source: 'derived' | 'sealed', expected: string) => {
+      const members = { address_key: source, address_key_dir: folder, expect_address: expected }
+      const configuration = { ok: true, config: node.config(members) } as const
+      return rowOf(await node.run({ configuration }), 'key.address')
+    }
+    const other = `0x${'ab'.repeat(20)}`
+    expect(await row('sealed', other)).toMatchObject({ status: 'fail', code: 'sealed_absent' })
+    for (const source of ['sealed', 'derived'] as const) {
+      const { address, close } = await openAddressKey(agent, node.guest, source, folder)
+      close()
+      expect(await row(source, address.address)).toMatchObject({ status: 'ok' })
+      expect(await row(source, other)).toMatchObject({
+        status: 'fail',
+        code: 'address_unexpected',
+        seen: `address_unexpected: ${address.address} in the place of ${other}`,
+      })
+    }
+  })
+
   test('weights: a folder that serve would hash, and one that it would refuse', async () => {
     const weights = await mkdtemp(join(node.folder, 'weights-'))
     const row = async () =>

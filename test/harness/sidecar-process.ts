@@ -36,6 +36,8 @@ export interface SidecarOptions {
   readonly addressKey: 'derived' | 'sealed'
   /** Of the sealed key. */
   readonly folder: string
+  /** `--expect-address`; none by default. */
+  readonly expected?: string
   /** Of the model; a socket that nobody listens on by default. */
   readonly upstream?: string
   /** Folder of the store; receipts are kept in memory by default. */
@@ -57,6 +59,7 @@ export async function startSidecar(built: Transpiled, options: SidecarOptions): 
       store: options.store === undefined ? null : { path: options.store },
       address_key: options.addressKey,
       address_key_dir: options.folder,
+      ...(options.expected === undefined ? {} : { expect_address: options.expected }),
       gpu: { required: 0 },
       metrics: null,
       limits: { drainNoticeMs: 1 },

@@ -13,6 +13,8 @@ export const SEALED_KEY_ERRORS = Object.freeze({
     'The sealed address key is cut short or not of the known form. Restore it from a copy, or begin anew in an empty folder.',
   sealed_missing:
     'There is no sealed address key, but generations of one are kept beside it. Restore it: the newest of them, copied to address-key.json, is the one that was last in use.',
+  sealed_absent:
+    'There is no sealed address key, and none was made, because --expect-address names one that was there: the volume is empty, was wiped, or another one is mounted. Restore it. Only to give that address up for good, take the flag out of the compose text.',
   sealed_none:
     'The folder holds no sealed address key yet, so there is none to rotate. The first start of the service makes it.',
   sealed_kept_differs:

@@ -34,16 +34,20 @@ export interface OpenSealedKey extends SealedKey {
  * Opens the key, or makes the first one where the folder holds none, and keeps other processes out until released.
  *
  * @param sealingKey 32 bytes
+ * @param create false: a folder without a key is refused. A first start cannot be told from a volume that was wiped, but by whom
+ *   it belongs to
  * @throws SealedKeyError
  */
 export async function openSealedKey(
   folder: string,
   sealingKey: Uint8Array,
+  create = true,
 ): Promise<OpenSealedKey> {
   const lock = await lockFolder(folder)
   try {
     removeTemporaries(folder)
     const present = readSealedKey(folder, sealingKey)
+    if (present === null && !create) throw new SealedKeyError('sealed_absent')
     if (present === null) {
       writeDurably(folder, CURRENT, seal({ key: newKey(), generation: 1 }, sealingKey), 'create')
     }
