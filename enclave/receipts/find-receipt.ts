@@ -31,11 +31,18 @@ function holdsSecret(receipt: StoredReceipt, secret: Uint8Array | null): boolean
   return timingSafeEqual(hash, Buffer.from(ownerHash, 'hex'))
 }
 
-/** @param id receipt id or completion id */
-export function findReceipt(store: ReceiptStore, id: string, requester: Requester): Found {
+/**
+ * @param id receipt id or completion id
+ * @throws SharedStoreError where a replica may have it and the place that they share does not answer
+ */
+export async function findReceipt(
+  store: ReceiptStore,
+  id: string,
+  requester: Requester,
+): Promise<Found> {
   const { principal, ownerSecret } = requester
-  const byId = store.get(id)
-  const receipt = byId ?? (principal === null ? null : store.findByChatId(principal.name, id))
+  const byId = await store.get(id)
+  const receipt = byId ?? (principal === null ? null : await store.findByChatId(principal.name, id))
   if (receipt === null) return { access: principal === null ? 'unauthorized' : 'none' }
   if (holdsSecret(receipt, ownerSecret)) return { access: 'owner', receipt }
   const { ownership } = receipt

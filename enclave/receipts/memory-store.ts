@@ -6,7 +6,7 @@
  *
  * @module
  */
-import type { Ownership, ReceiptEntry, ReceiptStore, StoredReceipt } from './receipt-store.ts'
+import type { LocalReceiptStore, Ownership, ReceiptEntry, StoredReceipt } from './receipt-store.ts'
 import { decodeReceipt } from './stored-receipt.ts'
 
 /** Receipts, and bytes of their texts together. About 2 KB each. */
@@ -28,7 +28,7 @@ interface Place {
 export function createMemoryStore(
   maxReceipts: number = DEFAULT_MAX_RECEIPTS,
   maxBytes: number = DEFAULT_MAX_RECEIPT_BYTES,
-): ReceiptStore {
+): LocalReceiptStore {
   const byId = new Map<string, Place>()
   const byChat = new Map<string, string>()
   // Not the Map's own order: to find its first member after many deletions, the engine walks over all of the deleted ones.

@@ -75,12 +75,16 @@ export interface InterruptedAdmission {
   readonly bootId: Hex32
 }
 
+/** At once where this process holds it; a promise where others have to be asked. */
+export type Held<T> = T | Promise<T>
+
 export interface ReceiptStore {
   /** Acknowledged once the receipt can be found; a returned promise is awaited before the last byte leaves. */
   put(entry: ReceiptEntry): void | Promise<void>
-  get(receiptId: string): StoredReceipt | null
-  /** The first receipt of that principal with that completion id: a later one cannot shadow it. */
-  findByChatId(principal: string, chatId: string): StoredReceipt | null
+  /** Rejects with SharedStoreError where it may be in a place that does not answer. */
+  get(receiptId: string): Held<StoredReceipt | null>
+  /** The first receipt of that principal with that completion id: a later one cannot shadow it. Rejects as `get` does. */
+  findByChatId(principal: string, chatId: string): Held<StoredReceipt | null>
   usage(): StoreUsage
   /** What a store can do that outlives the boot. */
   readonly durable?: DurableStore
@@ -93,8 +97,8 @@ export interface DurableStore {
   readonly interrupted: readonly InterruptedAdmission[]
   /** Keeps the attestation document of a keyset of this boot, the first that is given for it. */
   archive(keysetDigest: string, document: string): Promise<void>
-  /** The document that this boot or an earlier one kept; null where there is none. */
-  document(keysetDigest: string): string | null
+  /** The document that this boot, an earlier one or a replica kept; null where there is none. Rejects as `get` does. */
+  document(keysetDigest: string): Held<string | null>
   /** Unix seconds, from an earlier boot: no true clock is before it. Null where none was kept. */
   readonly clockFloor: number | null
   keepClockFloor(at: number): Promise<void>
@@ -104,7 +108,15 @@ export interface DurableStore {
   probe(): Promise<void>
   /** Entries that were there and could not be opened: changed, moved, or of another key. */
   refused(): number
+  /** Stable code of why it takes nothing, where it knows; for readiness and the log. */
+  fault?(): string | null
   close(): Promise<void>
+}
+
+/** A store in this process alone: nobody has to be waited for. */
+export interface LocalReceiptStore extends ReceiptStore {
+  get(receiptId: string): StoredReceipt | null
+  findByChatId(principal: string, chatId: string): StoredReceipt | null
 }
 
 export interface StoreUsage {

@@ -9,10 +9,11 @@
  */
 import type { Hex32 } from '../../attestation/protocol/hex.ts'
 import type {
+  DurableStore,
   InterruptedAdmission,
+  LocalReceiptStore,
   OpenAdmission,
   ReceiptEntry,
-  ReceiptStore,
   StoredReceipt,
 } from '../receipts/receipt-store.ts'
 import { createAdmissionJournal } from './admission-journal.ts'
@@ -52,7 +53,11 @@ export interface LmdbStoreOptions {
   readonly disk?: (commit: () => Promise<void>) => Promise<void>
 }
 
-export type OpenStore = ReceiptStore & Required<Pick<ReceiptStore, 'durable'>>
+export interface OpenStore extends LocalReceiptStore {
+  readonly durable: Omit<DurableStore, 'document'> & {
+    document(keysetDigest: string): string | null
+  }
+}
 
 /** @throws StoreError */
 export async function openLmdbStore(options: LmdbStoreOptions): Promise<OpenStore> {

@@ -9,6 +9,9 @@
  * Associated data name the purpose, the table, the id of the entry, the boot and the open header: an entry opens in its own
  * place and in no other.
  *
+ * The disk and the place that replicas share have keys and digests of their own: each has a counter of its own, and nobody who sees
+ * both finds one in the other.
+ *
  * @module
  */
 import { createCipheriv, createDecipheriv, createHmac, hkdfSync } from 'node:crypto'
@@ -24,8 +27,22 @@ const BOOT_ID_BYTES = 32
 /** Of an index key: 128 bits, so that nobody who can only add entries finds two of one key. */
 const INDEX_BYTES = 16
 
+/** Keys of other boots that are held; a shared place can name any number of boots. */
+const MAX_KEYS = 4096
+
 export type SealedTable =
-  'admissions' | 'boots' | 'documents' | 'floor' | 'logs' | 'records' | 'roots' | 'tiles'
+  | 'admissions'
+  | 'boots'
+  | 'documents'
+  | 'floor'
+  | 'logs'
+  | 'records'
+  | 'roots'
+  | 'shared-documents'
+  | 'shared-records'
+  | 'tiles'
+
+export type SealerScope = 'disk' | 'shared'
 
 export interface Sealer {
   /** @returns nonce ‖ ciphertext ‖ tag */
@@ -39,7 +56,7 @@ export interface Sealer {
     sealed: Uint8Array,
   ): Buffer | null
   /** Keyed digest by which an entry is found: without the key it says nothing of what it is of. */
-  indexKey(kind: 'chat' | 'receipt', id: string): Buffer
+  indexKey(kind: 'chat' | 'document' | 'receipt', id: string): Buffer
   /** Says whether a volume was made under this root key; proves nothing about it. */
   readonly check: string
 }
@@ -48,12 +65,21 @@ function derive(rootKey: Uint8Array, salt: Uint8Array, label: string): Buffer {
   return Buffer.from(hkdfSync('sha256', rootKey, salt, `${PURPOSE}.${label}`, STORE_KEY_BYTES))
 }
 
-/** @param rootKey 32 secret bytes that outlive the boot */
-export function createSealer(rootKey: Uint8Array, bootId: Hex32): Sealer {
+/**
+ * One for each scope and boot: a second one would count its nonces from the beginning again.
+ *
+ * @param rootKey 32 secret bytes that outlive the boot
+ */
+export function createSealer(
+  rootKey: Uint8Array,
+  bootId: Hex32,
+  scope: SealerScope = 'disk',
+): Sealer {
   if (rootKey.length !== STORE_KEY_BYTES) throw new TypeError('a store key is 32 bytes')
   const none = new Uint8Array(0)
-  const indexSecret = derive(rootKey, none, 'index')
-  const keyOf = (boot: Hex32) => derive(rootKey, Buffer.from(boot, 'hex'), 'seal')
+  const labelOf = (label: string) => (scope === 'disk' ? label : `${scope}.${label}`)
+  const indexSecret = derive(rootKey, none, labelOf('index'))
+  const keyOf = (boot: Hex32) => derive(rootKey, Buffer.from(boot, 'hex'), labelOf('seal'))
   const own = keyOf(bootId)
   /** Those of earlier boots, as they are asked for. */
   const keys = new Map<Hex32, Buffer>([[bootId, own]])
@@ -85,7 +111,13 @@ export function createSealer(rootKey: Uint8Array, bootId: Hex32): Sealer {
     open(table, id, header, boot, sealed) {
       if (sealed.length < NONCE_BYTES + TAG_BYTES) return null
       let key = keys.get(boot)
-      if (key === undefined) keys.set(boot, (key = keyOf(boot)))
+      if (key === undefined) {
+        if (keys.size >= MAX_KEYS) {
+          keys.clear()
+          keys.set(bootId, own)
+        }
+        keys.set(boot, (key = keyOf(boot)))
+      }
       const end = sealed.length - TAG_BYTES
       const nonce = sealed.subarray(0, NONCE_BYTES)
       const decipher = createDecipheriv('aes-256-gcm', key, nonce, { authTagLength: TAG_BYTES })

@@ -15,6 +15,10 @@ export type StoreFault =
   | 'store_damaged'
   /** The folder cannot be made, read or written, or its path is too long. */
   | 'store_unusable'
+  /** The package that speaks to a shared store is not installed. */
+  | 'shared_binding_missing'
+  /** The root key ends with the process, so no replica could read what this one writes. */
+  | 'shared_without_key'
 
 export class StoreError extends Error {
   override readonly name = 'StoreError'

@@ -23,6 +23,7 @@ export interface BootIdentity {
 }
 
 const HEAD_LINES = 5
+const IDENTITY_LINES = 3
 
 function line(value: string | null): string {
   // A line feed would move what follows into another line's meaning.
@@ -124,4 +125,27 @@ export function decodeAdmission(plain: Buffer): OpenAdmission {
     method: text('method'),
     opening: text('opening'),
   }
+}
+
+/** Three lines of by what the receipt is verified, then the entry: whoever reads it may never have heard of its boot. */
+export function encodeSharedEntry(
+  entry: ReceiptEntry,
+  { keysetDigest, receiptKeyId, address }: BootIdentity,
+): Buffer {
+  const head = `${line(keysetDigest)}\n${line(receiptKeyId)}\n${line(address)}\n`
+  return Buffer.concat([Buffer.from(head), encodeEntry(entry)])
+}
+
+/** @throws TypeError for what {@link encodeSharedEntry} did not write */
+export function decodeSharedEntry(plain: Buffer): StoredReceipt {
+  const lines: string[] = []
+  let at = 0
+  for (let i = 0; i < IDENTITY_LINES; i++) {
+    const end = plain.indexOf('\n', at)
+    if (end === -1) throw new TypeError('not an entry of the shared store')
+    lines.push(plain.toString('utf8', at, end))
+    at = end + 1
+  }
+  const [keysetDigest = '', receiptKeyId = '', address = ''] = lines
+  return decodeEntry(plain.subarray(at), { keysetDigest, receiptKeyId, address })
 }

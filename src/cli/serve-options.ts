@@ -40,6 +40,11 @@ export function addServeOptions(command: Command): Command {
     .option('--metrics <host:port>', 'where health and metrics are served (default 127.0.0.1:9464)')
     .option('--no-metrics', 'do not serve them')
     .option('--store <folder>', 'keep receipts on disk, sealed; in memory without it')
+    .option(
+      '--shared-store <url>',
+      'where replicas of the app find them: rediss://[user@]host[:port], beside --store',
+    )
+    .option('--shared-store-ca <file>', 'authorities for the certificate of the shared store (PEM)')
     .option('--simulate', 'run without a confidential VM; proves nothing')
     .option('--compose <file>', 'with --simulate: the compose text that the simulated guest runs')
 }

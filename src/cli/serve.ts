@@ -22,6 +22,7 @@ import type { Weights } from '../weights/measure-weights.ts'
 import { awaitStop } from './await-stop.ts'
 import { awaitMachine } from './await-machine.ts'
 import { ignoreDebuggerSignal } from './check-process.ts'
+import { loadSharedStore } from './load-shared-store.ts'
 import { loadWeights } from './load-weights.ts'
 import { checkMachineConfig, findMachine, openMachine, readMachineFacts } from './open-machine.ts'
 import { parseListen, parseUpstreamFlags } from './parse-flags.ts'
@@ -30,10 +31,12 @@ import { readConfigFile } from './read-config-file.ts'
 import { checkEnvironment, loadTokens } from './read-environment.ts'
 import { Refusal } from './refusal.ts'
 import { STORE_FAULTS } from './store-faults.ts'
+import { storeMember } from './store-flags.ts'
+import type { StoreFlags } from './store-flags.ts'
 import { tlsMember } from './tls-flags.ts'
 import type { TlsFlags } from './tls-flags.ts'
 
-export interface ServeOptions extends TlsFlags {
+export interface ServeOptions extends TlsFlags, StoreFlags {
   readonly config?: string
   readonly listen?: string
   readonly upstream?: readonly string[]
@@ -45,7 +48,6 @@ export interface ServeOptions extends TlsFlags {
   readonly allowRemoteUpstream?: boolean
   /** False for `--no-metrics`. */
   readonly metrics?: string | false
-  readonly store?: string
   readonly printConfig?: boolean
   readonly simulate?: boolean
   readonly compose?: string
@@ -80,14 +82,7 @@ export async function loadConfig(options: ServeOptions): Promise<Config> {
       : {
           metrics: options.metrics === false ? null : parseListen(options.metrics, '--metrics'),
         }),
-    ...(options.store === undefined
-      ? {}
-      : {
-          store: {
-            ...(isJsonObject(file['store']) ? file['store'] : {}),
-            path: resolve(options.store),
-          },
-        }),
+    ...storeMember(options, file['store']),
     ...(options.allowRemoteUpstream === true ? { allow_remote_upstream: true } : {}),
   })
   if (!result.ok) throw new Refusal(`The configuration is wrong: ${result.problems.join('; ')}.`)
@@ -125,6 +120,7 @@ export async function serve(options: ServeOptions): Promise<void> {
   const config = await loadConfig(options)
   const principals = loadTokens(process.env)
   checkMachineConfig(place, config)
+  const shared = await loadSharedStore(config, process.env)
   const open = () => openMachine(place, config, options)
   if (options.printConfig === true) {
     const facts = await readMachineFacts(place, config)
@@ -154,7 +150,7 @@ export async function serve(options: ServeOptions): Promise<void> {
       config,
       principals,
       ...machine.parts,
-      ...(await storeOpener(config.store, machine.storeKey)),
+      ...(await storeOpener(config.store, machine.storeKey, shared)),
       weights,
       log,
       logLinesDropped: dropped,

@@ -7,7 +7,11 @@
 export const ENVIRONMENT_PREFIX = 'COUNTERSIGN_'
 
 /** Every variable that `serve` reads. */
-export const ENVIRONMENT_VARIABLES = ['COUNTERSIGN_TOKENS', 'COUNTERSIGN_AGENT_SOCKET'] as const
+export const ENVIRONMENT_VARIABLES = [
+  'COUNTERSIGN_TOKENS',
+  'COUNTERSIGN_AGENT_SOCKET',
+  'COUNTERSIGN_SHARED_STORE_PASSWORD',
+] as const
 
 /** @returns names that stand in the environment and mean nothing, sorted */
 export function unknownVariables(environment: Readonly<Record<string, unknown>>): string[] {

@@ -5,7 +5,6 @@
  */
 import { z } from 'zod'
 import { ADDRESS_KEY_SOURCES } from '../../enclave/keys/key-providers.ts'
-import { DURABILITIES } from '../../enclave/store/group-commit.ts'
 import { DEFAULT_LIMITS } from '../limits.ts'
 import type { Limits } from '../limits.ts'
 import type { UpstreamConfig } from '../relay/upstreams.ts'
@@ -15,6 +14,7 @@ import { DOORS } from '../routes/attestation.ts'
 import { collateralSchema } from './collateral-schema.ts'
 import { DEFAULT_LISTEN, listenerSchema, tlsSchema } from './listener-schema.ts'
 import { logSchema } from './log-schema.ts'
+import { storeSchema } from './store-schema.ts'
 import { upstreamProblems } from './upstream-problems.ts'
 
 /** GPUs that one machine can be required to have. */
@@ -35,11 +35,6 @@ const MAX_KEEP_ALIVE_MS = 600_000
 /** Days that a keyset is valid for; default policies accept 92 at most. */
 const DEFAULT_KEYSET_DAYS = 30
 const MAX_KEYSET_DAYS = 90
-/** Days and bytes that receipts are kept for, unless the configuration says otherwise. */
-export const DEFAULT_RETENTION = { days: 30, bytes: 8 * 1024 ** 3 } as const
-const MAX_RETENTION_DAYS = 3_650
-/** Below it the store would give up receipts as fast as they come. */
-const MIN_RETENTION_BYTES = 16 * 1024 ** 2
 /** A limit may be set to anything a timer and a buffer can hold. */
 const MAX_LIMIT = 2 ** 31 - 1
 
@@ -145,23 +140,7 @@ const members = z.strictObject({
     ])
     .prefault({}),
   logging: z.strictObject({ requests: z.enum(REQUEST_LOGGING).default('errors') }).prefault({}),
-  store: z
-    .union([
-      z.null(),
-      z.strictObject({
-        path: z
-          .string()
-          .regex(/^\/[\x21-\x7e]{0,79}$/, 'an absolute path of at most 80 characters'),
-        durability: z.enum(DURABILITIES).default('group'),
-        retention: z
-          .strictObject({
-            days: z.number().int().min(1).max(MAX_RETENTION_DAYS).default(DEFAULT_RETENTION.days),
-            bytes: z.number().int().min(MIN_RETENTION_BYTES).default(DEFAULT_RETENTION.bytes),
-          })
-          .prefault({}),
-      }),
-    ])
-    .default(null),
+  store: storeSchema,
   log: logSchema,
   reject_members: z
     .array(z.string().min(1).max(256))

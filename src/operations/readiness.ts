@@ -29,6 +29,8 @@ export interface ReadinessSources {
   readonly upstreams: () => { readonly all: number; readonly down: readonly string[] }
   /** The store cannot keep receipts. */
   readonly storeFailing: () => boolean
+  /** Stable code of why not, where more is known. */
+  readonly storeCause?: () => string | null
 }
 
 const READY: ReadinessPart = Object.freeze({ ready: true, code: null, cause: null })
@@ -48,7 +50,7 @@ export function readReadiness(sources: ReadinessSources): Readiness {
         ? READY
         : { ready: false, code: 'upstream_unavailable', cause: down.join(',') },
     store: sources.storeFailing()
-      ? { ready: false, code: 'store_unavailable', cause: null }
+      ? { ready: false, code: 'store_unavailable', cause: sources.storeCause?.() ?? null }
       : READY,
   } as const satisfies { [part in ReadinessPartName]: ReadinessPart }
   const ready = READINESS_PARTS.every((part) => parts[part].ready)

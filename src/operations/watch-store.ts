@@ -20,6 +20,8 @@ export interface WatchedStore {
   readonly failing: () => boolean
   /** It is known to take nothing, so that no work must begin whose receipt would be lost. */
   readonly refusing: () => boolean
+  /** Stable code of why, where the store knows. */
+  readonly cause: () => string | null
   /** Receipts that it did not take, or did not keep after all. */
   readonly failures: () => number
   /** The store itself says that a commit failed. @param lost receipts of it that had been acknowledged */
@@ -84,6 +86,7 @@ export function watchStore(inner: ReceiptStore, nowMs: () => number): WatchedSto
     failing: () =>
       failedAt !== null && (durable !== undefined || nowMs() - failedAt < STORE_FAULT_MS),
     refusing: () => durable !== undefined && failedAt !== null,
+    cause: () => (failedAt === null ? null : (durable?.fault?.() ?? null)),
     failures: () => failures,
     noteFailure(lost) {
       failures += lost

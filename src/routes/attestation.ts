@@ -15,6 +15,7 @@ import type { Attestor } from '../../enclave/attestation/attestor.ts'
 import { isAmbiguousNonce, vllmProxyReport } from '../../enclave/attestation/vllm-proxy-report.ts'
 import { zgQuote } from '../../enclave/attestation/zg-quote.ts'
 import type { BootKeys } from '../../enclave/keys/boot-keys.ts'
+import type { Held } from '../../enclave/receipts/receipt-store.ts'
 import type { ServiceErrorCode } from '../errors.ts'
 import type { DoorLimits, LimitedDoor } from './door-limits.ts'
 import {
@@ -34,8 +35,8 @@ export interface AttestationRoutesOptions {
   readonly attestor: Attestor
   readonly keys: BootKeys
   readonly facts: GuestFacts
-  /** Of a keyset that was renewed, or of an earlier boot; null where none is kept. */
-  readonly archived: (keysetDigest: string) => string | null
+  /** Of a keyset that was renewed, of an earlier boot or of a replica; null where none is kept. */
+  readonly archived: (keysetDigest: string) => Held<string | null>
   /** Those that are open; the canonical document always is. */
   readonly doors: readonly Door[]
   readonly doorLimits: DoorLimits
@@ -118,16 +119,17 @@ export function attestationRoutes(options: AttestationRoutesOptions): Router {
   const keyset = (wrapped: boolean) =>
     limited('canonical', (req, res) => {
       const { digest } = req.params
-      const sendArchived = (document: string | null): void => {
+      if (!isSha256Digest(digest)) return sendError(res, 'not_found')
+      const sendArchived = async (): Promise<void> => {
+        const document = await archived(digest)
         if (document === null) sendError(res, 'not_found')
         else sendText(res, 200, wrapped ? wrapDocument(document) : document)
       }
-      if (!isSha256Digest(digest)) return sendArchived(null)
-      if (digest !== keys.keysetDigest) return sendArchived(archived(digest))
       return respond(res, async () => {
+        if (digest !== keys.keysetDigest) return sendArchived()
         const document = await attestor.vouched(null)
         // Renewed in the meantime, and so archived before.
-        if (document.keyset.digest !== digest) sendArchived(archived(digest))
+        if (document.keyset.digest !== digest) await sendArchived()
         else sendJson(res, 200, wrapped ? document.wrapped() : document.bytes())
       })
     })

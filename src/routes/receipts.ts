@@ -11,7 +11,15 @@ import type { ReceiptIssuer } from '../../enclave/receipts/receipt-issuer.ts'
 import type { ReceiptStore, StoredReceipt } from '../../enclave/receipts/receipt-store.ts'
 import type { Authenticator } from '../relay/principals.ts'
 import type { Door } from './attestation.ts'
-import { readable, sendBytes, sendError, sendText, spellings, wrapDocument } from './reply.ts'
+import {
+  readable,
+  respond,
+  sendBytes,
+  sendError,
+  sendText,
+  spellings,
+  wrapDocument,
+} from './reply.ts'
 
 export interface ReceiptRoutesOptions {
   readonly store: ReceiptStore
@@ -40,15 +48,15 @@ export function receiptReader({
   authenticate,
 }: Pick<ReceiptRoutesOptions, 'store' | 'authenticate'>): (
   answer: ReceiptAnswer,
-) => (req: Request, res: Response) => void {
-  return (answer) => (req, res) => {
+) => (req: Request, res: Response) => Promise<void> {
+  const find = async (answer: ReceiptAnswer, req: Request, res: Response): Promise<void> => {
     const id = req.params['id']
     if (typeof id !== 'string' || id.length > MAX_ID) {
       sendError(res, 'not_found')
       return
     }
     const principal = authenticate(req.headers.authorization)
-    const found = findReceipt(store, id, { principal, ownerSecret: ownerSecret(req) })
+    const found = await findReceipt(store, id, { principal, ownerSecret: ownerSecret(req) })
     switch (found.access) {
       case 'none':
         sendError(res, 'not_found')
@@ -61,6 +69,7 @@ export function receiptReader({
         answer(found.receipt, found.access === 'owner', req, res)
     }
   }
+  return (answer) => (req, res) => respond(res, () => find(answer, req, res))
 }
 
 export function receiptRoutes(options: ReceiptRoutesOptions): Router {

@@ -5,6 +5,7 @@
  */
 import type { Request, Response, Router } from 'express'
 import { AttestationError } from '../../enclave/attestation/attestation-error.ts'
+import { SharedStoreError } from '../../enclave/store/shared-place.ts'
 import { errorBody, errorSpec } from '../errors.ts'
 import type { ServiceErrorCode } from '../errors.ts'
 
@@ -73,14 +74,16 @@ export function wrapDocument(document: string, more: object = {}): string {
 }
 
 /**
- * Runs an asynchronous handler. Evidence that cannot be had is an answer; anything else is our bug, and rejects, so that
- * Express hands it to the one place where faults are logged.
+ * Runs an asynchronous handler. Evidence that cannot be had is an answer, and so is a shared store that does not answer: what it may hold
+ * is not said to be nowhere. Anything else is our bug, and rejects, so that Express hands it to the one place where faults are logged.
  */
 export async function respond(res: Response, handler: () => Promise<void>): Promise<void> {
   try {
     await handler()
   } catch (error) {
-    if (!(error instanceof AttestationError) || res.headersSent) throw error
-    sendError(res, error.code)
+    if (res.headersSent) throw error
+    if (error instanceof SharedStoreError) sendError(res, 'store_unavailable')
+    else if (error instanceof AttestationError) sendError(res, error.code)
+    else throw error
   }
 }

@@ -7,7 +7,7 @@
  * @module
  */
 import type { BootKeys, NamedKeyset } from '../../enclave/keys/boot-keys.ts'
-import type { DurableStore } from '../../enclave/receipts/receipt-store.ts'
+import type { DurableStore, Held } from '../../enclave/receipts/receipt-store.ts'
 import { CLOCK_SKEW_S } from './gate.ts'
 
 /** Documents of earlier keysets that are kept where there is no store: receipts in memory are younger than so many. */
@@ -21,8 +21,8 @@ export interface Keysets {
   /** Keeps the document of a keyset, the first that is given for it. Rejects where the store does not take it. */
   archive(digest: string, document: string): Promise<void>
   adopt(next: NamedKeyset): void
-  /** The archived document of a keyset of this boot or, with a store, of an earlier one; null where none is kept. */
-  document(digest: string): string | null
+  /** The archived document of a keyset of this boot or, with a store, of an earlier one or a replica; null where none is kept. */
+  document(digest: string): Held<string | null>
 }
 
 export interface KeysetsOptions {

@@ -123,6 +123,7 @@ export async function startService(parts: ServiceParts): Promise<Service> {
       state,
       upstreams: () => countUpstreams(upstreams),
       storeFailing: stored.failing,
+      storeCause: stored.cause,
     })
   metrics = createMetrics({
     version: VERSION,

@@ -1,0 +1,196 @@
+/**
+ * A store on disk whose receipts are also where other replicas of the app find them.
+ *
+ * The disk comes first: journal, log and receipt are on it before the shared place is told, so that the place never holds a receipt
+ * whose boot, after a kill, knows of none. An answer's last byte waits for both (`group`). Reading asks the disk first; what it does not
+ * hold is asked of the place. Completion ids are chosen outside: the first of a name in the shared place keeps it, whichever replica
+ * made it, so for them the place is asked first.
+ *
+ * @module
+ */
+import type { Hex32 } from '../../attestation/protocol/hex.ts'
+import type { ReceiptStore, StoredReceipt } from '../receipts/receipt-store.ts'
+import { createGroupCommit } from './group-commit.ts'
+import type { Durability } from './group-commit.ts'
+import type { OpenStore } from './lmdb-store.ts'
+import { createSealer } from './sealer.ts'
+import { SharedStoreError } from './shared-place.ts'
+import type { OpenSharedPlace, SharedFault, SharedRow } from './shared-place.ts'
+import { createSharedRows } from './shared-rows.ts'
+import type { BootIdentity } from './stored-entry.ts'
+
+/** Milliseconds between two looks at a place that nobody uses: a node must not learn from its next answer that it cannot be given. */
+export const SHARED_BEAT_MS = 5_000
+/** Questions that wait for the shared place at once; they may come from anybody. */
+export const MAX_LOOKUPS = 64
+/** Of ids that are minted here: of no other is the place asked. */
+const RECEIPT_ID = /^[a-z0-9_-]{1,64}$/
+
+export interface ShareOptions {
+  readonly open: OpenSharedPlace
+  readonly durability: Durability
+  readonly retention: { readonly days: number }
+  /** 32 secret bytes, the same for each replica. */
+  readonly rootKey: Uint8Array
+  readonly bootId: Hex32
+  readonly boot: BootIdentity
+  /** Unix seconds. */
+  readonly now: () => number
+  /** Told of each failure, and how many receipts had been acknowledged that the place does not have. */
+  readonly onFailure: (lost: number) => void
+}
+
+export function shareStore(local: OpenStore, options: ShareOptions): ReceiptStore {
+  const { bootId, boot, now, onFailure } = options
+  const sealer = createSealer(options.rootKey, bootId, 'shared')
+  const { days } = options.retention
+  const rows = createSharedRows({ sealer, bootId, boot, days, now })
+  let fault: SharedFault | null = null
+  let refused = 0
+  const failed = (error: unknown): void => {
+    fault = error instanceof SharedStoreError ? error.code : 'shared_store_unreachable'
+  }
+  const place = options.open({
+    onLost(why) {
+      fault = why
+      onFailure(0)
+    },
+  })
+  const write = async (batch: readonly SharedRow[]): Promise<void> => {
+    try {
+      await place.write(batch)
+      fault = null
+    } catch (error) {
+      failed(error)
+      throw error
+    }
+  }
+  const commit = createGroupCommit<readonly SharedRow[]>({
+    durability: options.durability,
+    commit: (batches) => write(batches.flat()),
+    onFailure,
+  })
+
+  /** The document of the keyset in force: without it no replica could hand out what its receipts are verified by. */
+  let current: { readonly digest: string; readonly document: string } | null = null
+  const keepDocument = async (): Promise<void> => {
+    if (current === null) return
+    const { digest, document } = current
+    if (await place.has(rows.documentKey(digest))) return
+    await write([rows.document(digest, document)])
+  }
+  const probe = async (): Promise<void> => {
+    await write([rows.probe()])
+    await keepDocument()
+  }
+  const beat = setInterval(() => void probe().catch(() => onFailure(0)), SHARED_BEAT_MS).unref()
+
+  let lookups = 0
+  const lookUp = async <T>(ask: () => Promise<T>): Promise<T> => {
+    if (lookups >= MAX_LOOKUPS) throw new SharedStoreError('shared_store_busy')
+    lookups++
+    try {
+      return await ask()
+    } finally {
+      lookups--
+    }
+  }
+  /** Null, and counted, for what no replica wrote there. */
+  const opened = <T>(open: () => T | null): T | null => {
+    let found: T | null
+    try {
+      found = open()
+    } catch {
+      // Sealed by another version of the app, which has the key and other ideas.
+      found = null
+    }
+    if (found === null) refused++
+    return found
+  }
+  const readReceipt = async (
+    digest: Uint8Array,
+    fits: (receipt: StoredReceipt) => boolean,
+  ): Promise<StoredReceipt | null> => {
+    const value = await place.read(rows.recordKey(digest))
+    if (value === null) return null
+    return opened(() => {
+      const receipt = rows.openReceipt(digest, value)
+      return receipt !== null && fits(receipt) ? receipt : null
+    })
+  }
+  const byName = async (principal: string, chatId: string): Promise<StoredReceipt | null> => {
+    const own = local.findByChatId(principal, chatId)
+    const value = await place.read(rows.chatKey(principal, chatId))
+    if (value === null) return own
+    const digest = opened(() => rows.openName(value))
+    if (digest === null) return null
+    // Another replica's came first: this one's must not stand in its place, not even where that one is gone.
+    if (own !== null && rows.digestOf(own.record.receipt_id).equals(digest)) return own
+    return readReceipt(
+      digest,
+      ({ record, ownership }) => record.chat_id === chatId && ownership.principal === principal,
+    )
+  }
+
+  const { durable } = local
+  return {
+    put(entry) {
+      const stored = local.put(entry)
+      let batch: readonly SharedRow[]
+      try {
+        batch = rows.receipt(entry)
+      } catch (error) {
+        onFailure(0)
+        return Promise.reject(error instanceof Error ? error : new TypeError('not an entry'))
+      }
+      return stored instanceof Promise
+        ? stored.then(() => commit.flushed(batch))
+        : commit.write(batch)
+    },
+    get(receiptId) {
+      const own = local.get(receiptId)
+      if (own !== null || !RECEIPT_ID.test(receiptId)) return own
+      return lookUp(() =>
+        readReceipt(
+          rows.digestOf(receiptId),
+          ({ record }) => record.receipt_id === receiptId,
+        ),
+      )
+    },
+    findByChatId: (principal, chatId) => lookUp(() => byName(principal, chatId)),
+    usage: () => local.usage(),
+    durable: {
+      ...durable,
+      async archive(digest, document) {
+        await durable.archive(digest, document)
+        // The first that was given for it, as on the disk.
+        current = { digest, document: durable.document(digest) ?? document }
+        await keepDocument().catch((error: unknown) => {
+          failed(error)
+          onFailure(0)
+          throw error
+        })
+      },
+      document(digest) {
+        const own = durable.document(digest)
+        if (own !== null) return own
+        return lookUp(async () => {
+          const value = await place.read(rows.documentKey(digest))
+          return value === null ? null : opened(() => rows.openDocument(digest, value))
+        })
+      },
+      async probe() {
+        await durable.probe()
+        await probe()
+      },
+      refused: () => durable.refused() + refused,
+      fault: () => fault,
+      async close() {
+        clearInterval(beat)
+        await commit.idle()
+        place.close()
+        await durable.close()
+      },
+    },
+  }
+}
