@@ -13,6 +13,7 @@ import type { CodeTable } from '../attestation/appraiser/codes.ts'
 import { COLLATERAL_ERRORS } from '../attestation/collateral/collateral-error.ts'
 import { ADDRESS_ERRORS } from '../enclave/keys/address-error.ts'
 import { SEALED_KEY_ERRORS } from '../enclave/keys/sealed/sealed-key-error.ts'
+import { SHARED_STORE_ERRORS } from '../enclave/store/shared-place.ts'
 import { WEIGHTS_ERRORS } from '../src/weights/weights-error.ts'
 import { COMPOSE_REFUSALS } from '../src/compose/compose-refusals.ts'
 import { COMPOSE_WARNINGS } from '../src/compose/hash-compose.ts'
@@ -146,6 +147,14 @@ export function renderErrorsDoc(
       ...Object.entries({ ...ADDRESS_ERRORS, ...SEALED_KEY_ERRORS }).map(([code, text]) =>
         row([`\`${code}\``, text]),
       ),
+      '',
+      '## Codes of the shared store',
+      '',
+      'Why the place that replicas share takes nothing: `cause` of the part `store` of readiness, and in the log with the text as `advice`. No new work is taken meanwhile; it is tried again by itself.',
+      '',
+      row(['code', 'what happened and what to do']),
+      row(['---', '---']),
+      ...Object.entries(SHARED_STORE_ERRORS).map(([code, text]) => row([`\`${code}\``, text])),
       '',
       "## Codes of 0G's TAPP",
       '',

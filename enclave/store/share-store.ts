@@ -38,6 +38,8 @@ export interface ShareOptions {
   readonly now: () => number
   /** Told of each failure, and how many receipts had been acknowledged that the place does not have. */
   readonly onFailure: (lost: number) => void
+  /** Told of why the place takes nothing, once for each reason, and with null that it does again. */
+  readonly onFault?: (fault: SharedFault | null) => void
 }
 
 export function shareStore(local: OpenStore, options: ShareOptions): ReceiptStore {
@@ -47,19 +49,23 @@ export function shareStore(local: OpenStore, options: ShareOptions): ReceiptStor
   const rows = createSharedRows({ sealer, bootId, boot, days, now })
   let fault: SharedFault | null = null
   let refused = 0
-  const failed = (error: unknown): void => {
-    fault = error instanceof SharedStoreError ? error.code : 'shared_store_unreachable'
+  const turn = (why: SharedFault | null): void => {
+    if (why === fault) return
+    fault = why
+    options.onFault?.(why)
   }
+  const failed = (error: unknown): void =>
+    turn(error instanceof SharedStoreError ? error.code : 'shared_store_unreachable')
   const place = options.open({
     onLost(why) {
-      fault = why
+      turn(why)
       onFailure(0)
     },
   })
   const write = async (batch: readonly SharedRow[]): Promise<void> => {
     try {
       await place.write(batch)
-      fault = null
+      turn(null)
     } catch (error) {
       failed(error)
       throw error
@@ -151,10 +157,7 @@ export function shareStore(local: OpenStore, options: ShareOptions): ReceiptStor
       const own = local.get(receiptId)
       if (own !== null || !RECEIPT_ID.test(receiptId)) return own
       return lookUp(() =>
-        readReceipt(
-          rows.digestOf(receiptId),
-          ({ record }) => record.receipt_id === receiptId,
-        ),
+        readReceipt(rows.digestOf(receiptId), ({ record }) => record.receipt_id === receiptId),
       )
     },
     findByChatId: (principal, chatId) => lookUp(() => byName(principal, chatId)),

@@ -5,27 +5,27 @@
  * @module
  */
 
-export const SHARED_FAULTS = [
-  /** No connection, or it was cut. */
-  'shared_store_unreachable',
-  /** Nobody trusted vouches for the server's certificate. */
-  'shared_store_certificate',
-  /** Wrong or missing password, or a user who may not do what is needed. */
-  'shared_store_refused',
-  /** No answer in time. */
-  'shared_store_slow',
-  /** It has no memory left, or cannot write its own file. */
-  'shared_store_full',
-  /** It is a replica that takes no writes. */
-  'shared_store_readonly',
-  /** It is loading, or has lost the rest of its cluster. */
-  'shared_store_not_serving',
-  /** It answers what no such server answers, or more than was asked for. */
-  'shared_store_reply',
-  /** More is being asked at once than is asked at once. */
-  'shared_store_busy',
-] as const
-export type SharedFault = (typeof SHARED_FAULTS)[number]
+/** Why it takes nothing or gives nothing, and what to do; each may stand in a log. */
+export const SHARED_STORE_ERRORS = Object.freeze({
+  shared_store_unreachable:
+    'No connection to the shared store, or it was cut. Look whether it runs, and whether this machine reaches its address.',
+  shared_store_certificate:
+    'Nobody who is trusted vouches for the certificate of the shared store, or it is for another name. Give its authority with --shared-store-ca, or correct the certificate.',
+  shared_store_refused:
+    'The shared store does not take the password, or its user may not do what is needed: GET, EXISTS and SET on keys that begin with countersign:1:. Correct the password or the access list.',
+  shared_store_slow:
+    'The shared store did not answer in time, and was left. Look at its load and at the network between.',
+  shared_store_full:
+    'The shared store has no memory left, or cannot write its own file. Give it more, keep receipts for fewer days, or set maxmemory-policy to volatile-ttl, by which the oldest make room.',
+  shared_store_readonly:
+    'The shared store is a replica that takes no writes. Name the address of the primary, or one that follows it.',
+  shared_store_not_serving:
+    'The shared store is loading its data, busy with a script, or has lost the rest of its cluster. It is tried again.',
+  shared_store_reply:
+    'What answers at the address of the shared store is no Redis or Valkey server, or one that answers more than it was asked.',
+  shared_store_busy: 'More receipts are being looked up in the shared store than are at once.',
+})
+export type SharedFault = keyof typeof SHARED_STORE_ERRORS
 
 /** Never holds the library's own error: that one holds the command, and with it the password. */
 export class SharedStoreError extends Error {

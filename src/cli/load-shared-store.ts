@@ -22,7 +22,9 @@ async function readPassword(
   const given = environment[PASSWORD_VARIABLE] ?? ''
   if (path === null && given === '') return null
   if (path !== null && given !== '') {
-    throw new Refusal(`${PASSWORD_VARIABLE} and store.shared.password_file are two ways to say the same.`)
+    throw new Refusal(
+      `${PASSWORD_VARIABLE} and store.shared.password_file are two ways to say the same.`,
+    )
   }
   const text =
     path === null ? given : (await readBounded(path, MAX_PASSWORD_BYTES)).toString('utf8').trim()

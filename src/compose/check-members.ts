@@ -10,8 +10,17 @@ import { isJsonObject } from '../../attestation/protocol/json.ts'
 import type { JsonObject, JsonValue } from '../../attestation/protocol/json.ts'
 import type { Report } from './compose-refusals.ts'
 
-/** What may come from outside: who may use the service, and a token of the model's hub. Neither decides what is proved. */
-export const ALLOWED_ENVS: ReadonlySet<string> = new Set(['COUNTERSIGN_TOKENS', 'HF_TOKEN'])
+/** What the sidecar alone may be given from outside. */
+export const SIDECAR_ENVS: ReadonlySet<string> = new Set([
+  'COUNTERSIGN_TOKENS',
+  'COUNTERSIGN_SHARED_STORE_PASSWORD',
+])
+
+/**
+ * What may come from outside: who may use the service, the password of a server that is not trusted, and a token of the model's hub. None
+ * decides what is proved.
+ */
+export const ALLOWED_ENVS: ReadonlySet<string> = new Set([...SIDECAR_ENVS, 'HF_TOKEN'])
 
 /**
  * The init script that ships: it removes containers that an earlier version left, before the daemon starts them again. Any

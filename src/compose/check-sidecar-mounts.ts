@@ -43,7 +43,7 @@ function isWanted(mount: Mount, flags: SidecarFlags): boolean {
   if (source === '' || !DATA.test(target)) return false
   if ([...flags.socketFolders].some((folder) => isBelow(folder, target))) return true
   if (flags.weights !== null && isBelow(flags.weights, target)) return true
-  if (flags.certificates !== null && isBelow(flags.certificates, target)) return true
+  if (flags.certificates.some((folder) => isBelow(folder, target))) return true
   return flags.ownFolders.some((folder) => isBelow(folder, target))
 }
 

@@ -6,6 +6,7 @@
  * @module
  */
 import { hasAgentSocket } from './check-service.ts'
+import { SIDECAR_ENVS } from './check-members.ts'
 import { checkSidecarMounts } from './check-sidecar-mounts.ts'
 import type { Report } from './compose-refusals.ts'
 import { DRAIN_MS } from './drain-time.ts'
@@ -14,9 +15,9 @@ import type { YamlValue } from './parse-yaml.ts'
 import type { ComposeService } from './read-services.ts'
 import { readSidecarFlags } from './read-sidecar-flags.ts'
 
-/** Tokens, and what the container runtime reads. */
+/** Its secrets, and what the container runtime reads. */
 const ENVIRONMENT = new Set([
-  'COUNTERSIGN_TOKENS',
+  ...SIDECAR_ENVS,
   'NVIDIA_VISIBLE_DEVICES',
   'NVIDIA_DRIVER_CAPABILITIES',
 ])

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { ALLOWED_ENVS } from './check-members.ts'
+import { ALLOWED_ENVS, SIDECAR_ENVS } from './check-members.ts'
 import type { Report } from './compose-refusals.ts'
 import { isYamlList, isYamlMap } from './parse-yaml.ts'
 import type { YamlMap, YamlValue } from './parse-yaml.ts'
@@ -16,7 +16,7 @@ function usesVariable(text: string): boolean {
 /** The one place for a value from outside: a variable of the container, whole and under its own name. */
 function isPassedOn(name: string, text: string, toSidecar: boolean): boolean {
   // Who holds a token of the service can ask as any of its users.
-  if (name === 'COUNTERSIGN_TOKENS' && !toSidecar) return false
+  if (SIDECAR_ENVS.has(name) && !toSidecar) return false
   return ALLOWED_ENVS.has(name) && text === `\${${name}}`
 }
 

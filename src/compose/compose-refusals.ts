@@ -19,7 +19,7 @@ export const COMPOSE_REFUSALS = Object.freeze({
   pre_launch_script:
     'A pre_launch_script runs after the container daemon has started: it is no gate, and whoever relies on it is wrong.',
   allowed_env_security_relevant:
-    'A value from outside is let in that is neither COUNTERSIGN_TOKENS nor HF_TOKEN: the host can forge it, and nobody measures it.',
+    'A value from outside is let in that is none of COUNTERSIGN_TOKENS, COUNTERSIGN_SHARED_STORE_PASSWORD and HF_TOKEN: the host can forge it, and nobody measures it.',
   yaml_malformed:
     'docker_compose_file is not one YAML document that all readers read alike: write plain YAML, lines ended by a line feed alone, no tabs and no control or formatting characters.',
   yaml_duplicate_key: 'docker_compose_file has a key twice.',
@@ -30,7 +30,7 @@ export const COMPOSE_REFUSALS = Object.freeze({
     'A value of docker_compose_file is not written in a form that is read: take the form of the shipped file (lists of texts; absolute paths without . or .. and without a / at the end; of depends_on the condition alone).',
   services_missing: 'docker_compose_file has no services.',
   variable_used:
-    'A variable stands where the text must be literal: its value is not measured and can be forged by the host. Write it out; only the sidecar takes COUNTERSIGN_TOKENS, whole, and others HF_TOKEN.',
+    'A variable stands where the text must be literal: its value is not measured and can be forged by the host. Write it out; only the sidecar takes COUNTERSIGN_TOKENS and COUNTERSIGN_SHARED_STORE_PASSWORD, whole, and others HF_TOKEN.',
   image_missing: 'A service names no image.',
   image_mutable: 'An image is not pinned by @sha256, so its registry decides what runs.',
   image_built_in_place: 'The guest would build an image itself, so what runs depends on its build.',
@@ -58,7 +58,7 @@ export const COMPOSE_REFUSALS = Object.freeze({
   runtime_unknown:
     'A container runs by a runtime other than nvidia and runc: name one of them, or none.',
   sidecar_mount:
-    "Something is mounted into the sidecar that could lie over its code, a library or its secrets. Mount the guest agent's socket at its own path; volumes at the folder of an --upstream socket, of --weights, of --tls-certificate, or, as these need and shared with nobody, of --store and --address-key-dir, each below /run, /mnt, /srv, /data, /models, /weights or /var/lib/countersign and none inside of another; a tmpfs at /tmp.",
+    "Something is mounted into the sidecar that could lie over its code, a library or its secrets. Mount the guest agent's socket at its own path; volumes at the folder of an --upstream socket, of --weights, of --tls-certificate, of --shared-store-ca, or, as these need and shared with nobody, of --store and --address-key-dir, each below /run, /mnt, /srv, /data, /models, /weights or /var/lib/countersign and none inside of another; a tmpfs at /tmp.",
   sidecar_root_writable: 'The root of the sidecar is not read-only.',
   sidecar_user_root:
     'The sidecar does not run as a user and group of its own (user: "65532:65532").',
@@ -73,7 +73,7 @@ export const COMPOSE_REFUSALS = Object.freeze({
   sidecar_entrypoint:
     "The sidecar does not start by its image's own entrypoint and in its folder, or has another health check than its image's: leave them out (healthcheck: { disable: true } may stand).",
   sidecar_flag:
-    'A flag of the sidecar is none that this check knows, stands twice, or has a value that is not read: write each once, and folders as absolute paths without . or .. and without a / at the end.',
+    'A flag of the sidecar is none that this check knows, stands twice, or has a value that is not read: write each once, folders as absolute paths without . or .. and without a / at the end, and a shared store as rediss://.',
   sidecar_port:
     'The sidecar publishes a port that is not that of --listen or --tls; metrics have no authentication. Write each as "host:container".',
   sidecar_environment:

@@ -8,6 +8,7 @@ import { posix } from 'node:path'
 import { DEFAULT_ADDRESS_KEY_DIR } from '../config/config.ts'
 import { parseUpstreamUrl } from '../config/upstream-url.ts'
 import type { UpstreamUrl } from '../config/upstream-url.ts'
+import { parseSharedUrl } from '../shared-store/shared-url.ts'
 import type { ComposeRefusal, Report } from './compose-refusals.ts'
 import { guestPath, isPlainPath } from './read-services.ts'
 import type { ComposeService } from './read-services.ts'
@@ -17,9 +18,12 @@ const VALUED = new Set([
   ...['--listen', '--tls', '--upstream', '--weights', '--require-gpu', '--metrics'],
   ...['--address-key', '--address-key-dir', '--expect-address', '--store'],
   ...['--tls-names', '--tls-certificate', '--tls-key'],
+  ...['--shared-store', '--shared-store-ca'],
 ])
 /** Paths of the container. */
-const PATHS = new Set(['--weights', '--address-key-dir', '--store', '--tls-certificate'])
+const PATHS = new Set([
+  ...['--weights', '--address-key-dir', '--store', '--tls-certificate', '--shared-store-ca'],
+])
 
 const REFUSED: ReadonlyMap<string, ComposeRefusal> = new Map([
   ['--config', 'sidecar_config_elsewhere'],
@@ -32,8 +36,8 @@ export interface SidecarFlags {
   /** Folders of the sockets of model servers, with `/var/run` as `/run`. */
   readonly socketFolders: ReadonlySet<string>
   readonly weights: string | null
-  /** Folder of the certificate, which is public and which a service beside may renew. */
-  readonly certificates: string | null
+  /** Folders of certificates, its own and that of a shared store's authority: they are public, and a service beside may renew them. */
+  readonly certificates: readonly string[]
   /** Folders that nobody but the sidecar may have: of a sealed key, of stored receipts. */
   readonly ownFolders: readonly string[]
   /** Ports that clients use. */
@@ -65,6 +69,8 @@ function upstreamOf(value: string): UpstreamUrl | null {
 
 function isRead(name: string, value: string): boolean {
   if (PATHS.has(name)) return isPlainPath(value)
+  // Its password would pass through the host's network, and who may delete receipts with it.
+  if (name === '--shared-store') return parseSharedUrl(value)?.kind === 'tls'
   if (name === '--require-gpu') return /^\d{1,2}$/.test(value)
   if (name === '--expect-address') return /^0x[0-9a-fA-F]{40}$/.test(value)
   return value !== '' || name === '--no-metrics'
@@ -96,10 +102,10 @@ export function readSidecarFlags(sidecar: ComposeService, report: Report): Sidec
   if (own[0] === undefined && once.get('--address-key') === 'sealed')
     own[0] = DEFAULT_ADDRESS_KEY_DIR
   const ports = [portOf(once.get('--listen')), portOf(once.get('--tls'))]
-  const certificate = once.get('--tls-certificate')
+  const certificates = [once.get('--tls-certificate'), once.get('--shared-store-ca')]
   return {
     socketFolders,
-    certificates: certificate === undefined ? null : posix.dirname(certificate),
+    certificates: certificates.flatMap((path) => (path === undefined ? [] : [posix.dirname(path)])),
     weights: once.get('--weights') ?? null,
     ownFolders: own.filter((folder) => folder !== undefined),
     ports: new Set(ports.filter((port) => port !== null)),

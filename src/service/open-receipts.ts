@@ -12,6 +12,8 @@ import { createReceiptIssuer } from '../../enclave/receipts/receipt-issuer.ts'
 import type { ReceiptIssuer } from '../../enclave/receipts/receipt-issuer.ts'
 import { createMemoryStore } from '../../enclave/receipts/memory-store.ts'
 import type { ReceiptStore } from '../../enclave/receipts/receipt-store.ts'
+import { SHARED_STORE_ERRORS } from '../../enclave/store/shared-place.ts'
+import type { SharedFault } from '../../enclave/store/shared-place.ts'
 import type { BootIdentity } from '../../enclave/store/stored-entry.ts'
 import type { Config } from '../config/config.ts'
 import type { ServiceLog } from '../operations/open-log.ts'
@@ -26,6 +28,8 @@ export interface StoreBoot {
   /** Unix seconds. */
   readonly now: () => number
   readonly onFailure: (lost: number) => void
+  /** Why the place that it shares with replicas takes nothing; null: it does again. */
+  readonly onFault: (cause: SharedFault | null) => void
 }
 
 /** A store, or what opens it for this boot. */
@@ -63,6 +67,11 @@ export async function openReceipts(options: ReceiptsOptions): Promise<Receipts> 
       boot: { keysetDigest, receiptKeyId, address: address.address },
       now,
       onFailure: (lost) => watched?.noteFailure(lost),
+      onFault(cause) {
+        if (cause === null) log.info({}, 'the shared store takes receipts again')
+        else
+          log.error({ cause, advice: SHARED_STORE_ERRORS[cause] }, 'the shared store takes nothing')
+      },
     })
   }
   const inner = await open(options.source)

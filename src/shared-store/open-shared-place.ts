@@ -38,10 +38,7 @@ function* batchesOf(rows: readonly SharedRow[]): Generator<readonly SharedRow[]>
   if (batch.length > 0) yield batch
 }
 
-export function openSharedPlace(
-  target: RedisTarget,
-  { onLost }: SharedPlaceEvents,
-): SharedPlace {
+export function openSharedPlace(target: RedisTarget, { onLost }: SharedPlaceEvents): SharedPlace {
   let connection: RedisConnection | null = null
   let fault: SharedFault = 'shared_store_unreachable'
   let closed = false

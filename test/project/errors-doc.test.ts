@@ -5,6 +5,7 @@ import { NVML_ERRORS } from '../../attestation/attester/nvml/nvml-error.ts'
 import { TAPP_ERRORS } from '../../attestation/attester/tapp/tapp-error.ts'
 import { CHECK_CODES } from '../../attestation/appraiser/codes.ts'
 import { SEALED_KEY_ERRORS } from '../../enclave/keys/sealed/sealed-key-error.ts'
+import { SHARED_STORE_ERRORS } from '../../enclave/store/shared-place.ts'
 import { renderErrorsDoc } from '../../scripts/errors-doc.ts'
 import { SERVICE_ERRORS } from '../../src/errors.ts'
 import { projectFiles, readText } from './source-tree.ts'
@@ -44,6 +45,7 @@ describe('codes', () => {
       ...NVATTEST_ERRORS,
       ...GUEST_AGENT_ERRORS,
       ...SEALED_KEY_ERRORS,
+      ...SHARED_STORE_ERRORS,
       ...TAPP_ERRORS,
     })) {
       expect(advice, code).toMatch(/^[A-Z].{30,}\.$/)
@@ -61,13 +63,14 @@ describe('codes', () => {
       NVATTEST_ERRORS,
       GUEST_AGENT_ERRORS,
       SEALED_KEY_ERRORS,
+      SHARED_STORE_ERRORS,
       TAPP_ERRORS,
     ].flatMap(Object.keys)) {
       expect(code).toMatch(/^[a-z][a-z0-9]*(?:_[a-z0-9]+)*$/)
     }
   })
 
-  test('each code of a check, of the GPU driver, of the guest agent, of the sealed key or of TAPP is named by a test or a vector, or listed here with the reason', () => {
+  test('each code of a check, of the GPU driver, of the guest agent, of the sealed key, of the shared store or of TAPP is named by a test or a vector, or listed here with the reason', () => {
     const words = new Set(
       projectFiles('test')
         .filter((path) => !path.startsWith('test/project/'))
@@ -79,6 +82,7 @@ describe('codes', () => {
       NVATTEST_ERRORS,
       GUEST_AGENT_ERRORS,
       SEALED_KEY_ERRORS,
+      SHARED_STORE_ERRORS,
       TAPP_ERRORS,
     ]
       .flatMap(Object.keys)
