@@ -6,14 +6,18 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { onTestFinished } from 'vitest'
 import { openLmdbStore } from '../../enclave/store/lmdb-store.ts'
-import type { LmdbStoreOptions } from '../../enclave/store/lmdb-store.ts'
+import type { LmdbStoreOptions, OpenStore } from '../../enclave/store/lmdb-store.ts'
 import { shareStore } from '../../enclave/store/share-store.ts'
-import type { ReceiptStore } from '../../enclave/receipts/receipt-store.ts'
+import type { OpenSharedPlace, SharedFault } from '../../enclave/store/shared-place.ts'
+import { createReceiptIssuer } from '../../enclave/receipts/receipt-issuer.ts'
+import type { Exchange, ReceiptIssuer } from '../../enclave/receipts/receipt-issuer.ts'
+import type { Ownership, ReceiptStore } from '../../enclave/receipts/receipt-store.ts'
 import type { StoreBoot } from '../../src/service/open-receipts.ts'
 import type { RedisTarget } from '../../src/shared-store/connect-redis.ts'
 import { openSharedPlace } from '../../src/shared-store/open-shared-place.ts'
 import { parseSharedUrl } from '../../src/shared-store/shared-url.ts'
-import { newFolder } from './store.helpers.ts'
+import { CONFIG, NOW, OWN, boot, exchange, newFolder } from './store.helpers.ts'
+import type { Boot } from './store.helpers.ts'
 
 export const SERVER =
   ['redis-server', 'valkey-server'].find((name) => spawnSync(name, ['--version']).status === 0) ??
@@ -129,6 +133,69 @@ export function sharedAt(
     },
   }
 }
+
+export interface Replica {
+  readonly keys: Boot['keys']
+  readonly store: ReceiptStore
+  /** The same without the place. */
+  readonly local: OpenStore
+  readonly issuer: ReceiptIssuer
+  /** Why it took nothing, one after the other; null where it did again. */
+  readonly faults: readonly (SharedFault | null)[]
+  /** How many of its failures came, however many they lost. */
+  failures(): number
+  /** Admits and settles one request; resolves when it is acknowledged. @returns its id */
+  serve(changes?: Partial<Exchange>, ownership?: Ownership): Promise<string>
+}
+
+/** An enclave that shares its store, without a service around it. */
+export async function replica(
+  open: OpenSharedPlace,
+  rootKey: Uint8Array,
+  more: Pick<Partial<LmdbStoreOptions>, 'now' | 'durability' | 'disk'> = {},
+): Promise<Replica> {
+  const now = more.now ?? (() => NOW)
+  const { keys, store: local } = await boot(newFolder(), rootKey, more)
+  const faults: (SharedFault | null)[] = []
+  let failures = 0
+  const store = shareStore(local, {
+    open,
+    durability: more.durability ?? 'group',
+    retention: { days: 30 },
+    rootKey,
+    bootId: keys.bootId,
+    boot: {
+      keysetDigest: keys.keysetDigest,
+      receiptKeyId: keys.receiptKeyId,
+      address: keys.address.address,
+    },
+    now,
+    onFailure: () => failures++,
+    onFault: (fault) => faults.push(fault),
+  })
+  onTestFinished(() => store.durable?.close())
+  const issuer = createReceiptIssuer({ keys, configDigest: CONFIG, store, now })
+  return {
+    keys,
+    store,
+    local,
+    issuer,
+    faults,
+    failures: () => failures,
+    async serve(changes = {}, ownership = OWN) {
+      const request = { challenge: null, endpoint: '/v1/chat/completions', method: 'POST' }
+      const admission = issuer.admit({ ...request, ownership })
+      await issuer.settle(admission, exchange(changes))
+      return admission.receiptId
+    },
+  }
+}
+
+/** What such a replica opens the place of that server with. */
+export const at =
+  (target: RedisTarget): OpenSharedPlace =>
+  (events) =>
+    openSharedPlace(target, events)
 
 export async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
   for (let i = 0; i < 1000; i++) {

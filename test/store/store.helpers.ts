@@ -20,7 +20,7 @@ import type { StoreBoot } from '../../src/service/open-receipts.ts'
 export const NOW = 1_780_000_000
 export const OWN: Ownership = { principal: 'alice', relay: false, ownerHash: null }
 const HASH = toSha256Digest(nodeCrypto.sha256(Buffer.from('a body')))
-const CONFIG = toSha256Digest(nodeCrypto.sha256(Buffer.from('a configuration')))
+export const CONFIG = toSha256Digest(nodeCrypto.sha256(Buffer.from('a configuration')))
 
 export function newFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'cs-store-'))
