@@ -8,6 +8,7 @@ import { onTestFinished } from 'vitest'
 import { openLmdbStore } from '../../enclave/store/lmdb-store.ts'
 import type { LmdbStoreOptions, OpenStore } from '../../enclave/store/lmdb-store.ts'
 import { shareStore } from '../../enclave/store/share-store.ts'
+import { SharedStoreError } from '../../enclave/store/shared-place.ts'
 import type { OpenSharedPlace, SharedFault } from '../../enclave/store/shared-place.ts'
 import { createReceiptIssuer } from '../../enclave/receipts/receipt-issuer.ts'
 import type { Exchange, ReceiptIssuer } from '../../enclave/receipts/receipt-issuer.ts'
@@ -196,6 +197,19 @@ export const at =
   (target: RedisTarget): OpenSharedPlace =>
   (events) =>
     openSharedPlace(target, events)
+
+/** The code that it is refused with. */
+export async function faultOf(asked: Promise<unknown>): Promise<SharedFault | 'none'> {
+  try {
+    await asked
+  } catch (error) {
+    if (!(error instanceof SharedStoreError)) throw error
+    // Nothing of what was sent goes along.
+    if (error.cause !== undefined || error.message !== error.code) throw new Error('it tells more')
+    return error.code
+  }
+  return 'none'
+}
 
 export async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
   for (let i = 0; i < 1000; i++) {

@@ -4,12 +4,11 @@ import { createServer } from 'node:net'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { SharedStoreError } from '../../enclave/store/shared-place.ts'
 import type { SharedFault, SharedPlace } from '../../enclave/store/shared-place.ts'
 import type { RedisTarget } from '../../src/shared-store/connect-redis.ts'
 import { SHARED_CONNECT_MS, SHARED_REPLY_MS } from '../../src/shared-store/connect-redis.ts'
 import { openSharedPlace } from '../../src/shared-store/open-shared-place.ts'
-import { SERVER, at, replica, startRedis, targetOf, until } from './redis.helpers.ts'
+import { SERVER, at, faultOf, replica, startRedis, targetOf, until } from './redis.helpers.ts'
 import { newFolder, rootKey } from './store.helpers.ts'
 
 const OPENSSL = spawnSync('openssl', ['version']).status === 0
@@ -32,21 +31,6 @@ const row = (name = 'x') => ({
   value: Buffer.from([0, 13, 10, 255]),
   ttlS: 60,
 })
-
-async function faultOf(asked: Promise<unknown>): Promise<string> {
-  try {
-    await asked
-  } catch (error) {
-    if (error instanceof SharedStoreError) {
-      // Nothing of what was sent goes along.
-      expect(error.cause).toBeUndefined()
-      expect(error.message).toBe(error.code)
-      return error.code
-    }
-    throw error
-  }
-  return 'none'
-}
 
 const works = async ({ place }: Opened) => (await faultOf(place.write([row('again')]))) === 'none'
 
