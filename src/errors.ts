@@ -214,6 +214,12 @@ export const SERVICE_ERRORS = {
     message: 'Too many requests are open.',
     retryAfter: 1,
   },
+  too_many_connections: {
+    status: 429,
+    type: 'rate_limit_error',
+    message: 'This address has as many connections as one may have.',
+    retryAfter: 1,
+  },
   expectation_unsupported: {
     status: 417,
     type: invalid,

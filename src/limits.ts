@@ -16,6 +16,11 @@ export interface Limits {
   readonly sseLineBytes: number
   /** Connections of clients to one listener, and never more than half of the files that the process may open. */
   readonly clientConnections: number
+  /**
+   * Of these, connections of one client address (of IPv6 the /64). As many by default: behind a port mapping of dstack, a gateway or a
+   * broker all clients have one.
+   */
+  readonly connectionsPerAddress: number
   /** Requests being relayed at once. */
   readonly openRequests: number
   /** Bytes of request bodies held at once, over all requests. */
@@ -78,6 +83,7 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
   bufferedResponseBytes: 64 * 1024 * 1024,
   sseLineBytes: 8 * 1024 * 1024,
   clientConnections: 8192,
+  connectionsPerAddress: 8192,
   openRequests: 4096,
   requestBytesInFlight: 1024 * 1024 * 1024,
   receipts: 65_536,

@@ -11,6 +11,8 @@ import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom
 import type { StoreUsage } from '../../enclave/receipts/receipt-store.ts'
 import type { ServiceErrorCode } from '../errors.ts'
 import type { RequestSummary } from '../relay/account.ts'
+import { countRefusedConnections } from './connection-metrics.ts'
+import type { ConnectionRefusal } from './connection-metrics.ts'
 import { READINESS_PARTS } from './readiness.ts'
 import type { Readiness } from './readiness.ts'
 
@@ -58,6 +60,8 @@ export interface Metrics {
   request(summary: RequestSummary): void
   /** An error of our own was answered to what was not admitted. */
   refused(code: ServiceErrorCode): void
+  /** A connection of a client was not taken. */
+  connectionRefused(why: ConnectionRefusal): void
   /** A round of attestation, or a quote of its own for one of the other doors. */
   round(kind: RoundKind, ok: boolean, seconds: number): void
   text(): Promise<string>
@@ -285,6 +289,7 @@ export function createMetrics(sources: MetricSources): Metrics {
       signing.observe(summary.signingSeconds)
     },
     refused: countError,
+    connectionRefused: countRefusedConnections(registers),
     round: (kind, ok, seconds) => rounds.observe({ kind, result: ok ? 'ok' : 'failed' }, seconds),
     text: () => registry.metrics(),
   }

@@ -24,6 +24,7 @@ import type { Recorder } from '../relay/recording.ts'
 import type { AccountSink } from '../relay/account.ts'
 import { relayChat } from '../relay/relay-chat.ts'
 import { relayModels } from '../relay/relay-models.ts'
+import type { ConnectionRefusal } from '../operations/connection-metrics.ts'
 import { MODELS_PATHS, RELAY_ROUTES } from '../relay/relay-routes.ts'
 import type { RelayRoute } from '../relay/relay-routes.ts'
 import { bodyPending, discardRest, replyError } from '../relay/reply.ts'
@@ -32,6 +33,7 @@ import { CORS_HEADERS } from '../routes/cors.ts'
 import { cutStalled } from './cut-stalled.ts'
 import { answerOn, CLIENT_ERRORS, closeAfter, endWith, rawError } from './raw-answers.ts'
 import { requestFault } from './request-fault.ts'
+import { createConnectionShares } from './share-connections.ts'
 import type { ServiceState } from './state.ts'
 import { CONTEXT_OPTIONS, LISTENER_OPTIONS } from './tls/tls-options.ts'
 import { createTurnstile } from './turnstile.ts'
@@ -58,6 +60,8 @@ export interface ServerOptions {
   readonly account: AccountSink
   /** Told of the error that a request of a hot route got instead of being admitted. */
   readonly onRefused: (code: ServiceErrorCode) => void
+  /** Told of each connection that was not taken: its address has its share, or the listener is full. */
+  readonly onConnectionRefused: (why: ConnectionRefusal) => void
   /** Sent with every answer, names and values in turn. */
   readonly headers: () => readonly string[]
   /** Everything that is not a hot route. */
@@ -105,6 +109,7 @@ export function createServer(
 ): Listener {
   const { limits, state, headers, controlPlane, onRefused } = options
   const controlTurns = createTurnstile(CONTROL_PER_TURN)
+  const shares = createConnectionShares(limits.connectionsPerAddress, credentials === null)
 
   const refuse = (
     req: IncomingMessage,
@@ -133,7 +138,8 @@ export function createServer(
     // An answer that waits behind another one of its connection has no socket yet. A client could queue any number of
     // requests on one connection and read none of their answers.
     const queued = res.socket === null ? 'pipelining_unsupported' : null
-    const fault = requestFault(req) ?? queued ?? expectation
+    const beyond = shares.isRefused(req.socket) ? 'too_many_connections' : null
+    const fault = beyond ?? requestFault(req) ?? queued ?? expectation
     if (fault !== null) refuse(req, res, fault, ['Connection', 'close'])
     return fault === null
   }
@@ -207,6 +213,10 @@ export function createServer(
           onRequest,
         )
   const server = secure ?? createHttpServer(http, onRequest)
+  server.on('drop', () => options.onConnectionRefused('listener'))
+  server.on('connection', (socket: Socket) => {
+    if (!shares.admit(socket)) options.onConnectionRefused('address')
+  })
   const handshaken = new WeakSet<Duplex>()
   const open = new Set<Socket>()
   if (secure !== null) {

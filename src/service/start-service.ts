@@ -140,7 +140,7 @@ export async function startService(parts: ServiceParts): Promise<Service> {
     warnings,
     logLinesDropped: parts.logLinesDropped ?? (() => 0),
   })
-  const { request: countRequest, streamBegan, refused } = metrics
+  const { request: countRequest, streamBegan, refused, connectionRefused } = metrics
   const logRequest = createRequestLog(log, config.logging.requests)
   const headers = createAciHeaders(keys)
   const controlPlane = createControlPlane({
@@ -184,6 +184,7 @@ export async function startService(parts: ServiceParts): Promise<Service> {
       },
     },
     onRefused: refused,
+    onConnectionRefused: connectionRefused,
     headers,
     controlPlane,
   }

@@ -132,7 +132,12 @@ describe('a service that leaves', () => {
       Object.entries(SERVICE_ERRORS)
         .filter(([, spec]) => spec.status === status)
         .map(([code]) => code)
-    expect(codes(429)).toEqual(['overloaded', 'attestation_rate_limited', 'attestation_busy'])
+    expect(codes(429)).toEqual([
+      'overloaded',
+      'too_many_connections',
+      'attestation_rate_limited',
+      'attestation_busy',
+    ])
     expect(codes(503)).toEqual([
       'not_attested',
       'draining',
