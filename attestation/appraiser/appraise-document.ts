@@ -19,6 +19,7 @@ import type { Check } from './check.ts'
 import { judgeDocumentGpus } from './document/judge-document-gpus.ts'
 import { CORE_LOG_CHECKS, CORE_QUOTE_CHECKS } from './core-tdx-checks.ts'
 import { judgeQuote } from './document/judge-quote.ts'
+import { judgeSoftware } from './document/judge-software.ts'
 import { MAX_DOCUMENT_BYTES, parseDocument } from './document/parse-document.ts'
 import type { AttestationDocument } from './document/parse-document.ts'
 import { readConfig } from './document/read-config.ts'
@@ -27,8 +28,6 @@ import { readChains, simulationCheck, upstreamsCheck } from './document/verify-c
 import { verifyKeyset } from './document/verify-keyset.ts'
 import { verifyStatement } from './document/verify-statement.ts'
 import { weightsCheck } from './document/verify-weights.ts'
-import { appraiseEventLog } from './eventlog/appraise-event-log.ts'
-import { verifySystemPolicy } from './eventlog/verify-system-policy.ts'
 import type { GpuBinding } from './gpu/gpu-ladder.ts'
 import { CORE_GPU_CHECKS } from './gpu/judge-gpus.ts'
 import type { GpuCache } from './gpu/gpu-cache.ts'
@@ -160,13 +159,16 @@ function judge(document: AttestationDocument, options: AppraisalOptions): Apprai
   const appraised = judgeQuote(document, chains, options)
   checks.push(...appraised.checks)
   const genuine = isGenuine(checks)
-  const log =
-    quote === null
-      ? { checks: verifySystemPolicy(null, policy), system: null }
-      : appraiseEventLog(document, quote, { crypto, policy, genuine })
-  checks.push(...log.checks)
+  const software = judgeSoftware(document, quote, { crypto, policy, genuine })
+  checks.push(...software.checks)
 
-  const statement = verifyStatement(document, quote, config, { crypto, at, asOf, nonce, policy })
+  const statement = verifyStatement(document, software.quoted, config, {
+    crypto,
+    at,
+    asOf,
+    nonce,
+    policy,
+  })
   checks.push(...onlyIfGenuine(statement.checks, genuine))
   const keyset = verifyKeyset(document.keyset, document.issuedAt, { crypto, at, policy })
   checks.push(...keyset.checks)
@@ -182,12 +184,13 @@ function judge(document: AttestationDocument, options: AppraisalOptions): Apprai
     digestInQuote: passed(checks, 'statement.binding'),
     checks,
     quote,
-    composeHash: log.system?.composeHash ?? null,
+    composeHash: software.composeHash,
   })
   checks.push(...gpus.checks)
-  checks.push(...verifyAddressKey(document, log.system, { crypto, policy }))
+  checks.push(...verifyAddressKey(document, software.system, { crypto, policy }))
 
   const required = [...CORE_CHECKS, ...pinnedChecks(policy), ...policy.require]
+  if (document.tapp !== null) required.push('tapp.runtime_data', 'tapp.address')
   if (nonce !== null) required.push('statement.nonce')
   if (config?.gpuRequired !== 0) required.push('gpu.count')
   if ((config?.nvswitches ?? 0) > 0) required.push('switch.count')

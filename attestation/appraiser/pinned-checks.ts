@@ -9,7 +9,14 @@ import type { AppraisalPolicy } from './policy.ts'
 
 type Pins = Pick<
   AppraisalPolicy,
-  'composeHashes' | 'weightsDigests' | 'appIds' | 'keyProviderIds' | 'kmsRoots' | 'channel'
+  | 'platform'
+  | 'composeHashes'
+  | 'weightsDigests'
+  | 'appIds'
+  | 'keyProviderIds'
+  | 'kmsRoots'
+  | 'channel'
+  | 'tapp'
 >
 
 /**
@@ -18,10 +25,13 @@ type Pins = Pick<
  */
 export function pinnedChecks(policy: Pins): string[] {
   const { composeHashes, weightsDigests, appIds, keyProviderIds, kmsRoots, channel } = policy
+  const tapp = policy.platform === 'tapp' ? policy.tapp : null
   return [
     ...(composeHashes === null ? [] : ['compose.accepted']),
     ...(weightsDigests === null ? [] : [WEIGHTS_CHECK]),
-    ...(appIds === null ? [] : ['app.id']),
+    // A compose text takes programs and variables from what is mounted beside it: pinned alone it pins little.
+    ...(tapp !== null && composeHashes !== null ? ['tapp.files'] : []),
+    ...((appIds ?? tapp?.appIds ?? null) === null ? [] : ['app.id']),
     ...(keyProviderIds === null ? [] : ['app.key_provider']),
     ...(kmsRoots.length === 0 ? [] : ['custody.app_key', 'custody.kms_root']),
     ...(channel === 'bound' ? [CHANNEL_CHECK] : []),

@@ -13,6 +13,8 @@ import { isBoolean, isCount } from './policy-part.ts'
 import { DEFAULT_TDX_POLICY, readTdxPolicy } from './quote/tdx-policy.ts'
 import type { TdxPolicy } from './quote/tdx-policy.ts'
 import { INTEL_SGX_ROOT_SHA256 } from './quote/intel-sgx-root.ts'
+import { DEFAULT_TAPP_POLICY, readTappPolicy } from './tapp/tapp-policy.ts'
+import type { TappPolicy } from './tapp/tapp-policy.ts'
 
 /** Entries of one list in a policy, and the length of one. */
 export const MAX_POLICY_ENTRIES = 1024
@@ -55,6 +57,8 @@ export interface AppraisalPolicy {
   readonly tdx: TdxPolicy
   /** What is accepted of GPUs, their firmware, and what NVIDIA says of it. */
   readonly gpu: GpuPolicy
+  /** What is accepted of an app that TAPP started; of no effect for another platform. */
+  readonly tapp: TappPolicy
   /** Seconds between the document's time and the end of its keyset. */
   readonly maxKeysetLifetimeS: number
   /** Age of a document in seconds, where a nonce was given and where not. */
@@ -96,6 +100,7 @@ export const DEFAULT_POLICY: AppraisalPolicy = Object.freeze({
   keyProviderIds: null,
   tdx: DEFAULT_TDX_POLICY,
   gpu: DEFAULT_GPU_POLICY,
+  tapp: DEFAULT_TAPP_POLICY,
   maxKeysetLifetimeS: 92 * 24 * 3600,
   maxAgeWithNonceS: 600,
   maxAgeS: 3600,
@@ -133,9 +138,9 @@ function isTexts(value: unknown, form: RegExp): value is readonly string[] {
   )
 }
 
-/** Of all members but the two that have readers of their own. */
+/** Of all members but the three that have readers of their own. */
 const READERS: Readonly<
-  Record<Exclude<keyof AppraisalPolicy, 'tdx' | 'gpu'>, (value: unknown) => boolean>
+  Record<Exclude<keyof AppraisalPolicy, 'tdx' | 'gpu' | 'tapp'>, (value: unknown) => boolean>
 > = {
   platform: (value) => PLATFORMS.some((platform) => platform === value),
   allowSimulated: isBoolean,
@@ -177,11 +182,13 @@ export function parsePolicy(value: unknown): PolicyResult {
   const copied = snapshot(value, 'the policy')
   if (!copied.ok) return copied
   if (!isJsonObject(copied.value)) return { ok: false, detail: 'the policy is not an object' }
-  const { tdx = {}, gpu = {}, ...given } = copied.value
+  const { tdx = {}, gpu = {}, tapp = {}, ...given } = copied.value
   const platform = readTdxPolicy(tdx)
   if (!platform.ok) return platform
   const devices = readGpuPolicy(gpu)
   if (!devices.ok) return devices
+  const apps = readTappPolicy(tapp)
+  if (!apps.ok) return apps
   for (const [name, member] of Object.entries(given)) {
     if (!isPolicyMember(name)) {
       return { ok: false, detail: `unknown member ${name.slice(0, MAX_POLICY_TEXT)}` }
@@ -193,6 +200,7 @@ export function parsePolicy(value: unknown): PolicyResult {
     ...given,
     tdx: platform.policy,
     gpu: devices.policy,
+    tapp: apps.policy,
   })
   READ.add(policy)
   return { ok: true, policy }

@@ -8,6 +8,7 @@
  */
 import { isMap, isPair, isScalar, isSeq, parseDocument, visit } from 'yaml'
 import type { Document } from 'yaml'
+import { READ_DIFFERENTLY } from '../../attestation/protocol/plain-lines.ts'
 
 /** Levels of nesting. */
 export const MAX_YAML_DEPTH = 32
@@ -20,14 +21,6 @@ export type YamlFault = 'yaml_malformed' | 'yaml_duplicate_key' | 'yaml_anchor'
 export type ParsedYaml =
   | { readonly ok: true; readonly value: YamlValue }
   | { readonly ok: false; readonly fault: YamlFault }
-
-/**
- * Everything but a line feed that a reader could take for the end of a line, for the end of the text or for nothing. YAML 1.1,
- * by which Docker's Compose reads, ends a comment at U+000D, U+0085, U+2028 and U+2029 too (section 4.2); YAML 1.2, and with it
- * our parser, does not (1.2.2, section 5.4): what is a comment here would be keys there. Formatting characters show a reviewer
- * another order of the text than the one that is read.
- */
-const READ_DIFFERENTLY = /[^\n\P{Cc}]|[\p{Cf}\p{Cs}\p{Co}\p{Zl}\p{Zp}\ufffe\uffff]/u
 
 /** What a node says that does not stand where it is read. */
 function hasIndirection(document: Document): boolean {

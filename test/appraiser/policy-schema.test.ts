@@ -4,12 +4,13 @@ import { describe, expect, test } from 'vitest'
 import { POLICIES, POLICY_NAMES } from '../../attestation/appraiser/policies.ts'
 import { DEFAULT_POLICY, parsePolicy } from '../../attestation/appraiser/policy.ts'
 import { DEFAULT_GPU_POLICY } from '../../attestation/appraiser/gpu/gpu-policy.ts'
+import { DEFAULT_TAPP_POLICY } from '../../attestation/appraiser/tapp/tapp-policy.ts'
 import { DEFAULT_TDX_POLICY } from '../../attestation/appraiser/quote/tdx-policy.ts'
 import { readText } from '../project/source-tree.ts'
 
 const schema = JSON.parse(readText('docs/policy.schema.json')) as {
   properties: Record<string, unknown> &
-    Record<'tdx' | 'gpu', { properties: Record<string, unknown> }>
+    Record<'tdx' | 'gpu' | 'tapp', { properties: Record<string, unknown> }>
 }
 const validate = new Ajv2020({ strict: true, allowUnionTypes: true }).compile(schema)
 
@@ -27,6 +28,9 @@ describe('docs/policy.schema.json', () => {
     )
     expect(Object.keys(schema.properties.tdx.properties).toSorted()).toEqual(
       Object.keys(DEFAULT_TDX_POLICY).toSorted(),
+    )
+    expect(Object.keys(schema.properties.tapp.properties).toSorted()).toEqual(
+      Object.keys(DEFAULT_TAPP_POLICY).toSorted(),
     )
     expect(Object.keys(schema.properties.gpu.properties).toSorted()).toEqual(
       Object.keys(DEFAULT_GPU_POLICY).toSorted(),
@@ -51,6 +55,16 @@ describe('docs/policy.schema.json', () => {
     ['an image', true, { tdx: { images: [image] } }],
     ['an image with more', false, { tdx: { images: [{ ...image, name: 'x' }] } }],
     ['an image with less', false, { tdx: { images: [{ osImageHash: image.osImageHash }] } }],
+    ['a platform', true, { platform: 'tapp' }],
+    ['a platform that is none', false, { platform: 'TAPP' }],
+    ['an app of TAPP', true, { tapp: { appIds: ['countersign'], allowOtherApps: true } }],
+    ['an app without a name', false, { tapp: { appIds: [''] } }],
+    ['a file', true, { tapp: { mountFiles: [{ path: './.env', sha384: zero }] } }],
+    ['a file with less', false, { tapp: { mountFiles: [{ path: './.env' }] } }],
+    ['a file of another digest', false, { tapp: { mountFiles: [{ path: 'x', sha384: '00' }] } }],
+    ['an image digest', true, { tapp: { images: [`sha256:${'00'.repeat(32)}`] } }],
+    ['an image that is a name', false, { tapp: { images: ['nginx'] } }],
+    ['a misspelt restriction of TAPP', false, { tapp: { appId: ['countersign'] } }],
     ['a revoked platform', false, { tdx: { acceptedStatuses: ['Revoked'] } }],
     ['a relaunch', true, { tdx: { acceptedStatuses: ['TDRelaunchAdvised'] } }],
     ['a status that is none', false, { tdx: { acceptedStatuses: ['Fine'] } }],

@@ -25,6 +25,8 @@ describe('the platform that a policy names', () => {
     const runtimeData = encodeBase64(toUtf8(`{"signer":"0x${'11'.repeat(20)}"}`))
     const bent = tamper(document, (draft) => {
       draft.evidence['tapp'] = { app_id: 'countersign', runtime_data: runtimeData }
+      draft.evidence['vm_config'] = '{}'
+      draft.evidence['key_custody'] = null
     })
     const { verdict, trusted } = appraise(world, bent, { nonce })
     expect(trusted).toBeNull()

@@ -21,6 +21,8 @@ const APPRAISER_PACKAGES = new Set(['node-forge', '@noble/curves', '@noble/hashe
 const JOSE_USER = 'attestation/appraiser/gpu/nras/verify-token-signature.ts'
 /** Structured fields (RFC 9651), which only HTTP message signatures are made of. */
 const FIELDS_USER = 'attestation/appraiser/http-signature/verify-http-signature.ts'
+/** YAML, which only TAPP's compose hash is over. */
+const YAML_USER = 'attestation/appraiser/tapp/normalize-compose.ts'
 const CRYPTO_PORT = 'attestation/crypto/port.ts'
 const BROWSER_PORT = 'attestation/crypto/noble.ts'
 /** The package's entry hands out a port beside the verbs that need one; nothing that judges imports it. */
@@ -65,9 +67,10 @@ function packageViolation(path: string, specifier: string): string | null {
   const allowed =
     APPRAISER_PACKAGES.has(name) ||
     (name === 'jose' && path === JOSE_USER) ||
-    (name === 'structured-headers' && path === FIELDS_USER)
+    (name === 'structured-headers' && path === FIELDS_USER) ||
+    (name === 'yaml' && path === YAML_USER)
   if (inAppraiser(path) && !allowed) {
-    return 'the appraiser imports node-forge and noble alone, and two packages in one place each'
+    return 'the appraiser imports node-forge and noble alone, and three packages in one place each'
   }
   if (RUNTIME.has(name)) return null
   if (name === 'openai' && inDemo(path) && PACKAGE.peerDependencies[name] !== undefined) return null
@@ -156,6 +159,11 @@ describe('imports go one way', { timeout: PARSING_MS }, () => {
       'a second place that reads structured fields',
       'attestation/appraiser/x.ts',
       "import { parseDictionary } from 'structured-headers'",
+    ],
+    [
+      'a second place that reads YAML',
+      'attestation/appraiser/x.ts',
+      "import { parseDocument } from 'yaml'",
     ],
     [
       'an appraiser type from Node',

@@ -128,6 +128,11 @@ function readDocument(value: JsonValue): AttestationDocument {
   if (teeType !== 'tdx') throw new Unreadable(`enclave type ${teeType}`, 'unsupported')
   const keyset = parseKeyset(document['keyset'])
   if (!keyset.ok) throw new Unreadable(keyset.detail)
+  const tapp = readTapp(evidence['tapp'])
+  // TAPP has neither, and what no rule reads must not be there for somebody else to read.
+  if (tapp !== null && (evidence['vm_config'] !== '{}' || evidence['key_custody'] !== null)) {
+    throw new Unreadable('vm_config or key_custody beside evidence.tapp')
+  }
   const config = document['config']
   if (!isJsonObject(config)) throw new Unreadable('config is not an object')
   const gpu = evidence['gpu']
@@ -148,7 +153,7 @@ function readDocument(value: JsonValue): AttestationDocument {
     collateral:
       collateral === null ? null : listOf(collateral, 'evidence.collateral', MAX_DOCUMENT_LIST),
     keyCustody: readKeyCustody(evidence['key_custody']),
-    tapp: readTapp(evidence['tapp']),
+    tapp,
     warnings: listOf(document['warnings'], 'warnings', MAX_DOCUMENT_LIST).map((item) => {
       const warning = objectOf(item, 'a warning', ['code', 'detail'])
       return {

@@ -16,7 +16,6 @@ import { gpuNonce, reportData } from '../../protocol/statement.ts'
 import { fail, pass, skip } from '../check.ts'
 import type { Check } from '../check.ts'
 import type { AppraisalPolicy } from '../policy.ts'
-import type { Quote } from '../quote/parse-quote.ts'
 import type { AttestationDocument } from './parse-document.ts'
 import type { ReadConfig } from './read-config.ts'
 
@@ -100,12 +99,13 @@ function freshCheck(document: AttestationDocument, options: StatementOptions): C
 }
 
 /**
- * @param quote null where it could not be read
+ * @param quoted the 64 bytes that the platform's quote was asked to be over: its report data, or under TAPP the nonce inside the
+ *   text that it is over; null where they could not be read
  * @param config null where it could not be read: then nothing counts as not required
  */
 export function verifyStatement(
   document: AttestationDocument,
-  quote: Quote | null,
+  quoted: Uint8Array | null,
   config: ReadConfig | null,
   options: StatementOptions,
 ): StatementResult {
@@ -127,7 +127,7 @@ export function verifyStatement(
     logCheck(document, config),
   )
 
-  if (root === undefined || quote === null) {
+  if (root === undefined || quoted === null) {
     checks.push(skip('statement.binding', 'depends_on_failed', PROVES.binding))
   } else {
     const expected = reportData(
@@ -145,7 +145,7 @@ export function verifyStatement(
       crypto,
     )
     checks.push(
-      crypto.equal(expected, quote.reportData)
+      crypto.equal(expected, quoted)
         ? pass('statement.binding', PROVES.binding)
         : fail('statement.binding', 'statement_mismatch', PROVES.binding),
     )

@@ -15,6 +15,7 @@ import { appraiseEventLog } from '../eventlog/appraise-event-log.ts'
 import type { EventLogEvidence } from '../eventlog/appraise-event-log.ts'
 import type { SystemIdentity } from '../eventlog/read-system-events.ts'
 import { verifySystemPolicy } from '../eventlog/verify-system-policy.ts'
+import { platformCheck } from '../platform-check.ts'
 import type { AppraisalPolicy } from '../policy.ts'
 import { appraiseQuote } from '../quote/appraise-quote.ts'
 import type { TcbVerdict } from '../quote/judge-collateral.ts'
@@ -111,7 +112,13 @@ export function appraiseTdxEvidence(
       : appraiseEventLog(evidence, quote, { crypto, policy, genuine })
   return {
     // First of all, so that who meets a simulation is told that and not that some root is unknown.
-    checks: [simulationCheck([chain], policy.allowSimulated), ...appraisal.checks, ...log.checks],
+    checks: [
+      simulationCheck([chain], policy.allowSimulated),
+      // Reports and certificates are of dstack's guests, whatever is in them.
+      ...(policy.platform === 'dstack' ? [] : [platformCheck('dstack', policy)]),
+      ...appraisal.checks,
+      ...log.checks,
+    ],
     quote,
     genuine,
     simulated,
