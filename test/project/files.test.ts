@@ -7,7 +7,7 @@ const FILES = projectFiles()
 /** Files whose text nobody writes by hand. */
 const GENERATED = new Set(['package-lock.json', 'test/vectors/protocol.json'])
 /** Hex and signed texts; the words in them are those of their generator. */
-const VECTOR = /^test\/vectors\/(?:(?:tdx|gpu|receipt)\/[^/]+\/|content\/[^/]+\.json$)/
+const VECTOR = /^test\/vectors\/(?:(?:tdx|gpu|receipt)\/[^/]+\/|(?:content|tapp)\/[^/]+\.json$)/
 
 const TEXTS = FILES.filter(
   (path) => !GENERATED.has(path) && !VECTOR.test(path) && path !== 'LICENSE',

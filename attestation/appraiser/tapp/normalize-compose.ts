@@ -34,6 +34,9 @@ const DATE = /^[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}/
 /** What of {@link NUMBER} serde_yaml takes for a text: leading zeros, and prefixes in capitals. */
 const TEXT_TO_SERDE = /^[-+]?0(?:[0-9]+$|[XOB])/
 
+/** Where a text of several lines begins. */
+const BLOCK_HEADER = /[|>][-+1-9]* *(?:#.*)?$/m
+
 /** Thrown and caught in this module only. */
 class Ambiguous extends Error {}
 
@@ -93,7 +96,10 @@ function scalarText(node: unknown): { readonly text: string; readonly isPlain: b
   if (node.tag !== undefined || node.anchor !== undefined) throw new Ambiguous('a tag or an anchor')
   if (node.value === null || node.value === undefined) return { text: '', isPlain: true }
   if (typeof node.value !== 'string') throw new Ambiguous('a value that is no text')
-  return { text: node.value, isPlain: node.type === 'PLAIN' || node.type === undefined }
+  const isPlain = node.type === 'PLAIN' || node.type === undefined
+  // Inside brackets libyaml, which serde_yaml reads with, takes it for the mark of a key.
+  if (isPlain && node.value.startsWith('?')) throw new Ambiguous('a value with a question mark')
+  return { text: node.value, isPlain }
 }
 
 function keyOf(node: unknown): string {
@@ -154,6 +160,11 @@ export function normalizeCompose(text: string): NormalCompose {
     if (document.errors.length > 0 || document.warnings.length > 0) {
       return { ok: false, detail: 'not one document of strict YAML' }
     }
+    // At the end of such a text libyaml gives the last line of a block no line feed.
+    if (!text.endsWith('\n') && BLOCK_HEADER.test(text)) {
+      return { ok: false, detail: 'no line feed at the end' }
+    }
+    if (!isMap(document.contents)) return { ok: false, detail: 'not a map' }
     return { ok: true, text: write(document.contents, 0) }
   } catch (error) {
     // The library throws on nesting that exhausts its stack.
