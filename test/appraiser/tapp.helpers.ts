@@ -61,6 +61,13 @@ export interface TappDocumentOptions {
   readonly config?: typeof TAPP_CONFIG
 }
 
+/** Status and code of the one check of that id. */
+export function checkOf({ verdict }: Appraisal, id: string): readonly (string | undefined)[] {
+  const found = verdict.checks.filter((one) => one.id === id)
+  if (found.length !== 1) throw new Error(`${found.length} checks ${id}`)
+  return [found[0]?.status, found[0]?.code]
+}
+
 /** A document as a node that TAPP started serves it. */
 export async function tappDocument(
   tapp: SimulatedTapp,
