@@ -29,8 +29,10 @@ export interface EvidenceAttestation {
 }
 
 export interface EvidenceReceipt {
-  /** Exact text of a receipt or view. */
-  readonly receipt: string
+  /** Exact text of a receipt or view; null where it is there as `cose` alone. */
+  readonly receipt: string | null
+  /** Base64 of the same as COSE_Sign1; left out where there is none. */
+  readonly cose?: string
   /** 64 hex digits, where the saver may have it. */
   readonly opening: string | null
   /** Base64 of the exact bodies. */

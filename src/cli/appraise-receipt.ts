@@ -18,6 +18,8 @@ import {
   textOf,
   Unreadable,
 } from '../../attestation/appraiser/read-members.ts'
+import { judgeEncodings } from '../../attestation/appraiser/receipt/judge-encodings.ts'
+import { RECEIPT_LEVELS } from '../../attestation/appraiser/receipt/verify-receipt.ts'
 import type { ReceiptLevel } from '../../attestation/appraiser/receipt/verify-receipt.ts'
 import { decideVerdict, VERDICT_EXIT_CODES } from '../../attestation/appraiser/verdict.ts'
 import type { Verdict } from '../../attestation/appraiser/verdict.ts'
@@ -29,8 +31,8 @@ import { isJsonObject, parseJson } from '../../attestation/protocol/json.ts'
 import type { JsonObject, JsonValue } from '../../attestation/protocol/json.ts'
 import { keysetDigest, parseKeyset } from '../../attestation/protocol/keyset.ts'
 import { MAX_RECEIPT_BYTES } from '../../attestation/protocol/receipt.ts'
-import { checkReceipt } from './check-receipt.ts'
-import type { ReceiptFiles, ReceiptOptions } from './check-receipt.ts'
+import { checkEncodings, checkReceipt } from './check-receipt.ts'
+import type { ReceiptFiles, ReceiptOptions, ShownReceipt } from './check-receipt.ts'
 import { readInput, renderVerdict } from './judge-input.ts'
 import { judgeLogInput, readLogInput } from './log-of-input.ts'
 import type { LogInput } from './log-of-input.ts'
@@ -50,7 +52,8 @@ const OPTIONAL = [
 ]
 
 interface ReceiptInput {
-  readonly files: ReceiptFiles
+  readonly shown: ShownReceipt
+  readonly files: Omit<ReceiptFiles, 'receipt'>
   readonly options: ReceiptOptions
   readonly expected: { readonly receiptId?: string; readonly endpoint?: string }
   readonly trusted: TrustedKeyset
@@ -69,11 +72,16 @@ function bodyOf(value: JsonValue | undefined, what: string): Buffer | null {
   return value === undefined || value === null ? null : Buffer.from(bytesOf(value, what))
 }
 
-/** A text is an ACI receipt; `{"cose": base64}` is a COSE_Sign1. */
-function receiptOf(value: JsonValue | undefined): string | Uint8Array {
+/** A text is an ACI receipt; `{"cose": base64}` is a COSE_Sign1, and with `aci` the receipt in both encodings. */
+function receiptOf(value: JsonValue | undefined): ShownReceipt {
   // Longer than a receipt may be, for its own parser to refuse.
-  if (typeof value === 'string') return textOf(value, 'receipt', 2 * MAX_RECEIPT_BYTES)
-  return bytesOf(objectOf(value, 'receipt', ['cose'])['cose'] ?? null, 'receipt.cose')
+  const aciOf = (text: JsonValue) => textOf(text, 'receipt', 2 * MAX_RECEIPT_BYTES)
+  if (typeof value === 'string') return { receipt: aciOf(value), cose: null }
+  const { aci, cose } = objectOf(value, 'receipt', ['cose'], ['aci'])
+  return {
+    receipt: aci === undefined ? null : aciOf(aci),
+    cose: bytesOf(cose ?? null, 'receipt.cose'),
+  }
 }
 
 function trustedOf(input: JsonObject): Omit<TrustedKeyset, 'log'> {
@@ -128,8 +136,8 @@ function readDocument(bytes: Uint8Array): ReceiptInput {
       ? null
       : readLogInput(input['log'], logName, trusted.bootId)
   return {
+    shown: receiptOf(input['receipt']),
     files: {
-      receipt: receiptOf(input['receipt']),
       opening: opening === null ? null : hex32Bytes(hex32Of(opening, 'opening')),
       request: bodyOf(input['request'], 'request'),
       response: bodyOf(input['response'], 'response'),
@@ -145,6 +153,11 @@ function readDocument(bytes: Uint8Array): ReceiptInput {
     at: integerOf(input['at'], 'at'),
     policy: policy.policy,
   }
+}
+
+/** What is shown is what every encoding shows. */
+function lowestLevel(judged: readonly { readonly level: ReceiptLevel }[]): ReceiptLevel {
+  return RECEIPT_LEVELS.find((known) => judged.some(({ level }) => level === known)) ?? 'none'
 }
 
 function verdictOf(checks: readonly Check[]): Verdict {
@@ -172,15 +185,22 @@ export function appraiseReceiptInput(bytes: Uint8Array): ReceiptAppraisal {
     const checks = [fail('input.structure', 'report_malformed', PROVES_STRUCTURE, error.message)]
     return { verdict: verdictOf(checks), level: 'none' }
   }
-  const { files, options, trusted, log, at, policy, expected } = input
+  const { shown, files, options, trusted, log, at, policy, expected } = input
   if (options.level === 'content' && files.opening === null) {
     const detail = 'the level content without an opening'
     const checks = [fail('input.structure', 'report_malformed', PROVES_STRUCTURE, detail)]
     return { verdict: verdictOf(checks), level: 'none' }
   }
-  const receipt = checkReceipt(options, files, trusted, at, policy, expected)
-  const { level } = receipt
-  const checks = [...receipt.checks, ...(log === null ? [] : judgeLogInput(log, nodeCrypto))]
+  const judged = checkEncodings(shown, (receipt) =>
+    checkReceipt(options, { ...files, receipt }, trusted, at, policy, expected),
+  )
+  const level = lowestLevel(judged)
+  const { receipt: text, cose } = shown
+  const checks = [
+    ...(text === null || cose === null ? [] : [judgeEncodings(text, cose, nodeCrypto)]),
+    ...judged.flatMap((one) => one.checks),
+    ...(log === null ? [] : judgeLogInput(log, nodeCrypto)),
+  ]
   // What was not reached because something else is wrong is not what is wrong.
   const others = checks.filter(({ id }) => id !== 'receipt.level')
   const failed = others.some(({ status }) => status === 'fail')

@@ -114,6 +114,31 @@ function levelOf(options: ReceiptOptions, files: ReceiptFiles): 'bytes' | 'conte
   return files.request !== null && files.response !== null ? 'bytes' : 'signer'
 }
 
+/** A receipt in the encodings that somebody shows of it: in one at least. */
+export interface ShownReceipt {
+  /** The exact text. */
+  readonly receipt: string | null
+  /** The same as a COSE_Sign1. */
+  readonly cose: Uint8Array | null
+}
+
+export type ReceiptEncoding = 'aci' | 'cose'
+
+export interface EncodingVerdict extends ReceiptVerdict {
+  readonly encoding: ReceiptEncoding
+}
+
+/** Each by the same checks. That both are of one record is `judgeEncodings`. */
+export function checkEncodings(
+  { receipt, cose }: ShownReceipt,
+  judge: (receipt: string | Uint8Array) => ReceiptVerdict,
+): readonly EncodingVerdict[] {
+  return [
+    ...(receipt === null ? [] : [{ ...judge(receipt), encoding: 'aci' as const }]),
+    ...(cose === null ? [] : [{ ...judge(cose), encoding: 'cose' as const }]),
+  ]
+}
+
 export function checkReceipt(
   options: ReceiptOptions,
   files: ReceiptFiles,

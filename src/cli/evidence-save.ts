@@ -15,7 +15,10 @@ import { parseEvidenceFile } from '../../attestation/appraiser/evidence/parse-ev
 import { parseInclusionProof } from '../../attestation/appraiser/log/parse-log-proofs.ts'
 import { DEFAULT_POLICY } from '../../attestation/appraiser/policy.ts'
 import { parseReceipt } from '../../attestation/appraiser/receipt/parse-receipt.ts'
+import { parseAnyReceipt } from '../../attestation/appraiser/receipt/parse-any-receipt.ts'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
+import { encodeBase64 } from '../../attestation/protocol/base64.ts'
+import { COSE_MEDIA_TYPE, MAX_COSE_RECEIPT_BYTES } from '../../attestation/protocol/cose-receipt.ts'
 import {
   EVIDENCE_PURPOSE,
   MAX_EVIDENCE_ATTESTATIONS,
@@ -55,6 +58,8 @@ export interface EvidenceSaveOptions extends CollateralOptions, GpuCollateralOpt
   readonly receipt?: readonly string[]
   readonly request?: string
   readonly response?: string
+  /** Receipts are kept as COSE_Sign1 too. */
+  readonly cose?: boolean
   readonly out?: string
   /** Names of variables: arguments of a process are for all to read. */
   readonly tokenEnv?: string
@@ -161,14 +166,40 @@ async function receiptOf(
     throw new Refusal(`Receipt ${id} cannot be read: ${parsed.detail}.`, EXIT.malformed)
   const wrapper = parseJson(body)
   const opening = wrapper.ok && isJsonObject(wrapper.value) ? wrapper.value['opening'] : null
+  const cose = options.cose === true ? await coseOf(base, id, headers) : null
   return {
     receipt,
+    ...(cose === null ? {} : { cose }),
     opening: isHex32(opening) ? opening : null,
     request: await bodyOf(options.request),
     response: await bodyOf(options.response),
     inclusion: await inclusionOf(base, id, headers),
     keyset: parsed.receipt.record.keyset_digest,
   }
+}
+
+/** @returns base64 of the COSE_Sign1, which is signed when it is asked for */
+async function coseOf(
+  base: string,
+  id: string,
+  headers: Readonly<Record<string, string>>,
+): Promise<string> {
+  const asked = { ...headers, accept: COSE_MEDIA_TYPE }
+  const { status, body } = await ask(base, `receipts/${id}`, asked)
+  if (status === 406) {
+    throw new Refusal(
+      `Receipt ${id} is not to be had as COSE_Sign1 any more: the boot that made it has ended.`,
+      EXIT.internal,
+    )
+  }
+  if (status !== 200) {
+    throw new Refusal(`Receipt ${id} as COSE_Sign1: the service answered ${status}.`, EXIT.internal)
+  }
+  const parsed = body.length > MAX_COSE_RECEIPT_BYTES ? null : parseAnyReceipt(body)
+  if (parsed?.ok !== true) {
+    throw new Refusal(`Receipt ${id} cannot be read as COSE_Sign1.`, EXIT.malformed)
+  }
+  return encodeBase64(body)
 }
 
 /** A record is proved once a published head covers it; before that, and where there is no log, there is nothing to keep. */
@@ -235,6 +266,9 @@ export async function evidenceSave(
   await refuseUnreadSettings(options)
   const odd = ids.find((id) => !RECEIPT_NAME.test(id))
   if (odd !== undefined) throw new Refusal('--receipt takes the id of a receipt or completion.')
+  if (options.cose === true && ids.length === 0) {
+    throw new Refusal('--cose says nothing without --receipt.')
+  }
   const bodies = options.request ?? options.response
   if (bodies !== undefined && ids.length !== 1) {
     throw new Refusal('--request and --response are the bodies of exactly one --receipt.')

@@ -14,12 +14,11 @@ import type {
 import type { VouchedTime } from '../../attestation/appraiser/evidence/vouched-time.ts'
 import type { GpuBinding } from '../../attestation/appraiser/gpu/gpu-ladder.ts'
 import type { GpuDevice } from '../../attestation/appraiser/gpu/read-gpu-devices.ts'
-import type { ReceiptVerdict } from '../../attestation/appraiser/receipt/verify-receipt.ts'
 import { VERDICT_EXIT_CODES } from '../../attestation/appraiser/verdict.ts'
 import type { Verdict } from '../../attestation/appraiser/verdict.ts'
 import { fromHex } from '../../attestation/protocol/hex.ts'
-import { checkReceipt } from './check-receipt.ts'
-import type { ReceiptOptions } from './check-receipt.ts'
+import { checkEncodings, checkReceipt } from './check-receipt.ts'
+import type { EncodingVerdict, ReceiptOptions } from './check-receipt.ts'
 import { formatBinding, formatDevices } from './print-devices.ts'
 import { adviceOn, formatChecks } from './print-verdict.ts'
 import { printable, printableJson } from './printable.ts'
@@ -43,35 +42,45 @@ interface Report extends Verdict {
   readonly devices: readonly GpuDevice[]
   readonly binding: GpuBinding | null
   readonly earlier: readonly Verdict[]
-  readonly receipts: readonly ReceiptVerdict[]
+  readonly receipts: readonly JudgedReceipt[]
+}
+
+interface JudgedReceipt extends EncodingVerdict {
+  /** Its place in the file. */
+  readonly index: number
 }
 
 function judgeReceipt(
   { entry, trusted }: ReceiptToJudge,
   moment: EvidenceOptions,
   options: EvidenceFileOptions,
-): ReceiptVerdict {
-  const { receipt, opening, request, response, inclusion } = entry
+): readonly EncodingVerdict[] {
+  const { opening, request, response, inclusion } = entry
   const files = {
-    receipt,
     opening: opening === null ? null : fromHex(opening),
     request: request === null ? null : Buffer.from(request),
     response: response === null ? null : Buffer.from(response),
     inclusion,
   }
-  return checkReceipt(options, files, trusted, moment.at, moment.policy)
+  return checkEncodings(entry, (receipt) =>
+    checkReceipt(options, { ...files, receipt }, trusted, moment.at, moment.policy),
+  )
 }
 
-function conclude(appraisal: EvidenceAppraisal, receipts: readonly ReceiptVerdict[]): Verdict {
+function nameOf({ index, encoding }: Pick<JudgedReceipt, 'index' | 'encoding'>): string {
+  return `receipt ${index}${encoding === 'cose' ? ' as COSE_Sign1' : ''}`
+}
+
+function conclude(appraisal: EvidenceAppraisal, receipts: readonly JudgedReceipt[]): Verdict {
   const { verdict } = appraisal
-  for (const [index, { checks }] of receipts.entries()) {
+  for (const { checks, ...one } of receipts) {
     const failed = checks.find(({ status }) => status === 'fail')
     if (failed === undefined) continue
     const { family, meaning } = CHECK_CODES[failed.code]
     return {
       ...verdict,
       verdict: family === 'malformed' ? 'malformed' : 'rejected',
-      sentence: `Rejected, although the service itself was accepted: receipt ${index}: ${failed.id}: ${meaning}.`,
+      sentence: `Rejected, although the service itself was accepted: ${nameOf(one)}: ${failed.id}: ${meaning}.`,
     }
   }
   const levels = receipts.map(({ level }) => level).join(', ')
@@ -86,8 +95,8 @@ function print(report: Report, current: Appraisal | null, asOf: boolean): void {
   if (binding !== null) parts.push(formatBinding(binding))
   for (const { checks } of earlier)
     parts.push(`of another keyset that a receipt names\n${formatChecks(checks)}`)
-  for (const [index, { level, checks }] of receipts.entries()) {
-    parts.push(`receipt ${index}, level reached: ${level}\n${formatChecks(checks)}`)
+  for (const { level, checks, ...one } of receipts) {
+    parts.push(`${nameOf(one)}, level reached: ${level}\n${formatChecks(checks)}`)
   }
   const unsupported = report.verdict === 'unsupported' && current !== null
   const advice = unsupported ? adviceOn(current.verdict.checks) : null
@@ -109,7 +118,9 @@ export function judgeEvidenceFile(
   if (options.challenge !== undefined && appraisal.receipts.length > 1) {
     throw new Refusal('--challenge is that of one request, and the file holds several receipts.')
   }
-  const receipts = appraisal.receipts.map((one) => judgeReceipt(one, moment, options))
+  const receipts = appraisal.receipts.flatMap((one, index) =>
+    judgeReceipt(one, moment, options).map((judged) => ({ ...judged, index })),
+  )
   const { current } = appraisal
   const report: Report = {
     ...conclude(appraisal, receipts),

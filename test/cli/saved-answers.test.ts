@@ -56,7 +56,7 @@ const DOORS: Readonly<Record<string, (file: EvidenceFile, answer: string) => Pro
     const { out } = await machine.judge(file.attestations[0]?.document ?? '', {
       json: true,
       level: 'content',
-      receipt: machine.file('r.json', receipt),
+      receipt: machine.file('r.json', receipt ?? ''),
       opening: opening ?? '',
       request: machine.file('r.request', Buffer.from(request ?? '', 'base64')),
       response: machine.file('r.response', answer),
@@ -73,7 +73,7 @@ const DOORS: Readonly<Record<string, (file: EvidenceFile, answer: string) => Pro
   'appraise-receipt': async (file, answer) => {
     const { receipt, opening, request } = receiptOf(file)
     const { keyset } = JSON.parse(file.attestations[0]?.document ?? '') as { keyset: object }
-    const { event_log: events } = JSON.parse(receipt) as { event_log: Record<string, unknown>[] }
+    const { event_log: events } = JSON.parse(receipt ?? '') as { event_log: Record<string, unknown>[] }
     const { boot_id, config_digest } = events.at(-1) ?? {}
     const input = {
       ...{ receipt, keyset, boot_id, config_digest, at: file.saved_at, opening, request },

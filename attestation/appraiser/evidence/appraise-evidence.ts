@@ -15,6 +15,7 @@ import type { Check } from '../check.ts'
 import { parseDocument } from '../document/parse-document.ts'
 
 import { stapledCollateral } from '../document/stapled-collateral.ts'
+import { judgeEncodings } from '../receipt/judge-encodings.ts'
 import { keysetOfReceipt } from '../receipt/keyset-of-receipt.ts'
 import { requireBytes, requireNonce, requireOptions } from '../required-options.ts'
 import { decideVerdict } from '../verdict.ts'
@@ -65,9 +66,27 @@ function keysetOf(text: string, { crypto }: EvidenceOptions): Sha256Digest | nul
   return parsed.ok ? keysetDigest(parsed.document.keyset, crypto) : null
 }
 
+/** Of a receipt in two encodings either will do: that they agree is a check of its own. */
+function keysetOfEntry({ receipt, cose }: ParsedEvidenceReceipt): Sha256Digest | null {
+  const shown = receipt ?? cose
+  return shown === null ? null : keysetOfReceipt(shown)
+}
+
+/** Nothing where no receipt is there twice; else the first that fails, or was not made. */
+function encodingsCheck({ receipts }: ParsedEvidence, { crypto }: EvidenceOptions): Check[] {
+  const checks = receipts.flatMap(({ receipt, cose }) =>
+    receipt === null || cose === null ? [] : [judgeEncodings(receipt, cose, crypto)],
+  )
+  const worst =
+    checks.find(({ status }) => status === 'fail') ??
+    checks.find(({ status }) => status === 'skip') ??
+    checks[0]
+  return worst === undefined ? [] : [worst]
+}
+
 function keysetsCheck(evidence: ParsedEvidence, keysets: readonly (Sha256Digest | null)[]): Check {
   const id = 'evidence.keysets'
-  const named = evidence.receipts.map(({ receipt }) => keysetOfReceipt(receipt))
+  const named = evidence.receipts.map(keysetOfEntry)
   const missing = named.find((digest) => digest !== null && !keysets.includes(digest))
   if (missing !== undefined && missing !== null) {
     return fail(id, 'evidence_keyset_missing', PROVES.keysets, missing)
@@ -116,13 +135,17 @@ function judge(evidence: ParsedEvidence, options: EvidenceOptions): EvidenceAppr
     }),
   )
   const keysets = evidence.attestations.map(({ document }) => keysetOf(document, options))
-  const checks = [pass('evidence.structure', PROVES.structure), keysetsCheck(evidence, keysets)]
+  const checks = [
+    pass('evidence.structure', PROVES.structure),
+    keysetsCheck(evidence, keysets),
+    ...encodingsCheck(evidence, options),
+  ]
   const verdict = combine(verdictOf(checks, asOf), current.verdict, earlier)
   const trusted = [current, ...earlier].map((appraisal) => appraisal.trusted)
   const receipts = isAccepted(verdict)
     ? evidence.receipts.flatMap((entry) => {
         // One that cannot be read names none: judged by the first, it fails for what it is.
-        const named = keysetOfReceipt(entry.receipt) ?? keysets[0]
+        const named = keysetOfEntry(entry) ?? keysets[0]
         const found = trusted.find((keyset) => keyset?.keysetDigest === named) ?? null
         return found === null ? [] : [{ entry, trusted: found }]
       })

@@ -4,6 +4,7 @@
  * @module
  */
 import { decodeBase64 } from '../../protocol/base64.ts'
+import { MAX_COSE_RECEIPT_BYTES } from '../../protocol/cose-receipt.ts'
 import { readCollateral } from '../../protocol/dcap-collateral.ts'
 import {
   EVIDENCE_PURPOSE,
@@ -23,8 +24,10 @@ import { MAX_PROOF_TEXT } from '../log/parse-log-proofs.ts'
 import { integerOf, listOf, objectOf, textOf, Unreadable } from '../read-members.ts'
 
 export interface ParsedEvidenceReceipt {
-  /** Exact text. */
-  readonly receipt: string
+  /** Exact text; null where it is there as `cose` alone. */
+  readonly receipt: string | null
+  /** The exact bytes of a COSE_Sign1. */
+  readonly cose: Uint8Array | null
   /** Lower-case hex of 32 bytes. */
   readonly opening: string | null
   /** The exact bodies. */
@@ -72,24 +75,29 @@ function readAttestation(value: JsonValue): EvidenceAttestation {
   }
 }
 
-function bodyOf(value: JsonValue | undefined, what: string): Uint8Array | null {
-  if (value === null) return null
-  const text = textOf(value, what, Math.ceil(MAX_EVIDENCE_BODY_BYTES / 3) * 4)
-  const bytes = decodeBase64(text)
-  if (bytes === null || bytes.length > MAX_EVIDENCE_BODY_BYTES) {
-    throw new Unreadable(`${what} is not base64 of at most ${MAX_EVIDENCE_BODY_BYTES} bytes`)
+function bytesOf(value: JsonValue, what: string, limit: number): Uint8Array {
+  const bytes = decodeBase64(textOf(value, what, Math.ceil(limit / 3) * 4))
+  if (bytes === null || bytes.length > limit) {
+    throw new Unreadable(`${what} is not base64 of at most ${limit} bytes`)
   }
   return bytes
+}
+
+function bodyOf(value: JsonValue | undefined, what: string): Uint8Array | null {
+  return value === null ? null : bytesOf(value ?? null, what, MAX_EVIDENCE_BODY_BYTES)
 }
 
 const RECEIPT_MEMBERS = ['receipt', 'opening', 'request', 'response', 'inclusion']
 
 function readReceipt(value: JsonValue): ParsedEvidenceReceipt {
-  const entry = objectOf(value, 'a receipt', RECEIPT_MEMBERS)
+  const entry = objectOf(value, 'a receipt', RECEIPT_MEMBERS, ['cose'])
   const opening = entry['opening'] ?? null
   if (opening !== null && !isHex32(opening)) throw new Unreadable('an opening is not 64 hex digits')
+  const { receipt, cose } = entry
+  if (receipt === null && cose === undefined) throw new Unreadable('a receipt in no encoding')
   return {
-    receipt: textOf(entry['receipt'], 'receipts.receipt', MAX_RECEIPT_BYTES),
+    receipt: receipt === null ? null : textOf(receipt, 'receipts.receipt', MAX_RECEIPT_BYTES),
+    cose: cose === undefined ? null : bytesOf(cose, 'receipts.cose', MAX_COSE_RECEIPT_BYTES),
     opening,
     request: bodyOf(entry['request'], 'receipts.request'),
     response: bodyOf(entry['response'], 'receipts.response'),

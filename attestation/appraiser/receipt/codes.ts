@@ -107,6 +107,10 @@ export const RECEIPT_CODES = {
     family: 'invalid',
     meaning: 'the enclave received another value of a request member than was sent',
   },
+  receipt_encodings_differ: {
+    family: 'invalid',
+    meaning: 'the two encodings of one receipt are of different records, or show other bodies',
+  },
   level_not_reached: {
     family: 'policy',
     meaning: 'the receipt proves less than was asked for',
