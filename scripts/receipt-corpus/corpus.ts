@@ -8,6 +8,7 @@ import type { Vector } from '../corpus/vector.ts'
 import { acceptedCases } from './cases/accepted.ts'
 import { contentCases } from './cases/content.ts'
 import { coseCases } from './cases/cose.ts'
+import { encodingCases } from './cases/encodings.ts'
 import { exchangeCases } from './cases/exchange.ts'
 import { formCases } from './cases/form.ts'
 import { headsCases } from './cases/heads.ts'
@@ -25,6 +26,7 @@ export function makeCorpus(): Vector[] {
     ...exchangeCases(),
     ...formCases(),
     ...coseCases(),
+    ...encodingCases(),
     ...logCases(),
     ...logProofCases(),
     ...headsCases(),

@@ -175,8 +175,8 @@ export function resigned(
 }
 
 export interface Evidence {
-  /** Text of an ACI receipt, bytes of a COSE_Sign1. */
-  readonly receipt: string | Uint8Array
+  /** Text of an ACI receipt, bytes of a COSE_Sign1, or both. */
+  readonly receipt: string | Uint8Array | { readonly aci: string; readonly cose: Uint8Array }
   readonly more?: Readonly<Record<string, unknown>>
 }
 
@@ -193,10 +193,16 @@ export const EXPECTED = Object.freeze({
   level: 'bytes',
 })
 
+function shown(receipt: Evidence['receipt']): string | object {
+  if (typeof receipt === 'string') return receipt
+  if (receipt instanceof Uint8Array) return { cose: base64(receipt) }
+  return { aci: receipt.aci, cose: base64(receipt.cose) }
+}
+
 /** The input of the command; a member that is undefined in `more` is left out. */
 export function inputOf({ receipt, more = {} }: Evidence): object {
   return {
-    receipt: typeof receipt === 'string' ? receipt : { cose: base64(receipt) },
+    receipt: shown(receipt),
     keyset: KEYSET,
     boot_id: BOOT_ID,
     config_digest: CONFIG_DIGEST,

@@ -133,11 +133,28 @@ def members_hold(record, body, opening):
     return {**sent, "stream_options": 0} == {**got, "stream_options": 0}
 
 
+def parts_of(receipt):
+    return (read_aci(receipt) if isinstance(receipt, str)
+            else read_cose(base64.b64decode(receipt["cose"], validate=True)))
+
+
+def find_both(given):
+    """Of a receipt in two encodings each is judged, and both are of one record and of the same bodies."""
+    receipt = given["receipt"]
+    if isinstance(receipt, str) or "aci" not in receipt:
+        return find(given)
+    shown = [receipt["aci"], {"cose": receipt["cose"]}]
+    wrong = [one for each in shown for one in find({**given, "receipt": each})]
+    if "form" not in wrong:
+        aci, cose = [(record, bodies, whole) for *_, record, _, bodies, whole in map(parts_of, shown)]
+        wrong += [] if aci == cose else ["encodings"]
+    return wrong
+
+
 def find(given):
     receipt = given["receipt"]
     try:
-        parts = (read_aci(receipt) if isinstance(receipt, str)
-                 else read_cose(base64.b64decode(receipt["cose"], validate=True)))
+        parts = parts_of(receipt)
         key_id, algo, signed, signature, record, stated, bodies, whole = parts
         check_record(record, bodies)
     except (Malformed, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
@@ -196,7 +213,7 @@ def main(argv):
     found = {}
     for name in ids:
         text = (pathlib.Path(folder) / name / "input.json").read_bytes()
-        found[name] = find(json.loads(text))
+        found[name] = find_both(json.loads(text))
     print(json.dumps(found))
     return 0
 

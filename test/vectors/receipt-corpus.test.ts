@@ -140,6 +140,7 @@ const FINDINGS: Readonly<Record<string, string | readonly string[]>> = {
   outcome_inconsistent: 'outcome',
   outcome_not_complete: 'outcome',
   opening_mismatch: 'opening',
+  receipt_encodings_differ: 'encodings',
   receipt_is_view: 'request',
   request_hash_mismatch: 'request',
   response_hash_mismatch: 'response',
