@@ -73,7 +73,9 @@ const DOORS: Readonly<Record<string, (file: EvidenceFile, answer: string) => Pro
   'appraise-receipt': async (file, answer) => {
     const { receipt, opening, request } = receiptOf(file)
     const { keyset } = JSON.parse(file.attestations[0]?.document ?? '') as { keyset: object }
-    const { event_log: events } = JSON.parse(receipt ?? '') as { event_log: Record<string, unknown>[] }
+    const { event_log: events } = JSON.parse(receipt ?? '') as {
+      event_log: Record<string, unknown>[]
+    }
     const { boot_id, config_digest } = events.at(-1) ?? {}
     const input = {
       ...{ receipt, keyset, boot_id, config_digest, at: file.saved_at, opening, request },
