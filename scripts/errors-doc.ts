@@ -150,7 +150,7 @@ export function renderErrorsDoc(
       '',
       '## Codes of the shared store',
       '',
-      'Why the place that replicas share takes nothing: `cause` of the part `store` of readiness, and in the log with the text as `advice`. No new work is taken meanwhile; it is tried again by itself.',
+      'Why the place that replicas share takes nothing: `cause` of the part `store` of readiness, and in the log with the text as `advice`. No new work is taken meanwhile; it is tried again by itself. `countersign doctor` has them too.',
       '',
       row(['code', 'what happened and what to do']),
       row(['---', '---']),

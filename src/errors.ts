@@ -278,7 +278,7 @@ export const SERVICE_ERRORS = {
   store_unavailable: {
     status: 503,
     type: 'server_error',
-    message: 'Receipts cannot be stored.',
+    message: 'Receipts cannot be stored, or not be looked up.',
     retryAfter: 5,
   },
   attestation_unavailable: {

@@ -24,6 +24,7 @@ import type { ConfigReading, DoctorInput, DoctorReport } from '../doctor/run-doc
 import type { ChannelFinding, NetworkSources } from '../doctor/examine-network.ts'
 import type { RowStatus } from '../doctor/doctor-codes.ts'
 import { openSimulatedGpus, openSimulation } from '../service/open-simulation.ts'
+import type { RedisTarget } from '../shared-store/connect-redis.ts'
 import { VERSION } from '../version.ts'
 import { EXIT } from './exit-codes.ts'
 import { judgeTcb } from './judge-tcb.ts'
@@ -33,6 +34,7 @@ import { openGpuClient } from './obtain-gpu-collateral.ts'
 import { findMachine } from './open-machine.ts'
 import { printable, printableJson } from './printable.ts'
 import { Refusal } from './refusal.ts'
+import { loadSharedStore } from './load-shared-store.ts'
 import { loadConfig } from './serve.ts'
 import { simulatedCompose } from './simulated-compose.ts'
 import type { ServeOptions } from './serve.ts'
@@ -61,13 +63,14 @@ const STATUSES: readonly RowStatus[] = ['ok', 'warn', 'fail', 'unknown']
 async function readConfiguration(
   options: DoctorOptions,
   environment: NodeJS.ProcessEnv,
-): Promise<ConfigReading> {
+): Promise<ConfigReading & { readonly shared?: RedisTarget | null }> {
   const unknown = unknownVariables(environment)
   if (unknown.length > 0) {
     return { ok: false, problem: `the environment sets ${unknown.join(', ')}, which nothing reads` }
   }
   try {
-    return { ok: true, config: await loadConfig(options) }
+    const config = await loadConfig(options)
+    return { ok: true, config, shared: await loadSharedStore(config, environment) }
   } catch (error) {
     if (!(error instanceof Refusal)) throw error
     return { ok: false, problem: error.message }
@@ -268,6 +271,7 @@ export async function doctor(options: DoctorOptions, machine?: DoctorMachine): P
       simulated: rehearsal?.gpus ?? null,
       network,
       volumes: volumesOf(options, config),
+      shared: configuration.shared ?? null,
       targetUrl: targetUrl ?? reachedAt(config),
       ...(machine?.places === undefined ? {} : { places: machine.places }),
     })

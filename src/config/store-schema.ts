@@ -48,18 +48,16 @@ export const sharedStoreSchema = z
   })
 
 export const storeSchema = z
-  .union([
-    z.null(),
-    z.strictObject({
-      path: z.string().regex(/^\/[\x21-\x7e]{0,79}$/, 'an absolute path of at most 80 characters'),
-      durability: z.enum(DURABILITIES).default('group'),
-      retention: z
-        .strictObject({
-          days: z.number().int().min(1).max(MAX_RETENTION_DAYS).default(DEFAULT_RETENTION.days),
-          bytes: z.number().int().min(MIN_RETENTION_BYTES).default(DEFAULT_RETENTION.bytes),
-        })
-        .prefault({}),
-      shared: sharedStoreSchema.nullable().default(null),
-    }),
-  ])
+  .strictObject({
+    path: z.string().regex(/^\/[\x21-\x7e]{0,79}$/, 'an absolute path of at most 80 characters'),
+    durability: z.enum(DURABILITIES).default('group'),
+    retention: z
+      .strictObject({
+        days: z.number().int().min(1).max(MAX_RETENTION_DAYS).default(DEFAULT_RETENTION.days),
+        bytes: z.number().int().min(MIN_RETENTION_BYTES).default(DEFAULT_RETENTION.bytes),
+      })
+      .prefault({}),
+    shared: sharedStoreSchema.nullable().default(null),
+  })
+  .nullable()
   .default(null)

@@ -19,6 +19,8 @@ import type { GpuPlaces } from './examine-gpus.ts'
 import { examineMounts } from './examine-mounts.ts'
 import { examineNetwork } from './examine-network.ts'
 import type { NetworkSources } from './examine-network.ts'
+import type { RedisTarget } from '../shared-store/connect-redis.ts'
+import { examineSharedStore } from './examine-shared-store.ts'
 import { examineUpstreams } from './examine-upstreams.ts'
 import { examineVolumes } from './examine-volume.ts'
 import type { Volume, VolumeFiles } from './examine-volume.ts'
@@ -41,6 +43,8 @@ export interface DoctorInput {
   readonly network: NetworkSources | null
   /** Folders that the service keeps files in; empty where it keeps none. */
   readonly volumes: readonly Volume[]
+  /** Where replicas share the store; null or absent: nowhere. */
+  readonly shared?: RedisTarget | null
   /** Where the broker reaches this sidecar, ending in `/v1`; null where nobody said it. */
   readonly targetUrl: string | null
   /** For tests, which have no such machine. */
@@ -77,7 +81,7 @@ function examineTokens(tokens: TokensResult): DoctorRow {
 }
 
 export async function runDoctor(input: DoctorInput): Promise<DoctorReport> {
-  const { configuration, places = {}, nvml } = input
+  const { configuration, places = {}, nvml, shared = null } = input
   const config = configuration.ok ? configuration.config : null
   const agentMs = places.agentMs ?? AGENT_MS
   const guest = await examineAgent(input.socketPath, config, agentMs, places.mayUse)
@@ -125,6 +129,7 @@ export async function runDoctor(input: DoctorInput): Promise<DoctorReport> {
     ...upstreams.rows,
     ...network,
     ...(await examineVolumes(input.volumes, places.volume)),
+    ...(shared === null ? [] : [await examineSharedStore(shared)]),
     ...(weights === null ? [] : [await examineWeights(weights)]),
     await examineMounts(places.mounts),
   ]

@@ -100,6 +100,16 @@ export const START_ROWS = rows(
     `sidecar_flag ${COMMAND}`,
   ],
   ['a flag that nobody looked at', more('--new-flag=x'), `sidecar_flag ${COMMAND}`],
+  [
+    'a shared store over plain TCP, where its password could be read',
+    more('--shared-store=redis://10.0.0.5:6379'),
+    `sidecar_flag ${COMMAND}`,
+  ],
+  [
+    'a shared store with a password for all to read',
+    more('--shared-store=rediss://replica:secret@redis.internal'),
+    `sidecar_flag ${COMMAND}`,
+  ],
   ['a word that is no flag', more('x'), `sidecar_flag ${COMMAND}`],
   ['a word that every object has', more('constructor'), `sidecar_flag ${COMMAND}`],
   ['a flag that simulates by a file', more('--compose=/x'), `sidecar_simulated ${COMMAND}`],
@@ -216,6 +226,25 @@ export const FIT: readonly (readonly [string, () => string[]])[] = [
           .replace(SOCKET, `${SOCKET}      - second-socket:/run/second\n`),
       })
     },
+  ],
+  [
+    'a store that replicas share, with its authority in a volume and its password from outside',
+    () =>
+      withMembers({
+        allowed_envs: ['COUNTERSIGN_TOKENS', 'COUNTERSIGN_SHARED_STORE_PASSWORD'],
+        docker_compose_file: YAML.replace(
+          '- --require-gpu=1',
+          '- --require-gpu=1\n      - --store=/data/receipts\n      - --shared-store=rediss://replica@redis.internal:6379\n      - --shared-store-ca=/srv/authority/ca.pem',
+        )
+          .replace(
+            'COUNTERSIGN_TOKENS: ${COUNTERSIGN_TOKENS}',
+            'COUNTERSIGN_TOKENS: ${COUNTERSIGN_TOKENS}\n      COUNTERSIGN_SHARED_STORE_PASSWORD: ${COUNTERSIGN_SHARED_STORE_PASSWORD}',
+          )
+          .replace(
+            SOCKET,
+            `${SOCKET}      - receipts:/data\n      - authority:/srv/authority:ro\n`,
+          ),
+      }),
   ],
   [
     'TLS that ends in the sidecar',

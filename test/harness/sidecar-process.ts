@@ -42,6 +42,10 @@ export interface SidecarOptions {
   readonly upstream?: string
   /** Folder of the store; receipts are kept in memory by default. */
   readonly store?: string
+  /** Where replicas share it, as `store.shared` has it. */
+  readonly shared?: object
+  /** Further variables of its environment. */
+  readonly environment?: Readonly<Record<string, string>>
 }
 
 /** @param built as `buildServe` gives it */
@@ -56,7 +60,13 @@ export async function startSidecar(built: Transpiled, options: SidecarOptions): 
     JSON.stringify({
       listen: { port },
       upstreams: [{ name: 'none', url: options.upstream ?? 'unix:/nowhere.sock', health: null }],
-      store: options.store === undefined ? null : { path: options.store },
+      store:
+        options.store === undefined
+          ? null
+          : {
+              path: options.store,
+              ...(options.shared === undefined ? {} : { shared: options.shared }),
+            },
       address_key: options.addressKey,
       address_key_dir: options.folder,
       ...(options.expected === undefined ? {} : { expect_address: options.expected }),
@@ -76,6 +86,7 @@ export async function startSidecar(built: Transpiled, options: SidecarOptions): 
       ...process.env,
       COUNTERSIGN_TOKENS: `alice:${TOKENS.alice}`,
       COUNTERSIGN_AGENT_SOCKET: options.socketPath,
+      ...options.environment,
     },
     stdio: ['ignore', 'pipe', 'pipe'],
   })

@@ -1,18 +1,16 @@
 /** What a real server does to those who use it, by its code, and that they find back by themselves. */
-import { spawnSync } from 'node:child_process'
-import { createServer } from 'node:net'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { SHARED_STORE_ERRORS } from '../../enclave/store/shared-place.ts'
 import type { SharedFault, SharedPlace } from '../../enclave/store/shared-place.ts'
+import { examineSharedStore } from '../../src/doctor/examine-shared-store.ts'
 import type { RedisTarget } from '../../src/shared-store/connect-redis.ts'
 import { SHARED_CONNECT_MS, SHARED_REPLY_MS } from '../../src/shared-store/connect-redis.ts'
 import { openSharedPlace } from '../../src/shared-store/open-shared-place.ts'
+import { OPENSSL, certify, freePort, tlsArguments } from './redis-tls.helpers.ts'
 import { SERVER, at, faultOf, replica, startRedis, targetOf, until } from './redis.helpers.ts'
-import { newFolder, rootKey } from './store.helpers.ts'
-
-const OPENSSL = spawnSync('openssl', ['version']).status === 0
-if (!OPENSSL) console.warn('SKIPPED: no openssl here, the shared store is not tried over TLS')
+import { rootKey } from './store.helpers.ts'
 
 interface Opened {
   readonly place: SharedPlace
@@ -33,55 +31,6 @@ const row = (name = 'x') => ({
 })
 
 const works = async ({ place }: Opened) => (await faultOf(place.write([row('again')]))) === 'none'
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  if (address === null || typeof address === 'string') throw new Error('no port')
-  return address.port
-}
-
-/** An authority and a certificate of it, for the names given. */
-function certify(names: string): string {
-  const folder = newFolder()
-  const openssl = (...words: readonly string[]) => {
-    const ran = spawnSync('openssl', words, { cwd: folder })
-    if (ran.status !== 0) throw new Error(ran.stderr.toString())
-  }
-  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes']
-  openssl(
-    'req',
-    '-x509',
-    ...key,
-    '-keyout',
-    'ca.key',
-    '-out',
-    'ca.pem',
-    '-subj',
-    '/CN=ca',
-    '-days',
-    '2',
-  )
-  openssl(
-    ...[
-      'req',
-      '-x509',
-      ...key,
-      '-keyout',
-      'r.key',
-      '-out',
-      'r.pem',
-      '-subj',
-      '/CN=r',
-      '-days',
-      '2',
-    ],
-    ...['-CA', 'ca.pem', '-CAkey', 'ca.key', '-addext', `subjectAltName=${names}`],
-  )
-  return folder
-}
 
 describe.skipIf(SERVER === null)('a real server', () => {
   test('keeps bytes as they are, the first of a key, as long as it was told', async () => {
@@ -205,12 +154,7 @@ describe.skipIf(SERVER === null)('a real server', () => {
       const good = certify('DNS:localhost,IP:127.0.0.1')
       const port = await freePort()
       const file = (folder: string, name: string) => join(folder, name)
-      await startRedis({
-        arguments: [
-          ...['--tls-port', String(port), '--tls-auth-clients', 'no'],
-          ...['--tls-cert-file', file(good, 'r.pem'), '--tls-key-file', file(good, 'r.key')],
-        ],
-      })
+      await startRedis({ arguments: tlsArguments(good, port) })
       const ca = readFileSync(file(good, 'ca.pem'), 'utf8')
       const tls = (host: string, authority: string | null) =>
         open(targetOf(`rediss://${host}:${port}`, { ca: authority }))
@@ -244,4 +188,14 @@ test('an address that nobody answers at is given up in time', async () => {
   const began = performance.now()
   expect(await faultOf(opened.place.read('x'))).toBe('shared_store_unreachable')
   expect(performance.now() - began).toBeLessThan(SHARED_CONNECT_MS + 5_000)
+})
+
+test.skipIf(SERVER === null)('the doctor says of it what it says of itself', async () => {
+  const redis = await startRedis()
+  const good = await examineSharedStore(redis.target)
+  expect(good).toMatchObject({ check: 'store.shared', status: 'ok' })
+  await redis.kill()
+  const down = await examineSharedStore(redis.target)
+  expect(down).toMatchObject({ status: 'fail', code: 'shared_store_unreachable' })
+  expect(down.action).toBe(SHARED_STORE_ERRORS.shared_store_unreachable)
 })

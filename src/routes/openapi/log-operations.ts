@@ -64,7 +64,7 @@ export const LOG_ROUTES: readonly ReadRoute[] = [
     errors: [
       ...EVERY,
       ...(['unauthorized', 'not_found', 'log_size_unknown', 'log_not_published'] as const),
-      'log_proof_gone',
+      ...(['log_proof_gone', 'store_unavailable'] as const),
     ],
   }),
   ...both('/attestation/log/tiles/{tile}', {

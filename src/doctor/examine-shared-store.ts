@@ -1,0 +1,42 @@
+/**
+ * The store that replicas share: whether it takes a row, and how long its answer takes, for which every answer of the service waits.
+ *
+ * @module
+ */
+import { SHARED_STORE_ERRORS, SharedStoreError } from '../../enclave/store/shared-place.ts'
+import { SHARED_KEY_PREFIX } from '../../enclave/store/shared-rows.ts'
+import type { RedisTarget } from '../shared-store/connect-redis.ts'
+import { openSharedPlace } from '../shared-store/open-shared-place.ts'
+import { good } from './doctor-row.ts'
+import type { DoctorRow } from './doctor-row.ts'
+
+/** Writes that are timed, of a row that is gone a second later. */
+const WRITES = 21
+
+export async function examineSharedStore(target: RedisTarget): Promise<DoctorRow> {
+  const check = 'store.shared'
+  const place = openSharedPlace(target, { onLost: () => undefined })
+  const row = { key: `${SHARED_KEY_PREFIX}doctor`, value: Buffer.from('x'), ttlS: 1 }
+  try {
+    const times: number[] = []
+    for (let count = 0; count < WRITES; count++) {
+      const start = performance.now()
+      await place.write([row])
+      times.push(performance.now() - start)
+    }
+    const median = times.toSorted((a, b) => a - b)[Math.floor(WRITES / 2)] ?? 0
+    return good(check, `a write, median of ${WRITES}: ${median.toFixed(2)} ms`)
+  } catch (error) {
+    if (!(error instanceof SharedStoreError)) throw error
+    const { code } = error
+    return {
+      check,
+      status: 'fail',
+      code,
+      seen: 'no row was written',
+      action: SHARED_STORE_ERRORS[code],
+    }
+  } finally {
+    place.close()
+  }
+}
