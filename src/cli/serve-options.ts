@@ -23,6 +23,8 @@ export function addServeOptions(command: Command): Command {
       collect,
     )
     .option('--require-gpu <n>', 'GPUs the machine must have and attest')
+    .option('--require-nvswitches <n>', 'NVSwitches that must attest beside them (with --nvattest)')
+    .option('--nvattest <path>', "NVIDIA's collector, in place of the driver's library")
     .option('--address-key <source>', 'derived, sealed or ephemeral (docs/keys.md)')
     .option(
       '--address-key-dir <dir>',

@@ -44,6 +44,8 @@ export interface ServeOptions extends TlsFlags, StoreFlags {
   readonly addressKeyDir?: string
   readonly expectAddress?: string
   readonly requireGpu?: string
+  readonly requireNvswitches?: string
+  readonly nvattest?: string
   readonly weights?: string
   readonly allowRemoteUpstream?: boolean
   /** False for `--no-metrics`. */
@@ -55,6 +57,18 @@ export interface ServeOptions extends TlsFlags, StoreFlags {
 
 export const SIMULATION_NOTICE =
   'SIMULATION: keys, quotes and GPU evidence are made up on this machine and prove nothing.'
+
+/** `gpu` of the file with the flags about it on top. */
+function gpuMember(options: ServeOptions, gpu: unknown): { readonly gpu?: object } {
+  const { requireGpu, requireNvswitches, nvattest } = options
+  const given = {
+    ...(requireGpu === undefined ? {} : { required: Number(requireGpu) }),
+    ...(requireNvswitches === undefined ? {} : { nvswitches: Number(requireNvswitches) }),
+    ...(nvattest === undefined ? {} : { nvattest }),
+  }
+  if (Object.keys(given).length === 0) return {}
+  return { gpu: { ...(isJsonObject(gpu) ? gpu : {}), ...given } }
+}
 
 /** The file's members with the flags on top. */
 export async function loadConfig(options: ServeOptions): Promise<Config> {
@@ -68,14 +82,7 @@ export async function loadConfig(options: ServeOptions): Promise<Config> {
     ...(options.addressKey === undefined ? {} : { address_key: options.addressKey }),
     ...(options.addressKeyDir === undefined ? {} : { address_key_dir: options.addressKeyDir }),
     ...(options.expectAddress === undefined ? {} : { expect_address: options.expectAddress }),
-    ...(options.requireGpu === undefined
-      ? {}
-      : {
-          gpu: {
-            ...(isJsonObject(file['gpu']) ? file['gpu'] : {}),
-            required: Number(options.requireGpu),
-          },
-        }),
+    ...gpuMember(options, file['gpu']),
     ...(options.weights === undefined ? {} : { weights: resolve(options.weights) }),
     ...(options.metrics === undefined
       ? {}

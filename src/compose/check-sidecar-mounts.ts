@@ -9,6 +9,7 @@ import { AGENT_SOCKETS } from './check-service.ts'
 import type { Report } from './compose-refusals.ts'
 import { furtherWeights } from './check-model-server.ts'
 import { readModelWords } from './read-model-words.ts'
+import { guestPath } from './read-services.ts'
 import type { ComposeService, Mount } from './read-services.ts'
 import type { SidecarFlags } from './read-sidecar-flags.ts'
 
@@ -185,6 +186,12 @@ export function checkSidecarMounts(
 ): readonly ComposeService[] {
   checkTargets(sidecar, flags, others, report)
   const servers = checkSockets(sidecar, flags, others, report)
+  if (
+    flags.nvattest !== null &&
+    mountOver(sidecar.mounts, guestPath(flags.nvattest)) !== undefined
+  ) {
+    report('sidecar_nvattest_elsewhere', `${sidecar.where}.command`)
+  }
   if (flags.weights !== null) checkWeights(sidecar, flags.weights, others, servers, report)
   for (const server of servers) checkServer(server, sidecar, others, report)
   return servers

@@ -74,6 +74,8 @@ export const COMPOSE_REFUSALS = Object.freeze({
     "The sidecar does not start by its image's own entrypoint and in its folder, or has another health check than its image's: leave them out (healthcheck: { disable: true } may stand).",
   sidecar_flag:
     'A flag of the sidecar is none that this check knows, stands twice, or has a value that is not read: write each once, folders as absolute paths without . or .. and without a / at the end, and a shared store as rediss://.',
+  sidecar_nvattest_elsewhere:
+    'nvattest would run from a volume or from memory, where nobody measured it: name a path of the image (--nvattest=/usr/bin/nvattest) and derive an image that has it.',
   sidecar_port:
     'The sidecar publishes a port that is not that of --listen or --tls; metrics have no authentication. Write each as "host:container".',
   sidecar_environment:

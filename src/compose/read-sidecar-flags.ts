@@ -19,10 +19,12 @@ const VALUED = new Set([
   ...['--address-key', '--address-key-dir', '--expect-address', '--store'],
   ...['--tls-names', '--tls-certificate', '--tls-key'],
   ...['--shared-store', '--shared-store-ca'],
+  ...['--nvattest', '--require-nvswitches'],
 ])
 /** Paths of the container. */
 const PATHS = new Set([
   ...['--weights', '--address-key-dir', '--store', '--tls-certificate', '--shared-store-ca'],
+  '--nvattest',
 ])
 
 const REFUSED: ReadonlyMap<string, ComposeRefusal> = new Map([
@@ -40,6 +42,8 @@ export interface SidecarFlags {
   readonly certificates: readonly string[]
   /** Folders that nobody but the sidecar may have: of a sealed key, of stored receipts. */
   readonly ownFolders: readonly string[]
+  /** A program of the image, which collects the evidence of GPUs; null: the driver's library does. */
+  readonly nvattest: string | null
   /** Ports that clients use. */
   readonly ports: ReadonlySet<number>
 }
@@ -71,7 +75,7 @@ function isRead(name: string, value: string): boolean {
   if (PATHS.has(name)) return isPlainPath(value)
   // Its password would pass through the host's network, and who may delete receipts with it.
   if (name === '--shared-store') return parseSharedUrl(value)?.kind === 'tls'
-  if (name === '--require-gpu') return /^\d{1,2}$/.test(value)
+  if (name === '--require-gpu' || name === '--require-nvswitches') return /^\d{1,2}$/.test(value)
   if (name === '--expect-address') return /^0x[0-9a-fA-F]{40}$/.test(value)
   return value !== '' || name === '--no-metrics'
 }
@@ -107,6 +111,7 @@ export function readSidecarFlags(sidecar: ComposeService, report: Report): Sidec
     socketFolders,
     certificates: certificates.flatMap((path) => (path === undefined ? [] : [posix.dirname(path)])),
     weights: once.get('--weights') ?? null,
+    nvattest: once.get('--nvattest') ?? null,
     ownFolders: own.filter((folder) => folder !== undefined),
     ports: new Set(ports.filter((port) => port !== null)),
   }

@@ -138,12 +138,12 @@ export const DOCTOR_CODES = Object.freeze({
   gpu_nvswitches_unrequired: {
     status: 'fail',
     action:
-      'Several GPUs in protected-PCIe mode count only with the NVSwitches between them. Set gpu.nvswitches to their number and gpu.nvattest to the program.',
+      'Several GPUs in protected-PCIe mode count only with the NVSwitches between them. Set --require-nvswitches to their number and --nvattest to the program.',
   },
   gpu_nvswitches_vm_config: {
     status: 'fail',
     action:
-      'The machine was created with another number of NVSwitches. Correct gpu.nvswitches, or stop the machine, correct its device list on the host and start it.',
+      'The machine was created with another number of NVSwitches. Correct --require-nvswitches, or stop the machine, correct its device list on the host and start it.',
   },
   gpu_simulated: {
     status: 'warn',

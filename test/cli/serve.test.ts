@@ -188,6 +188,23 @@ describe('countersign serve', () => {
     expect(loaded.gpu).toEqual({ required: 8, nvswitches: 0 })
   })
 
+  test('the flags about GPUs stand beside one another, and above those of the file', async () => {
+    const config = await configFile(
+      '{"upstreams":[{"name":"a","url":"unix:/a"}],"gpu":{"required":1,"nvattest":"/opt/nvattest"}}',
+    )
+    const gpu = { required: 8, nvswitches: 4, nvattest: '/opt/nvattest' }
+    const counts = { requireGpu: '8', requireNvswitches: '4' }
+    expect((await loadConfig({ config, ...counts })).gpu).toEqual(gpu)
+    const upstream = ['unix:/a']
+    expect((await loadConfig({ upstream, ...counts, nvattest: '/usr/bin/nvattest' })).gpu).toEqual({
+      ...gpu,
+      nvattest: '/usr/bin/nvattest',
+    })
+    expect(await refusalOf(() => loadConfig({ upstream, ...counts }))).toContain('nvattest')
+    const relative = { upstream, ...counts, nvattest: 'nvattest' }
+    expect(await refusalOf(() => loadConfig(relative))).toContain('an absolute path')
+  })
+
   test.each([
     '',
     'alice',

@@ -99,6 +99,29 @@ export const START_ROWS = rows(
     ),
     `sidecar_flag ${COMMAND}`,
   ],
+  [
+    'a collector of evidence in a volume, where it can be exchanged',
+    more('--nvattest=/models/nvattest'),
+    `sidecar_nvattest_elsewhere ${COMMAND}`,
+  ],
+  [
+    'a collector of evidence in memory',
+    yaml(
+      '- --require-gpu=1\n',
+      '- --require-gpu=1\n      - --nvattest=/tmp/nvattest\n    tmpfs: [/tmp]\n',
+    ),
+    `sidecar_nvattest_elsewhere ${COMMAND}`,
+  ],
+  [
+    'a collector of evidence by a path that climbs',
+    more('--nvattest=/usr/../models/x'),
+    `sidecar_flag ${COMMAND}`,
+  ],
+  [
+    'a number of NVSwitches that is none',
+    more('--require-nvswitches=four'),
+    `sidecar_flag ${COMMAND}`,
+  ],
   ['a flag that nobody looked at', more('--new-flag=x'), `sidecar_flag ${COMMAND}`],
   [
     'a shared store over plain TCP, where its password could be read',
@@ -190,6 +213,19 @@ export const AROUND_ROWS = rows(
 /** What a provider may well write. */
 export const FIT: readonly (readonly [string, () => string[]])[] = [
   ['no health check', () => withKeys('countersign', 'healthcheck: { disable: true }')],
+  [
+    'eight GPUs and four NVSwitches, in a derived image that has nvattest',
+    () =>
+      withMembers({
+        docker_compose_file: YAML.replace(
+          /countersign@sha256:[0-9a-f]{64}/,
+          `registry.example/countersign-nvattest@sha256:${'ab'.repeat(32)}`,
+        ).replace(
+          '- --require-gpu=1',
+          '- --require-gpu=8\n      - --require-nvswitches=4\n      - --nvattest=/usr/bin/nvattest',
+        ),
+      }),
+  ],
   ['the address that it must have', more(`--expect-address=0x${'aB'.repeat(20)}`)],
   [
     'a model server with a cache of its own',
