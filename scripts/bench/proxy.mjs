@@ -20,8 +20,9 @@ import { createAuthenticator } from '../../dist/src/relay/principals.js'
 import { openUpstreams } from '../../dist/src/relay/upstreams.js'
 import { createServer } from '../../dist/src/service/create-server.js'
 import { createServiceState } from '../../dist/src/service/state.js'
+import { sharedAt } from './redis.mjs'
 
-const [kind, upstreamUrl, token, folder] = process.argv.slice(2)
+const [kind, upstreamUrl, token, folder, redis] = process.argv.slice(2)
 const now = () => Math.floor(Date.now() / 1000)
 
 const address = createEphemeralAddressKey(nodeCrypto)
@@ -53,10 +54,9 @@ const inMemory = () => createMemoryStore(20_000)
 
 /** In the folder that comes last on the command line. */
 const onDisk =
-  (durability) =>
-  ({ bootId, keysetDigest, receiptKeyId }) =>
-    openLmdbStore({
-      path: folder,
+  (durability, share = (local) => local) =>
+  async ({ bootId, keysetDigest, receiptKeyId }) => {
+    const options = {
       durability,
       retention: { days: 30, bytes: 8 * 1024 ** 3 },
       rootKey: randomBytes(32),
@@ -65,13 +65,17 @@ const onDisk =
       boot: { keysetDigest, receiptKeyId, address: address.address },
       now,
       onFailure: () => process.exit(1),
-    })
+    }
+    return share(await openLmdbStore({ ...options, path: folder }), options)
+  }
 
 const RECORDERS = {
   unsigned: () => unsignedRecorder,
   signed: () => signedRecorder(inMemory),
   'stored-group': () => signedRecorder(onDisk('group')),
   'stored-async': () => signedRecorder(onDisk('async')),
+  'shared-group': () =>
+    signedRecorder(onDisk('group', (local, options) => sharedAt(redis, local, options))),
 }
 
 const bytesOf = (body) => (body.large ? Buffer.concat(body.pieces) : body.bytes)

@@ -1,6 +1,7 @@
 // npm run bench:store: the store on this machine's disk. Append rate and wait with and without a disk that takes long to flush,
 // under both durabilities; memory and look-ups with many receipts; and the relay's rate with the store against without,
-// in rounds of random order compared inside a round. BENCH_RECEIPTS (default 1,000,000), BENCH_ROUNDS (default 7),
+// in rounds of random order compared inside a round; the same with a store that replicas share, where a Redis server is installed.
+// BENCH_RECEIPTS (default 1,000,000), BENCH_ROUNDS (default 7),
 // BENCH_CONNECTIONS of the relay's clients (default 32). TMPDIR says on which disk.
 import { randomBytes } from 'node:crypto'
 import {
@@ -18,6 +19,7 @@ import { Pool } from 'undici'
 import { openLmdbStore } from '../../dist/enclave/store/lmdb-store.js'
 import { endAll, message, start } from './children.mjs'
 import { REQUEST } from './payload.mjs'
+import { sharedAt, startRedis } from './redis.mjs'
 import { settledReceipt } from './settled-receipt.mjs'
 import { median, quantile, shuffled } from './statistics.mjs'
 
@@ -43,19 +45,25 @@ const mb = (bytes) => Math.round(bytes / 1024 / 1024)
 const print = (what, ...values) =>
   process.stdout.write(`${what.padEnd(74)} ${values.map((value) => String(value)).join(' / ')}\n`)
 
-function open(path, durability, fsyncMs) {
-  return openLmdbStore({
-    path,
+function optionsOf(durability, rootKey = randomBytes(32)) {
+  return {
     durability,
     retention: { days: 30, bytes: 64 * 1024 ** 3 },
-    rootKey: randomBytes(32),
+    rootKey,
     ephemeral: false,
     bootId: randomBytes(32).toString('hex'),
     boot: { keysetDigest: `sha256:${'00'.repeat(32)}`, receiptKeyId: 'bench', address: '0x' },
     now: () => Math.floor(Date.now() / 1000),
     onFailure: () => {
-      throw new Error('the disk failed')
+      throw new Error('the store failed')
     },
+  }
+}
+
+function open(path, durability, fsyncMs) {
+  return openLmdbStore({
+    path,
+    ...optionsOf(durability),
     ...(fsyncMs === 0 ? {} : { disk: (commit) => commit().then(() => sleep(fsyncMs)) }),
   })
 }
@@ -142,6 +150,35 @@ async function many(entryOf, ids) {
   await store.durable.close()
 }
 
+// What one replica makes, looked up at another.
+async function shared(entryOf, ids, redis) {
+  const rootKey = randomBytes(32)
+  const replica = async () => {
+    const options = optionsOf('group', rootKey)
+    return sharedAt(redis, await openLmdbStore({ ...options, path: newFolder() }), options)
+  }
+  const [a, b] = [await replica(), await replica()]
+  const end = performance.now() + DELAYED_MS
+  const { rate, waits } = await writers(a, entryOf, () => performance.now() > end)
+  print(
+    `group and shared, ${WRITERS} writers: receipts/s, wait p50 / p99 ms`,
+    rate,
+    quantile(waits, 0.5).toFixed(2),
+    quantile(waits, 0.99).toFixed(2),
+  )
+  const times = []
+  for (let i = 0; i < LOOKUPS / 4; i++) {
+    const id = ids[Math.floor(Math.random() * ids.length)]
+    const before = performance.now()
+    if ((await b.get(id)) === null) throw new Error('not found')
+    times.push(performance.now() - before)
+  }
+  const us = (q) => Math.round(quantile(times, q) * 1000)
+  print('  look-up at the other replica by receipt id, p50 / p99 µs', us(0.5), us(0.99))
+  await a.durable.close()
+  await b.durable.close()
+}
+
 async function load(pool) {
   const headers = { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json' }
   const began = performance.now()
@@ -166,12 +203,19 @@ async function load(pool) {
   return count / ((performance.now() - began) / 1000)
 }
 
-async function relay() {
+async function relay(redis) {
   const { buffered } = await message(start('./upstream.mjs'))
-  const kinds = ['signed', 'stored-group', 'stored-async']
+  const kinds = [
+    'signed',
+    'stored-group',
+    'stored-async',
+    ...(redis === null ? [] : ['shared-group']),
+  ]
   const pools = {}
   for (const kind of kinds) {
-    const { port } = await message(start('./proxy.mjs', kind, buffered, TOKEN, newFolder()))
+    const { port } = await message(
+      start('./proxy.mjs', kind, buffered, TOKEN, newFolder(), redis ?? ''),
+    )
     pools[kind] = new Pool(`http://127.0.0.1:${port}`)
     await load(pools[kind])
   }
@@ -188,6 +232,8 @@ async function relay() {
   for (const pool of Object.values(pools)) await pool.close()
 }
 
+const redis = await startRedis(newFolder())
+if (redis === null) print('SKIPPED: no redis-server and no valkey-server here, nothing is shared')
 try {
   const ids = []
   const entryOf = settledReceipt((id) => {
@@ -203,11 +249,14 @@ try {
     quantile(flushes, 0.5).toFixed(2),
     quantile(flushes, 0.99).toFixed(2),
   )
-  await relay()
+  await relay(redis?.path ?? null)
   await delayed(entryOf)
+  ids.length = 0
+  if (redis !== null) await shared(entryOf, ids, redis.path)
   ids.length = 0
   await many(entryOf, ids)
 } finally {
+  redis?.end()
   endAll()
   for (const folder of folders) rmSync(folder, { recursive: true, force: true })
 }

@@ -41,13 +41,13 @@ describe.skipIf(SERVER === null || !OPENSSL)('replicas of one app', () => {
     const redis = await startRedis({ arguments: tlsArguments(certificates, port) })
     redis.cli('ACL', 'SETUSER', 'replica', 'on', `>${PASSWORD}`, 'resetkeys', '~countersign:1:*')
     redis.cli('ACL', 'SETUSER', 'replica', '-@all', '+get', '+set', '+exists', '+auth')
-    const start = async (password: string) => {
+    const start = async (password: string, store = newFolder()) => {
       const sidecar = await startSidecar(built, {
         socketPath: simulation.socketPath,
         addressKey: 'derived',
         folder: newFolder(),
         upstream: model.url,
-        store: newFolder(),
+        store,
         shared: {
           url: `rediss://replica@localhost:${port}`,
           ca: join(certificates, 'ca.pem'),
@@ -114,6 +114,50 @@ describe.skipIf(SERVER === null || !OPENSSL)('replicas of one app', () => {
     // The server has it only as its own list of users.
     const told = [a.log(), b.log(), document, ...redis.keys()]
     for (const one of told) expect(one).not.toContain(PASSWORD)
+  })
+
+  test('one is killed under load: every answer that was received whole has its one receipt, at the other and at the next boot', async () => {
+    const { start } = await stage()
+    const folder = newFolder()
+    const [a, b] = [await start(PASSWORD, folder), await start(PASSWORD)]
+    await Promise.all([a.logged(SERVING), b.logged(SERVING)])
+    const headers = {
+      authorization: `Bearer ${TOKENS.alice}`,
+      'content-type': 'application/json',
+    }
+    const whole: string[] = []
+    let going = true
+    const ask = async (): Promise<void> => {
+      while (going) {
+        try {
+          const body = chatBody('x', { stream: true })
+          const url = `${a.url}/v1/chat/completions`
+          const answer = await fetch(url, { method: 'POST', headers, body })
+          const text = await answer.text()
+          const id = answer.headers.get('x-receipt-id')
+          if (text.includes('[DONE]') && id !== null) whole.push(id)
+        } catch {
+          return
+        }
+      }
+    }
+    const asking = Array.from({ length: 8 }, ask)
+    while (whole.length < 40) await new Promise((resolve) => setTimeout(resolve, 5))
+    await a.end('SIGKILL')
+    going = false
+    await Promise.all(asking)
+    const again = await start(PASSWORD, folder)
+    await again.logged(SERVING)
+    for (const id of whole) {
+      const texts = await Promise.all(
+        [again, b].map(async ({ url }) => {
+          const found = await fetch(`${url}/v1/aci/receipts/${id}`, { headers })
+          return `${found.status} ${await found.text()}`
+        }),
+      )
+      expect(texts[0]).toMatch(/^200 /)
+      expect(texts[1]).toBe(texts[0])
+    }
   })
 
   test('one that is given a wrong password does not serve, says why, and tells nobody what it tried', async () => {
