@@ -19,10 +19,13 @@ export interface WeightsOptions {
 }
 
 const GB = 1e9
-const gigabytes = (bytes: number) => (bytes / GB).toFixed(bytes < GB ? 3 : 1)
 
 function line({ files, ofFiles, bytes, ofBytes }: WeightsProgress): string {
-  return `${files} of ${counted(ofFiles, 'file')}, ${gigabytes(bytes)} of ${gigabytes(ofBytes)} GB`
+  const size =
+    ofBytes < GB
+      ? `${bytes} of ${counted(ofBytes, 'byte')}`
+      : `${(bytes / GB).toFixed(1)} of ${(ofBytes / GB).toFixed(1)} GB`
+  return `${files} of ${counted(ofFiles, 'file')}, ${size}`
 }
 
 /**

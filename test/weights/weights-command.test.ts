@@ -31,7 +31,7 @@ test('prints the digest that is attested, alone on standard output, and the prog
   const { digest } = await measureWeights(folder, { script: script() })
   expect(digest).toMatch(/^sha256:[0-9a-f]{64}$/)
   const ran = await run(relative(process.cwd(), folder))
-  expect(ran).toEqual({ code: 0, out: [digest], err: ['2 of 2 files, 0.002 of 0.002 GB'] })
+  expect(ran).toEqual({ code: 0, out: [digest], err: ['2 of 2 files, 2000002 of 2000002 bytes'] })
 })
 
 test('with --json prints what the configuration would hold', async () => {
