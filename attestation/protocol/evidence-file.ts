@@ -8,7 +8,9 @@
  * @module
  */
 import type { DcapCollateral } from './dcap-collateral.ts'
+
 import type { GpuCollateral } from './gpu-collateral.ts'
+import type { Hex32 } from './hex.ts'
 
 export const EVIDENCE_PURPOSE = 'countersign.evidence.v1'
 
@@ -42,10 +44,23 @@ export interface EvidenceReceipt {
   readonly inclusion: string | null
 }
 
+/** What the saver says of the connection that the first document came on. */
+export type EvidenceChannel =
+  | { readonly kind: 'plain' }
+  | {
+      readonly kind: 'tls'
+      /** As the saver asked for it, without port. */
+      readonly host: string
+      /** 64 hex digits, of the SubjectPublicKeyInfo in the peer's certificate; null where it could not be read. */
+      readonly spki_sha256: Hex32 | null
+    }
+
 export interface EvidenceFile {
   readonly purpose: typeof EVIDENCE_PURPOSE
   /** Unix seconds by the saver's clock. Nobody vouches for it. */
   readonly saved_at: number
+  /** Left out where the saver did not look. Nobody vouches for it. */
+  readonly channel?: EvidenceChannel
   /** The first is of the service as it was when the file was made. */
   readonly attestations: readonly EvidenceAttestation[]
   readonly receipts: readonly EvidenceReceipt[]

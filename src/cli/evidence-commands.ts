@@ -37,6 +37,12 @@ export function addEvidenceCommands(program: Command): void {
     )
     .option('--collateral <file|dir>', "Intel's collateral, as for verify")
     .option('--gpu-collateral <file|dir>', "NVIDIA's, as for verify")
+    .option(
+      '--policy <file|name>',
+      'with --receipt, how the service must be attested before a token goes over a certificate that nobody vouches for (default relying-party)',
+    )
+    .option('--roots <file>', 'roots of a simulation')
+    .option('--allow-simulated', 'show a token to a simulation too')
     .option('--channel <channel>', 'as for verify')
     .option('--pccs <url>', 'as for verify')
     .option('--rim-url <url>', 'as for verify')

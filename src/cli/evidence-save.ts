@@ -1,12 +1,14 @@
 /**
  * `countersign evidence save <url>`: what a service shows about itself and some of its answers, in one file.
  *
- * Nothing is judged, so that what would be rejected can be kept too; what cannot be read at all is refused.
+ * Nothing that goes into the file is judged, so that what would be rejected can be kept too; what cannot be read at all is refused. The
+ * document is judged for one purpose: to whom a token may be shown.
  *
  * @module
  */
 import { randomBytes } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
+import type { ObservedChannel } from '../../attestation/appraiser/channel/judge-channel.ts'
 import {
   parseDocument,
   unwrapDocument,
@@ -27,6 +29,7 @@ import {
 } from '../../attestation/protocol/evidence-file.ts'
 import type {
   EvidenceAttestation,
+  EvidenceChannel,
   EvidenceFile,
   EvidenceReceipt,
 } from '../../attestation/protocol/evidence-file.ts'
@@ -35,26 +38,23 @@ import type { Sha256Digest } from '../../attestation/protocol/hex.ts'
 import { isJsonObject, parseJson } from '../../attestation/protocol/json.ts'
 import { keysetDigest } from '../../attestation/protocol/keyset.ts'
 import { fromUtf8, toUtf8 } from '../../attestation/protocol/utf8.ts'
-import { getOnce } from '../channel/get-once.ts'
 import { isLoopback } from '../channel/is-loopback.ts'
 import { EXIT } from './exit-codes.ts'
-import {
-  attestationUrl,
-  FETCH_MS,
-  fetchArchived,
-  fetchDocument,
-  reached,
-} from './fetch-document.ts'
+import { fetchArchived, fetchDocument, reached } from './fetch-document.ts'
 import { refuseUnreadSettings } from './obtain-collateral.ts'
 import type { CollateralOptions } from './obtain-collateral.ts'
 import { obtainGpuCollateral } from './obtain-gpu-collateral.ts'
 import type { GpuCollateralOptions } from './obtain-gpu-collateral.ts'
-import { MAX_DOCUMENT_BYTES, readBounded } from './read-bounded.ts'
+import { readBounded } from './read-bounded.ts'
+import type { PolicyOptions } from './load-policy.ts'
+import { openReceiptDoor } from './receipt-door.ts'
+import type { ReceiptDoor } from './receipt-door.ts'
 import { readSecret } from './read-secret.ts'
 import { Refusal } from './refusal.ts'
 import { collateralFor } from './verify.ts'
 
-export interface EvidenceSaveOptions extends CollateralOptions, GpuCollateralOptions {
+export interface EvidenceSaveOptions
+  extends CollateralOptions, GpuCollateralOptions, PolicyOptions {
   readonly receipt?: readonly string[]
   readonly request?: string
   readonly response?: string
@@ -132,31 +132,13 @@ interface SavedReceipt extends EvidenceReceipt {
   readonly keyset: Sha256Digest
 }
 
-/** A token goes with it, and no keyset is believed yet: only over a certificate that this system's authorities vouch for. */
-async function ask(
-  base: string,
-  path: string,
-  headers: Readonly<Record<string, string>>,
-): Promise<{ readonly status: number; readonly body: Uint8Array }> {
-  const { status, body } = await reached(base, () =>
-    getOnce(attestationUrl(base, path), {
-      headers,
-      maxBytes: MAX_DOCUMENT_BYTES,
-      timeoutMs: FETCH_MS,
-      certificate: 'webpki',
-    }),
-  )
-  if (body === null) throw new Refusal('The answer is too large.', EXIT.internal)
-  return { status, body }
-}
-
 async function receiptOf(
-  base: string,
+  door: ReceiptDoor,
   id: string,
   options: EvidenceSaveOptions,
   headers: Readonly<Record<string, string>>,
 ): Promise<SavedReceipt> {
-  const { status, body } = await ask(base, `receipts/${id}`, headers)
+  const { status, body } = await door.ask(`receipts/${id}`, headers)
   if (status !== 200) {
     throw new Refusal(`Receipt ${id}: the service answered ${status}.`, EXIT.internal)
   }
@@ -166,26 +148,26 @@ async function receiptOf(
     throw new Refusal(`Receipt ${id} cannot be read: ${parsed.detail}.`, EXIT.malformed)
   const wrapper = parseJson(body)
   const opening = wrapper.ok && isJsonObject(wrapper.value) ? wrapper.value['opening'] : null
-  const cose = options.cose === true ? await coseOf(base, id, headers) : null
+  const cose = options.cose === true ? await coseOf(door, id, headers) : null
   return {
     receipt,
     ...(cose === null ? {} : { cose }),
     opening: isHex32(opening) ? opening : null,
     request: await bodyOf(options.request),
     response: await bodyOf(options.response),
-    inclusion: await inclusionOf(base, id, headers),
+    inclusion: await inclusionOf(door, id, headers),
     keyset: parsed.receipt.record.keyset_digest,
   }
 }
 
 /** @returns base64 of the COSE_Sign1, which is signed when it is asked for */
 async function coseOf(
-  base: string,
+  door: ReceiptDoor,
   id: string,
   headers: Readonly<Record<string, string>>,
 ): Promise<string> {
   const asked = { ...headers, accept: COSE_MEDIA_TYPE }
-  const { status, body } = await ask(base, `receipts/${id}`, asked)
+  const { status, body } = await door.ask(`receipts/${id}`, asked)
   if (status === 406) {
     throw new Refusal(
       `Receipt ${id} is not to be had as COSE_Sign1 any more: the boot that made it has ended.`,
@@ -204,11 +186,11 @@ async function coseOf(
 
 /** A record is proved once a published head covers it; before that, and where there is no log, there is nothing to keep. */
 async function inclusionOf(
-  base: string,
+  door: ReceiptDoor,
   id: string,
   headers: Readonly<Record<string, string>>,
 ): Promise<string | null> {
-  const { status, body } = await ask(base, `log/inclusion/${id}`, headers)
+  const { status, body } = await door.ask(`log/inclusion/${id}`, headers)
   if (status !== 200) {
     process.stderr.write(`Receipt ${id}: no proof that it is in the log (${status}).\n`)
     return null
@@ -230,16 +212,31 @@ async function keptDocument(base: string, digest: Sha256Digest): Promise<Uint8Ar
   )
 }
 
+function savedChannel(channel: ObservedChannel): EvidenceChannel {
+  return channel.kind === 'plain'
+    ? { kind: 'plain' }
+    : { kind: 'tls', host: channel.host, spki_sha256: channel.spkiSha256 }
+}
+
 async function collectEvidence(
   base: string,
   options: EvidenceSaveOptions,
   headers: Readonly<Record<string, string>>,
 ): Promise<EvidenceFile> {
   const ids = [...new Set(options.receipt ?? [])]
-  const { bytes } = await reached(base, () => fetchDocument(base, toHex32(randomBytes(32))))
-  const attestations = [await attestationOf(bytes, options)]
+  const nonce = toHex32(randomBytes(32))
+  const fetched = await reached(base, () => fetchDocument(base, nonce))
+  const first = await attestationOf(fetched.bytes, options)
+  const attestations = [first]
   const receipts: SavedReceipt[] = []
-  for (const id of ids) receipts.push(await receiptOf(base, id, options, headers))
+  if (ids.length > 0) {
+    const door = await openReceiptDoor(base, fetched, first, nonce, options)
+    try {
+      for (const id of ids) receipts.push(await receiptOf(door, id, options, headers))
+    } finally {
+      await door.close()
+    }
+  }
   for (const { keyset } of receipts) {
     if (attestations.some((known) => known.keyset === keyset)) continue
     if (attestations.length === MAX_EVIDENCE_ATTESTATIONS) {
@@ -250,6 +247,7 @@ async function collectEvidence(
   return {
     purpose: EVIDENCE_PURPOSE,
     saved_at: Math.floor(Date.now() / 1000),
+    channel: savedChannel(fetched.channel),
     attestations: attestations.map(({ keyset: _keyset, ...attestation }) => attestation),
     receipts: receipts.map(({ keyset: _keyset, ...receipt }) => receipt),
   }
@@ -266,8 +264,11 @@ export async function evidenceSave(
   await refuseUnreadSettings(options)
   const odd = ids.find((id) => !RECEIPT_NAME.test(id))
   if (odd !== undefined) throw new Refusal('--receipt takes the id of a receipt or completion.')
-  if (options.cose === true && ids.length === 0) {
-    throw new Refusal('--cose says nothing without --receipt.')
+  const needless = ids.length > 0 ? [] : (['cose', 'policy', 'roots', 'allowSimulated'] as const)
+  const idle = needless.find((name) => (options[name] ?? false) !== false)
+  if (idle !== undefined) {
+    const flag = idle === 'allowSimulated' ? 'allow-simulated' : idle
+    throw new Refusal(`--${flag} says nothing without --receipt.`)
   }
   const bodies = options.request ?? options.response
   if (bodies !== undefined && ids.length !== 1) {

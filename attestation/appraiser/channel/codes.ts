@@ -10,4 +10,9 @@ export const CHANNEL_CODES = {
     family: 'policy',
     meaning: 'the connection was not encrypted: everybody on the way reads what is sent',
   },
+  channel_as_saved: {
+    family: 'note',
+    meaning:
+      'whoever saved the evidence says that the connection ended on a TLS key that the keyset lists; nobody vouches for it',
+  },
 } as const satisfies CodeTable

@@ -10,9 +10,12 @@ import { keysetDigest } from '../../protocol/keyset.ts'
 import { toUtf8 } from '../../protocol/utf8.ts'
 import { appraiseDocument } from '../appraise-document.ts'
 import type { Appraisal, AppraisalOptions, TrustedKeyset } from '../appraise-document.ts'
-import { fail, pass } from '../check.ts'
+import { judgeChannel } from '../channel/judge-channel.ts'
+import type { ObservedChannel } from '../channel/judge-channel.ts'
+import { fail, info, pass } from '../check.ts'
 import type { Check } from '../check.ts'
 import { parseDocument } from '../document/parse-document.ts'
+import type { AttestationDocument } from '../document/parse-document.ts'
 
 import { stapledCollateral } from '../document/stapled-collateral.ts'
 import { judgeEncodings } from '../receipt/judge-encodings.ts'
@@ -54,6 +57,7 @@ const PROVES = {
   structure: 'The evidence file can be read in one way only.',
   keysets:
     'Each receipt has one attestation document to be judged by, and each document is needed.',
+  channel: 'Nothing: the file says over what connection its saver got the first document.',
 } as const
 
 function verdictOf(checks: readonly Check[], asOf: boolean): Verdict {
@@ -82,6 +86,15 @@ function encodingsCheck({ receipts }: ParsedEvidence, { crypto }: EvidenceOption
     checks.find(({ status }) => status === 'skip') ??
     checks[0]
   return worst === undefined ? [] : [worst]
+}
+
+/** Never a pass: what connection it was, whoever made the file says, and nobody else can. */
+function channelCheck(channel: ObservedChannel | null, document: AttestationDocument): Check[] {
+  if (channel === null) return []
+  const id = 'evidence.channel'
+  const { status, code, detail } = judgeChannel(channel, document.keyset, true, { channel: 'any' })
+  const shown = status === 'pass' ? 'channel_as_saved' : code
+  return [info(id, shown, PROVES.channel, detail)]
 }
 
 function keysetsCheck(evidence: ParsedEvidence, keysets: readonly (Sha256Digest | null)[]): Check {
@@ -140,6 +153,8 @@ function judge(evidence: ParsedEvidence, options: EvidenceOptions): EvidenceAppr
     keysetsCheck(evidence, keysets),
     ...encodingsCheck(evidence, options),
   ]
+  const document = parseDocument(toUtf8(first.document))
+  if (document.ok) checks.push(...channelCheck(evidence.channel, document.document))
   const verdict = combine(verdictOf(checks, asOf), current.verdict, earlier)
   const trusted = [current, ...earlier].map((appraisal) => appraisal.trusted)
   const receipts = isAccepted(verdict)
@@ -150,7 +165,6 @@ function judge(evidence: ParsedEvidence, options: EvidenceOptions): EvidenceAppr
         return found === null ? [] : [{ entry, trusted: found }]
       })
     : []
-  const document = parseDocument(toUtf8(first.document))
   const time = document.ok
     ? vouchedTime({
         issuedAt: document.document.issuedAt,

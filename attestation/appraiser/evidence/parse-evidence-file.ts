@@ -21,7 +21,11 @@ import type { JsonValue } from '../../protocol/json.ts'
 import { MAX_RECEIPT_BYTES } from '../../protocol/receipt.ts'
 import { MAX_DOCUMENT_BYTES } from '../document/parse-document.ts'
 import { MAX_PROOF_TEXT } from '../log/parse-log-proofs.ts'
-import { integerOf, listOf, objectOf, textOf, Unreadable } from '../read-members.ts'
+import type { ObservedChannel } from '../channel/judge-channel.ts'
+import { hex32Of, integerOf, listOf, objectOf, textOf, Unreadable } from '../read-members.ts'
+
+/** Characters: of a DNS name (RFC 1035 §2.3.4), or of an address. */
+const MAX_HOST = 255
 
 export interface ParsedEvidenceReceipt {
   /** Exact text; null where it is there as `cose` alone. */
@@ -40,6 +44,8 @@ export interface ParsedEvidenceReceipt {
 export interface ParsedEvidence {
   /** Unix seconds, by whoever made the file. */
   readonly savedAt: number
+  /** By the same; null where the file does not say. */
+  readonly channel: ObservedChannel | null
   /** One at least. */
   readonly attestations: readonly [EvidenceAttestation, ...EvidenceAttestation[]]
   readonly receipts: readonly ParsedEvidenceReceipt[]
@@ -108,16 +114,24 @@ function readReceipt(value: JsonValue): ParsedEvidenceReceipt {
   }
 }
 
+function channelOf(value: JsonValue | undefined): ObservedChannel | null {
+  if (value === undefined) return null
+  if (isJsonObject(value) && value['kind'] === 'plain') {
+    objectOf(value, 'channel', ['kind'])
+    return { kind: 'plain' }
+  }
+  const { kind, host, spki_sha256 } = objectOf(value, 'channel', ['kind', 'host', 'spki_sha256'])
+  if (kind !== 'tls') throw new Unreadable('channel is of no kind')
+  const spkiSha256 = spki_sha256 === null ? null : hex32Of(spki_sha256, 'channel.spki_sha256')
+  return { kind, host: textOf(host, 'channel.host', MAX_HOST), spkiSha256 }
+}
+
 function readEvidence(value: JsonValue): ParsedEvidence {
   if (isJsonObject(value) && value['purpose'] !== EVIDENCE_PURPOSE) {
     throw new Unreadable('another purpose', isEvidenceFile(value) ? 'unsupported' : 'malformed')
   }
-  const file = objectOf(value, 'the evidence file', [
-    'purpose',
-    'saved_at',
-    'attestations',
-    'receipts',
-  ])
+  const members = ['purpose', 'saved_at', 'attestations', 'receipts']
+  const file = objectOf(value, 'the evidence file', members, ['channel'])
   const [first, ...earlier] = listOf(
     file['attestations'],
     'attestations',
@@ -126,6 +140,7 @@ function readEvidence(value: JsonValue): ParsedEvidence {
   if (first === undefined) throw new Unreadable('no attestation document')
   return {
     savedAt: integerOf(file['saved_at'], 'saved_at'),
+    channel: channelOf(file['channel']),
     attestations: [first, ...earlier],
     receipts: listOf(file['receipts'], 'receipts', MAX_EVIDENCE_RECEIPTS).map(readReceipt),
   }
