@@ -248,6 +248,12 @@ export const SERVICE_ERRORS = {
     type: invalid,
     message: 'Protocol upgrades are not supported.',
   },
+  door_not_under_tapp: {
+    status: 501,
+    type: invalid,
+    message:
+      "This machine was started by 0G's TAPP, whose quotes are always over a text of its own: no quote of the layout of this route can be made. The evidence is at /attestation.",
+  },
   upstream_unreachable: {
     status: 502,
     type: 'server_error',

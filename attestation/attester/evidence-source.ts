@@ -14,31 +14,46 @@ export interface GpuEvidence {
   readonly evidence: string
 }
 
+/** Who started the app in the confidential VM, and is asked for quotes. */
+export type Platform = 'dstack' | 'tapp'
+
+/** What a quote of TAPP is over. */
+export interface TappBinding {
+  /** As the app was started under. */
+  readonly appId: string
+  /** JSON as TAPP wrote it, byte for byte: the report data is its SHA-512. */
+  readonly runtimeData: Uint8Array
+}
+
 export interface CpuEvidence {
   readonly quote: Uint8Array
-  /** JSON text, as the guest agent gave it. */
+  /** As it was given: JSON text of dstack's guest agent, base64 of TAPP's binary log. */
   readonly eventLog: string
   /** JSON text. */
   readonly vmConfig: string
+  /** Absent under dstack. */
+  readonly tapp?: TappBinding
 }
 
 /** Facts about the guest that do not change while it runs. */
 export interface GuestFacts {
+  readonly platform: Platform
   readonly appId: string
   readonly instanceId: string
-  /** The raw text whose SHA-256 is the compose hash. */
+  /** The raw text that the compose hash is of. */
   readonly appCompose: string
   readonly keyProvider: { readonly name: string; readonly id: string } | null
-  /** JSON text of the agent's `tcb_info`, with an event log whose runtime digests are filled in. */
+  /** JSON text of the agent's `tcb_info`, with an event log whose runtime digests are filled in; empty under TAPP. */
   readonly tcbInfo: string
-  /** The agent's whole `Info` answer as JSON text; the vllm-proxy door shows it. */
+  /** The agent's whole `Info` answer as JSON text; the vllm-proxy door shows it. Empty under TAPP. */
   readonly info: string
 }
 
 export interface CpuEvidenceSource {
   readonly facts: GuestFacts
   /**
-   * One quote. Implementations refuse a quote whose report data is not what was asked for.
+   * One quote. Implementations refuse one that is over anything else than what was asked for. Under TAPP that is the nonce
+   * inside the text that the quote is over: a door whose format fixes the report data itself cannot be served there.
    * @param reportData 64 bytes
    */
   quote(reportData: Uint8Array): Promise<CpuEvidence>

@@ -13,7 +13,9 @@ import type {
   CpuEvidenceSource,
   GpuEvidence,
   GpuEvidenceSource,
+  TappBinding,
 } from '../../attestation/attester/evidence-source.ts'
+import { encodeBase64 } from '../../attestation/protocol/base64.ts'
 import { toHex, toHex32, toSha256Digest } from '../../attestation/protocol/hex.ts'
 import type { Hex32, Sha256Digest } from '../../attestation/protocol/hex.ts'
 import { canonicalBytes } from '../../attestation/protocol/jcs.ts'
@@ -61,6 +63,11 @@ export interface Round {
 
 const digestOf = (value: unknown): Sha256Digest =>
   toSha256Digest(nodeCrypto.sha256(canonicalBytes(value)))
+
+/** The app id is what a verifier looks for in the log, and the bytes are what it hashes. */
+function tappMember({ appId, runtimeData }: TappBinding): JsonObject {
+  return { app_id: appId, runtime_data: encodeBase64(runtimeData) }
+}
 
 /** @param keyset to vouch for; default: the one in force when the round begins */
 export type MakeRound = (nonces: readonly Hex32[], keyset?: NamedKeyset) => Promise<Round>
@@ -118,6 +125,7 @@ export function createRoundMaker(parts: RoundParts): MakeRound {
         gpu: gpuEvidence,
         collateral: stapled,
         key_custody: keys.address.custody,
+        ...(evidence.tapp === undefined ? {} : { tapp: tappMember(evidence.tapp) }),
       },
     }
     return {

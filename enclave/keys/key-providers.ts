@@ -60,22 +60,41 @@ export function chooseAddressKeySource(
   asked: AddressKeySource | undefined,
   agentGivesKeys: boolean,
 ): SourceChoice {
-  const provider = keyProviderOf(measured)
-  const source = asked ?? (provider === 'kms' ? 'derived' : undefined)
   const named = measured ?? 'none'
+  const words = {
+    first: `The measured key provider is ${named}`,
+    later: `the measured key provider ${named}`,
+  }
+  return choose(keyProviderOf(measured), words, asked, agentGivesKeys)
+}
+
+/** The same on a machine that TAPP started: without any choice, and still named in words. */
+export function chooseTappAddressKeySource(asked: AddressKeySource | undefined): SourceChoice {
+  const words = { first: 'The machine was started by TAPP', later: 'TAPP' }
+  return choose('tapp', words, asked, true)
+}
+
+/** @param words who gives the keys, where a sentence begins with it and where one goes on with it */
+function choose(
+  provider: KeyProviderName,
+  words: { readonly first: string; readonly later: string },
+  asked: AddressKeySource | undefined,
+  agentGivesKeys: boolean,
+): SourceChoice {
+  const source = asked ?? (provider === 'kms' ? 'derived' : undefined)
   const possible = ADDRESS_KEY_SOURCES.filter(
     (one) => ADDRESS_SURVIVAL[provider][one] !== null && (agentGivesKeys || one === 'ephemeral'),
   ).join(', ')
   if (source === undefined) {
     const problem =
-      `The measured key provider is ${named}: there no address outlives a change of the measured software. ` +
+      `${words.first}: there no address outlives a change of the measured software. ` +
       `Choose in words: --address-key ${possible}.`
     return { ok: false, problem }
   }
   const survival = ADDRESS_SURVIVAL[provider][source]
   if (survival === null || (!agentGivesKeys && source !== 'ephemeral')) {
     const why = agentGivesKeys
-      ? `the measured key provider ${named} gives new keys at each start of the machine`
+      ? `${words.later} gives new keys at each start of the machine`
       : 'this guest agent gives no keys'
     return {
       ok: false,

@@ -5,6 +5,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { GuestAgentError } from '../../attestation/attester/dstack/guest-agent-error.ts'
+import { TappError } from '../../attestation/attester/tapp/tapp-error.ts'
 import { AddressError } from '../../enclave/keys/address-error.ts'
 import { SealedKeyError } from '../../enclave/keys/sealed/sealed-key-error.ts'
 import type { ServiceLog } from '../operations/open-log.ts'
@@ -16,10 +17,21 @@ import type { Machine } from './open-machine.ts'
 export const MACHINE_RETRY_MS = 1_000
 export const MAX_MACHINE_RETRY_MS = 15_000
 
+/** What only another version, or another image, mends. */
+const LASTING: ReadonlySet<string> = new Set([
+  'agent_unsupported',
+  'tapp_too_old',
+  'tapp_binding_missing',
+])
+
+type MachineError = GuestAgentError | TappError | SealedKeyError | AddressError
+
 /** Whether the cause may go away by itself or by somebody's hand, without another configuration. */
-function mayPass(error: unknown): error is GuestAgentError | SealedKeyError | AddressError {
+function mayPass(error: unknown): error is MachineError {
   if (error instanceof SealedKeyError || error instanceof AddressError) return true
-  return error instanceof GuestAgentError && error.code !== 'agent_unsupported'
+  return (
+    (error instanceof GuestAgentError || error instanceof TappError) && !LASTING.has(error.code)
+  )
 }
 
 /**
@@ -37,7 +49,7 @@ export async function awaitMachine(
   const stop = new AbortController()
   void stopped.then(() => stop.abort())
   // An agent that hangs says nothing for as long as its deadline.
-  log.info({}, 'waiting for the guest agent')
+  log.info({}, 'waiting for the guest agent, or TAPP')
   for (let pause = MACHINE_RETRY_MS; ; pause = Math.min(pause * 2, MAX_MACHINE_RETRY_MS)) {
     try {
       // An agent that hangs must not keep a stopped service waiting for its deadline.

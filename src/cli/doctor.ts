@@ -5,8 +5,6 @@
  *
  * @module
  */
-import { findGuestAgent } from '../../attestation/attester/dstack/find-guest-agent.ts'
-import type { GpuEvidenceSource } from '../../attestation/attester/evidence-source.ts'
 import { openNvml } from '../../attestation/attester/nvml/open-nvml.ts'
 import type { NvmlSource } from '../../attestation/attester/nvml/open-nvml.ts'
 import { collateralUrls } from '../../attestation/collateral/collateral-service.ts'
@@ -23,7 +21,6 @@ import { runDoctor } from '../doctor/run-doctor.ts'
 import type { ConfigReading, DoctorInput, DoctorReport } from '../doctor/run-doctor.ts'
 import type { ChannelFinding, NetworkSources } from '../doctor/examine-network.ts'
 import type { RowStatus } from '../doctor/doctor-codes.ts'
-import { openSimulatedGpus, openSimulation } from '../service/open-simulation.ts'
 import type { RedisTarget } from '../shared-store/connect-redis.ts'
 import { VERSION } from '../version.ts'
 import { EXIT } from './exit-codes.ts'
@@ -31,12 +28,11 @@ import { judgeTcb } from './judge-tcb.ts'
 import type { JudgeTcbOptions } from './judge-tcb.ts'
 import { FailedFetch, serviceOf, transportOf } from './obtain-collateral.ts'
 import { openGpuClient } from './obtain-gpu-collateral.ts'
-import { findMachine } from './open-machine.ts'
 import { printable, printableJson } from './printable.ts'
 import { Refusal } from './refusal.ts'
 import { loadSharedStore } from './load-shared-store.ts'
+import { rehearse, socketHere } from './rehearse.ts'
 import { loadConfig } from './serve.ts'
-import { simulatedCompose } from './simulated-compose.ts'
 import type { ServeOptions } from './serve.ts'
 
 export interface DoctorOptions
@@ -228,29 +224,6 @@ function reachedAt(config: Config | null): string | null {
   return `${scheme}://${host}:${listener.port}/v1`
 }
 
-/** A guest and GPUs of this process, for a rehearsal. */
-async function rehearse(options: DoctorOptions, config: Config | null): Promise<Rehearsal> {
-  const place = findMachine(options, process.env)
-  const required = config?.gpu?.required ?? 1
-  if (place.kind !== 'own') {
-    const gpus = openSimulatedGpus(required)
-    return { socketPath: place.socketPath, gpus: gpus.source, close: gpus.close }
-  }
-  const simulation = await openSimulation({
-    composeText: await simulatedCompose(options.compose),
-    gpus: Math.max(required, 1),
-    addressKey: 'ephemeral',
-  })
-  const { socketPath, gpu } = simulation
-  return { socketPath, gpus: gpu, close: () => simulation.close() }
-}
-
-interface Rehearsal {
-  readonly socketPath: string
-  readonly gpus: GpuEvidenceSource | null
-  close(): Promise<void>
-}
-
 /** @returns the exit code */
 export async function doctor(options: DoctorOptions, machine?: DoctorMachine): Promise<number> {
   const targetUrl = targetOf(options.targetUrl)
@@ -265,8 +238,9 @@ export async function doctor(options: DoctorOptions, machine?: DoctorMachine): P
     const report = await runDoctor({
       configuration,
       tokens: readTokens(environment['COUNTERSIGN_TOKENS'] ?? ''),
+      tappAppId: options.tappAppId ?? null,
       socketPath:
-        rehearsal?.socketPath ?? (machine === undefined ? findGuestAgent() : machine.socketPath),
+        rehearsal?.socketPath ?? (machine === undefined ? socketHere(options) : machine.socketPath),
       nvml: own ?? machine?.nvml ?? openNvml({ required }),
       simulated: rehearsal?.gpus ?? null,
       network,

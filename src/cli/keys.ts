@@ -9,24 +9,26 @@ import type { OpenedGuest } from '../../attestation/attester/dstack/open-guest.t
 import { isJsonObject } from '../../attestation/protocol/json.ts'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
 import { createAddressKey } from '../../enclave/keys/address-key.ts'
-import { keyProviderOf } from '../../enclave/keys/key-providers.ts'
+import { chooseTappAddressKeySource, keyProviderOf } from '../../enclave/keys/key-providers.ts'
 import type { AddressKeySource, Survival } from '../../enclave/keys/key-providers.ts'
 import { readSealedKey, rotateSealedKey } from '../../enclave/keys/sealed/sealed-key-folder.ts'
 import { parseKeyOptions } from '../config/config.ts'
 import { deriveAddressKey, deriveSealingKey } from '../service/open-address-key.ts'
 import { openSimulation } from '../service/open-simulation.ts'
 import { EXIT } from './exit-codes.ts'
-import { asRefusal, chooseSource, findMachine } from './open-machine.ts'
+import { findMachine } from './find-machine.ts'
+import type { MachineOptions } from './find-machine.ts'
+import { asRefusal, chooseSource } from './open-machine.ts'
+import { isTappPlace, readTappVersion } from './open-tapp-machine.ts'
 import { printable } from './printable.ts'
 import { readConfigFile } from './read-config-file.ts'
 import { Refusal } from './refusal.ts'
 import { simulatedCompose } from './simulated-compose.ts'
 
-export interface KeysOptions {
+export interface KeysOptions extends Omit<MachineOptions, 'compose'> {
   readonly config?: string
   readonly addressKey?: string
   readonly addressKeyDir?: string
-  readonly simulate?: boolean
   readonly json?: boolean
 }
 
@@ -37,6 +39,7 @@ interface KeyFacts {
   /** EIP-55; null for one that does not exist yet, or lives in another process alone. */
   readonly address: string | null
   readonly key_provider: { readonly measured: string | null; readonly counts_as: string }
+  /** Of dstack, or of TAPP, whose family is `tapp`. */
   readonly agent: { readonly family: string; readonly version: string | null }
   readonly survives: Survival
 }
@@ -52,13 +55,18 @@ export const ROTATION_NOTICE = [
   'again, clients see every answer of this provider as not verified.',
 ].join('\n')
 
+const NOTHING_TO_ROTATE =
+  'An ephemeral address changes with every start; there is nothing to rotate.'
+
 /** Prints; @returns the exit code @throws Refusal */
 export async function keysShow(options: KeysOptions): Promise<number> {
-  const facts = await withMachine(options, async ({ agent, guest, asked, folder }) => {
-    const { source, survival } = chooseSource(guest, asked)
-    const key = await presentKey(agent, guest, source, folder)
-    return factsOf(guest, source, survival, key)
-  })
+  const facts =
+    (await tappFacts(options)) ??
+    (await withMachine(options, async ({ agent, guest, asked, folder }) => {
+      const { source, survival } = chooseSource(guest, asked)
+      const key = await presentKey(agent, guest, source, folder)
+      return factsOf(guest, source, survival, key)
+    }))
   process.stdout.write(
     options.json === true ? `${JSON.stringify(facts, null, 2)}\n` : formatFacts(facts),
   )
@@ -67,13 +75,14 @@ export async function keysShow(options: KeysOptions): Promise<number> {
 
 /** Prints; @returns the exit code @throws Refusal */
 export async function keysRotate(options: KeysOptions): Promise<number> {
+  if ((await tappFacts(options)) !== null) throw new Refusal(NOTHING_TO_ROTATE)
   const { before, after } = await withMachine(options, async ({ agent, guest, asked, folder }) => {
     const { source } = chooseSource(guest, asked)
     if (source !== 'sealed') {
       throw new Refusal(
         source === 'derived'
           ? 'A derived address is a fixed function of app and key provider: there is no next one. Another comes with a change to --address-key sealed.'
-          : 'An ephemeral address changes with every start; there is nothing to rotate.',
+          : NOTHING_TO_ROTATE,
       )
     }
     return rotateSealedKey(folder, await deriveSealingKey(agent))
@@ -110,11 +119,8 @@ async function rehearse(): Promise<{ readonly socketPath: string; close(): Promi
   return openSimulation({ composeText, gpus: 1, addressKey: 'ephemeral' })
 }
 
-/** Waits for nothing: every cause ends the command with a sentence. */
-async function withMachine<T>(
-  options: KeysOptions,
-  work: (machine: OpenedMachine) => Promise<T>,
-): Promise<T> {
+/** @throws Refusal */
+async function readKeyOptions(options: KeysOptions) {
   const file = options.config === undefined ? {} : await readConfigFile(options.config)
   if (!isJsonObject(file)) throw new Refusal('The configuration is not a JSON object.')
   const parsed = parseKeyOptions({
@@ -124,8 +130,39 @@ async function withMachine<T>(
     ...(options.addressKeyDir === undefined ? {} : { address_key_dir: options.addressKeyDir }),
   })
   if (!parsed.ok) throw new Refusal(`The configuration is wrong: ${parsed.problems.join('; ')}.`)
+  return parsed.config
+}
+
+/** @returns null where the options name no TAPP @throws Refusal, first of all for a source that is impossible there */
+async function tappFacts(options: KeysOptions): Promise<KeyFacts | null> {
+  if (options.tappAppId === undefined) return null
+  const { address_key: asked } = await readKeyOptions(options)
+  const choice = chooseTappAddressKeySource(asked)
+  if (!choice.ok) throw new Refusal(choice.problem)
   const place = findMachine(options, process.env)
-  const { address_key: asked, address_key_dir: folder } = parsed.config
+  if (!isTappPlace(place)) return null
+  if (place.kind === 'own') process.stderr.write(`${REHEARSAL_NOTICE}\n`)
+  try {
+    return {
+      source: choice.source,
+      generation: 0,
+      address: null,
+      key_provider: { measured: null, counts_as: 'tapp' },
+      agent: { family: 'tapp', version: await readTappVersion(place) },
+      survives: choice.survival,
+    }
+  } catch (error) {
+    throw asRefusal(error)
+  }
+}
+
+/** Waits for nothing: every cause ends the command with a sentence. */
+async function withMachine<T>(
+  options: KeysOptions,
+  work: (machine: OpenedMachine) => Promise<T>,
+): Promise<T> {
+  const { address_key: asked, address_key_dir: folder } = await readKeyOptions(options)
+  const place = findMachine(options, process.env)
   if (place.kind === 'own' && asked === 'sealed') {
     throw new Refusal(
       'A guest that is simulated in a process forgets its keys with it; COUNTERSIGN_AGENT_SOCKET names one that keeps them.',
@@ -186,6 +223,16 @@ function factsOf(
   }
 }
 
+function platformLines({ agent, key_provider: { measured } }: KeyFacts): readonly string[] {
+  const version = printable(agent.version ?? agent.family)
+  if (agent.family === 'tapp')
+    return ['key provider  none that is asked', `TAPP          ${version}`]
+  return [
+    `key provider  ${printable(measured ?? 'none')} (measured)`,
+    `guest agent   dstack ${version}`,
+  ]
+}
+
 function formatFacts(facts: KeyFacts): string {
   const yes = (flag: boolean) => (flag ? 'yes' : 'no')
   const absent =
@@ -194,8 +241,7 @@ function formatFacts(facts: KeyFacts): string {
   return [
     `address       ${facts.address ?? absent}`,
     `source        ${facts.source}${facts.generation > 0 ? `, generation ${String(facts.generation)}` : ''}`,
-    `key provider  ${printable(facts.key_provider.measured ?? 'none')} (measured)`,
-    `guest agent   dstack ${printable(facts.agent.version ?? facts.agent.family)}`,
+    ...platformLines(facts),
     `survives      restart: ${yes(restart)}, upgrade: ${yes(upgrade)}, re-creation: ${yes(recreation)}`,
     '',
   ].join('\n')

@@ -246,6 +246,8 @@ for (const [name, description, act] of [
     .option('--config <file>', 'configuration file of the service (JSON)')
     .option('--address-key <source>', 'derived, sealed or ephemeral')
     .option('--address-key-dir <dir>', 'where a sealed key is kept (default /var/lib/countersign)')
+    .option('--tapp-app-id <id>', "the machine was started by 0G's TAPP, and the app under this id")
+    .option('--tapp-socket <path>', 'with --simulate: a TAPP that is simulated elsewhere')
     .option('--simulate', 'ask a simulator: that of COUNTERSIGN_AGENT_SOCKET, or one of its own')
     .option('--json', 'print one JSON document')
     .action(async (options: KeysOptions) => {

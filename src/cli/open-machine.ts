@@ -3,22 +3,18 @@
  *
  * @module
  */
-import {
-  findGuestAgent,
-  misplacedAgent,
-} from '../../attestation/attester/dstack/find-guest-agent.ts'
 import { connectGuestAgent } from '../../attestation/attester/dstack/guest-agent.ts'
 import { GuestAgentError } from '../../attestation/attester/dstack/guest-agent-error.ts'
 import { openGuest } from '../../attestation/attester/dstack/open-guest.ts'
 import type { OpenedGuest } from '../../attestation/attester/dstack/open-guest.ts'
-import { isTeeMachine } from '../../attestation/attester/dstack/tee-machine.ts'
+import type { Platform } from '../../attestation/attester/evidence-source.ts'
+import { TappError } from '../../attestation/attester/tapp/tapp-error.ts'
 import { chooseAddressKeySource } from '../../enclave/keys/key-providers.ts'
 import type { AddressKeySource, Survival } from '../../enclave/keys/key-providers.ts'
 import { SealedKeyError } from '../../enclave/keys/sealed/sealed-key-error.ts'
 import { readSealedKey } from '../../enclave/keys/sealed/sealed-key-folder.ts'
 import type { Config } from '../config/config.ts'
 import { adviceOf } from '../service/advice-of.ts'
-import { readAgentOverride } from '../service/agent-override.ts'
 import { ephemeralStoreKey, storeKeyOf } from '../service/derive-store-key.ts'
 import type { StoreKey } from '../service/derive-store-key.ts'
 import { createGate } from '../service/gate.ts'
@@ -29,8 +25,10 @@ import type { SimulatedRoots } from '../service/open-simulation.ts'
 import { openSimulatedStapler, openStapler } from '../service/open-stapler.ts'
 import type { ServiceParts } from '../service/service.ts'
 import { openAgentTlsKey } from '../service/tls/open-agent-tls-key.ts'
-import { alterationOf, startedProcess } from './check-process.ts'
+import { checkMachineConfig } from './find-machine.ts'
+import type { MachineOptions, MachinePlace } from './find-machine.ts'
 import { transportOf } from './obtain-collateral.ts'
+import { isTappPlace, openTappMachine } from './open-tapp-machine.ts'
 import { Refusal } from './refusal.ts'
 import { simulatedCompose } from './simulated-compose.ts'
 
@@ -48,77 +46,10 @@ export interface Machine {
   close(): Promise<void>
 }
 
-export interface MachineOptions {
-  readonly simulate?: boolean
-  readonly compose?: string
-}
-
-/** Where the agent listens; `own`: a simulated guest of this process. */
-export type MachinePlace =
-  | { readonly kind: 'real'; readonly socketPath: string }
-  | { readonly kind: 'simulator'; readonly socketPath: string }
-  | { readonly kind: 'own' }
-
-/**
- * @param found socket of the agent of a real machine; null where there is none
- * @param mark of a machine that could be real; null where there is none
- * @throws Refusal
- */
-export function findMachine(
-  options: MachineOptions,
-  environment: NodeJS.ProcessEnv,
-  found: string | null = findGuestAgent(),
-  mark: string | null = isTeeMachine(),
-): MachinePlace {
-  const simulate = options.simulate === true
-  const override = readAgentOverride(environment, simulate)
-  if (!override.ok) throw new Refusal(override.problem)
-  if (!simulate) {
-    if (found !== null) {
-      const altered = alterationOf(startedProcess(environment))
-      if (altered === null) return { kind: 'real', socketPath: found }
-      throw new Refusal(
-        `This process was started with ${altered}: what could load code into it, or look into it, is refused on a real machine.`,
-      )
-    }
-    throw new Refusal(
-      `No dstack guest agent was found (${misplacedAgent() ?? '/var/run/dstack.sock is not mounted'}), so there is nothing to attest with; ` +
-        '--simulate runs without one and proves nothing.',
-    )
-  }
-  if (mark !== null) {
-    throw new Refusal(`--simulate is refused on a machine that could be real: ${mark} exists.`)
-  }
-  return override.socketPath === null
-    ? { kind: 'own' }
-    : { kind: 'simulator', socketPath: override.socketPath }
-}
-
-/** What waiting cannot mend. @throws Refusal */
-export function checkMachineConfig(place: MachinePlace, config: Config): void {
-  if (place.kind === 'real' && config.gpu === undefined) {
-    throw new Refusal('Say how many GPUs the machine must have: --require-gpu N.')
-  }
-  if (place.kind !== 'real' && config.gpu?.nvattest !== undefined) {
-    throw new Refusal('gpu.nvattest is for real GPUs; --simulate makes its own.')
-  }
-  if (place.kind === 'own' && config.expect_address !== undefined) {
-    throw new Refusal(
-      'A guest that is simulated in this process has another address each time, so none can be expected; ' +
-        'COUNTERSIGN_AGENT_SOCKET names a simulator that keeps its keys.',
-    )
-  }
-  if (place.kind === 'own' && config.address_key === 'sealed') {
-    throw new Refusal(
-      'A guest that is simulated in this process forgets its keys, so nothing can be sealed under them; ' +
-        'COUNTERSIGN_AGENT_SOCKET names a simulator that keeps them.',
-    )
-  }
-}
-
 /**
  * @throws Refusal where waiting does not help
  * @throws GuestAgentError
+ * @throws TappError
  * @throws SealedKeyError
  * @throws AddressError
  */
@@ -128,6 +59,7 @@ export async function openMachine(
   options: MachineOptions,
 ): Promise<Machine> {
   checkMachineConfig(place, config)
+  if (isTappPlace(place)) return openTappMachine(place, config, options)
   if (place.kind === 'own') return ownMachine(config, options)
   const agent = connectGuestAgent(place.socketPath)
   const guest = await openGuest(agent)
@@ -174,6 +106,7 @@ export async function openMachine(
 
 export interface MachineFacts {
   readonly simulated: boolean
+  readonly platform: Platform
   readonly gpuRequired: number
   readonly addressKeySource: AddressKeySource
   readonly addressKeyGeneration: number
@@ -189,8 +122,12 @@ export async function readMachineFacts(place: MachinePlace, config: Config): Pro
   checkMachineConfig(place, config)
   const shared = {
     simulated: place.kind !== 'real',
+    platform: isTappPlace(place) ? ('tapp' as const) : ('dstack' as const),
     gpuRequired: config.gpu?.required ?? 1,
     stapled: config.collateral.staple && place.kind !== 'simulator',
+  }
+  if (isTappPlace(place)) {
+    return { ...shared, addressKeySource: 'ephemeral', addressKeyGeneration: 0 }
   }
   if (place.kind === 'own') {
     const addressKeySource = config.address_key ?? 'derived'
@@ -260,6 +197,8 @@ async function ownMachine(config: Config, options: MachineOptions): Promise<Mach
 
 /** The sentence for a command that does not wait. */
 export function asRefusal(error: unknown): unknown {
+  // Its message ends with what to do.
+  if (error instanceof TappError) return new Refusal(error.message)
   if (!(error instanceof GuestAgentError) && !(error instanceof SealedKeyError)) return error
   return new Refusal(`${error.message}: ${adviceOf(error) ?? ''}`)
 }

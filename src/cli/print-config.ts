@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Platform } from '../../attestation/attester/evidence-source.ts'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
 import { toSha256Digest } from '../../attestation/protocol/hex.ts'
 import { canonicalBytes } from '../../attestation/protocol/jcs.ts'
@@ -22,6 +23,7 @@ export function printConfig(config: Config, facts: AttestedFacts): string {
 /** Facts that need no machine, where the configuration states them all; null where it leaves some to the machine. */
 export function statedFacts(
   config: Config,
+  platform: Platform,
   principals: readonly PrincipalConfig[],
 ): Omit<AttestedFacts, 'weights'> | null {
   const { address_key: addressKeySource, gpu } = config
@@ -31,6 +33,7 @@ export function statedFacts(
   return {
     version: VERSION,
     simulated: false,
+    platform,
     addressKeySource,
     addressKeyGeneration: 0,
     gpuRequired: gpu.required,

@@ -47,6 +47,11 @@ export function addServeOptions(command: Command): Command {
       'where replicas of the app find them: rediss://[user@]host[:port], beside --store',
     )
     .option('--shared-store-ca <file>', 'authorities for the certificate of the shared store (PEM)')
+    .option(
+      '--tapp-app-id <id>',
+      "the machine was started by 0G's TAPP, and this app under this id",
+    )
+    .option('--tapp-socket <path>', 'with --simulate: a TAPP that is simulated elsewhere')
     .option('--simulate', 'run without a confidential VM; proves nothing')
     .option('--compose <file>', 'with --simulate: the compose text that the simulated guest runs')
 }

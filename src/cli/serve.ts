@@ -24,7 +24,9 @@ import { awaitMachine } from './await-machine.ts'
 import { ignoreDebuggerSignal } from './check-process.ts'
 import { loadSharedStore } from './load-shared-store.ts'
 import { loadWeights } from './load-weights.ts'
-import { checkMachineConfig, findMachine, openMachine, readMachineFacts } from './open-machine.ts'
+import { checkMachineConfig, checkTappConfig, findMachine } from './find-machine.ts'
+import type { MachineOptions } from './find-machine.ts'
+import { openMachine, readMachineFacts } from './open-machine.ts'
 import { parseListen, parseUpstreamFlags } from './parse-flags.ts'
 import { printConfig, statedFacts } from './print-config.ts'
 import { readConfigFile } from './read-config-file.ts'
@@ -36,7 +38,7 @@ import type { StoreFlags } from './store-flags.ts'
 import { tlsMember } from './tls-flags.ts'
 import type { TlsFlags } from './tls-flags.ts'
 
-export interface ServeOptions extends TlsFlags, StoreFlags {
+export interface ServeOptions extends TlsFlags, StoreFlags, MachineOptions {
   readonly config?: string
   readonly listen?: string
   readonly upstream?: readonly string[]
@@ -51,8 +53,6 @@ export interface ServeOptions extends TlsFlags, StoreFlags {
   /** False for `--no-metrics`. */
   readonly metrics?: string | false
   readonly printConfig?: boolean
-  readonly simulate?: boolean
-  readonly compose?: string
 }
 
 export const SIMULATION_NOTICE =
@@ -109,13 +109,15 @@ export async function serve(options: ServeOptions): Promise<void> {
   checkEnvironment(process.env)
   if (options.printConfig === true && options.simulate !== true) {
     const config = await loadConfig(options)
-    const facts = statedFacts(config, loadTokens(process.env))
+    const platform = options.tappAppId === undefined ? 'dstack' : 'tapp'
+    if (platform === 'tapp') checkTappConfig(config)
+    const facts = statedFacts(config, platform, loadTokens(process.env))
     if (facts !== null) {
       const weights = await loadWeights(config, stopped)
       process.stdout.write(printConfig(config, { ...facts, weights }))
       return
     }
-    if (findGuestAgent() === null) {
+    if (platform === 'tapp' || findGuestAgent() === null) {
       throw new Refusal(
         'Without a guest agent --print-config needs to be told what the machine would say: --address-key and --require-gpu. ' +
           'Which generation a sealed key has, only its machine can say.',
@@ -193,6 +195,9 @@ export async function serve(options: ServeOptions): Promise<void> {
     },
     'listening',
   )
+  if (address.source === 'ephemeral') {
+    log.warn({}, 'this address ends with this start: the next one makes another')
+  }
   await stopped
   const { drainNoticeMs } = limitsOf(config)
   log.info({ noticeMs: drainNoticeMs }, 'leaving: readiness says so, requests are still taken')

@@ -3,12 +3,14 @@
  *
  * @module
  */
+import type { Platform } from '../../attestation/attester/evidence-source.ts'
 import type { JsonObject } from '../../attestation/protocol/json.ts'
 import { WEIGHTS_LABEL } from '../../attestation/protocol/weights-digest.ts'
 import type { AddressKeySource } from '../../enclave/keys/key-providers.ts'
 import { TILE_LEAVES } from '../../enclave/log/leaf-keeper.ts'
 import type { PrincipalConfig } from '../relay/principals.ts'
 import type { Weights } from '../weights/measure-weights.ts'
+import { openDoors } from '../routes/open-doors.ts'
 import { attestedGate } from './attested-gate.ts'
 import { limitsOf } from './config.ts'
 import type { Config } from './config.ts'
@@ -16,6 +18,7 @@ import type { Config } from './config.ts'
 export interface AttestedFacts {
   readonly version: string
   readonly simulated: boolean
+  readonly platform: Platform
   readonly addressKeySource: AddressKeySource
   /** 0 unless sealed. */
   readonly addressKeyGeneration: number
@@ -33,6 +36,7 @@ export function attestedConfig(config: Config, facts: AttestedFacts): JsonObject
   return {
     version: facts.version,
     simulation: facts.simulated,
+    platform: facts.platform,
     // Who sees requests on their way: everybody between here and where plain HTTP is spoken.
     listeners: {
       plain_http: config.listen === null ? null : { ...config.listen },
@@ -75,7 +79,7 @@ export function attestedConfig(config: Config, facts: AttestedFacts): JsonObject
       ocsp: config.collateral.ocsp,
     },
     gate: attestedGate(limitsOf(config).gateMs),
-    doors: [...config.doors],
+    doors: openDoors(config.doors, facts.platform),
     principals: [...principals.values()],
     legacy_text: 'two-part',
     // Each that is made is named in the record of its request. ACI's constraints are for the service itself.

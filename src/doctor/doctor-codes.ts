@@ -40,6 +40,16 @@ export const DOCTOR_CODES = Object.freeze({
     action:
       'The socket is there and this user may not use it. dstack gives it mode 0777: look at its mode, and at user: in the compose file.',
   },
+  tapp_socket_absent: {
+    status: 'fail',
+    action:
+      'Mount /run/tapp/tapp.sock of the machine into this container and into no other; a machine of dstack has none: leave --tapp-app-id out there.',
+  },
+  tapp_socket_denied: {
+    status: 'fail',
+    action:
+      'The socket is there and this user may not use it. TAPP gives it to root with mode 0600: run this container as user "0:0", with cap_drop: [ALL].',
+  },
   agent_version_unstated: {
     status: 'warn',
     action:
@@ -213,6 +223,11 @@ export const DOCTOR_CODES = Object.freeze({
   clock_drifts: {
     status: 'warn',
     action: 'Set secure_time in app-compose.json, so that the guest keeps its time by NTS.',
+  },
+  clock_unstated: {
+    status: 'warn',
+    action:
+      'Nothing measured here says who sets the clock. Compare it with --fetch-collateral, and with whoever built the image.',
   },
   clock_insecure: {
     status: 'warn',

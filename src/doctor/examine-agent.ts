@@ -28,6 +28,7 @@ import type { Config } from '../config/config.ts'
 import { deriveAddressKey, deriveSealingKey } from '../service/open-address-key.ts'
 import { agentFailure, finding, good, keyFailure, unreached } from './doctor-row.ts'
 import type { DoctorRow } from './doctor-row.ts'
+import type { GuestTexts } from './guest-texts.ts'
 import { mayUse } from './may-use.ts'
 import type { MayUse } from './may-use.ts'
 
@@ -36,7 +37,7 @@ export const AGENT_MS = 10_000
 
 export interface AgentFindings {
   readonly rows: readonly DoctorRow[]
-  readonly info: AgentInfo | null
+  readonly info: GuestTexts | null
   /** Of this run; null where the agent gave none. */
   readonly quote: Uint8Array | null
   /** EIP-55; null where it is not known, or the guest is not the one that was measured. */
@@ -53,14 +54,21 @@ const REST = ['agent.version', 'agent.app', 'agent.quote', ...MEASURED]
 /** Beyond the permission bits a mode says the type, which is known. */
 const PERMISSIONS = 0o7777
 
+/** Where it is and its mode; null where it is not there. */
+export function seenSocket(path: string | null): string | null {
+  const found = path === null ? undefined : statSync(path, { throwIfNoEntry: false })
+  return path === null || found === undefined
+    ? null
+    : `${path}, mode ${(found.mode & PERMISSIONS).toString(8).padStart(4, '0')}`
+}
+
 function examineSocket(path: string | null, may: MayUse): DoctorRow {
   const check = 'agent.socket'
-  const found = path === null ? undefined : statSync(path, { throwIfNoEntry: false })
-  if (path === null || found === undefined) {
+  const seen = seenSocket(path)
+  if (path === null || seen === null) {
     const other = misplacedAgent()
     return finding(check, 'agent_socket_absent', other ?? 'no socket of dstack')
   }
-  const seen = `${path}, mode ${(found.mode & PERMISSIONS).toString(8).padStart(4, '0')}`
   return may(path) ? good(check, seen) : finding(check, 'agent_socket_denied', seen)
 }
 
@@ -217,7 +225,8 @@ export async function examineAgent(
       : good('agent.quote', `${quoted.quote.length} bytes over fresh report data`),
   ]
   const info = said instanceof GuestAgentError ? null : said
-  const found = { info, quote: quote?.quote ?? null }
+  const texts: GuestTexts | null = info === null ? null : { platform: 'dstack', ...info }
+  const found = { info: texts, quote: quote?.quote ?? null }
   if (info === null || quote === null) {
     const why = info === null ? 'the agent does not say what it serves' : 'the agent gives no quote'
     return { rows: [...first, ...unreached(MEASURED, why)], ...found, address: null }

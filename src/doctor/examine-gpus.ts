@@ -5,7 +5,6 @@
  */
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import type { AgentInfo } from '../../attestation/attester/dstack/guest-agent.ts'
 import type { GpuEvidence, GpuEvidenceSource } from '../../attestation/attester/evidence-source.ts'
 import { checkCcMode } from '../../attestation/attester/nvml/check-cc-mode.ts'
 import { NvmlError } from '../../attestation/attester/nvml/nvml-error.ts'
@@ -16,6 +15,7 @@ import { measuredGpus } from '../compose/measured-gpus.ts'
 import { counted } from '../counted.ts'
 import { finding, good, gpuFailure, nvmlFailure, unreached } from './doctor-row.ts'
 import type { DoctorRow } from './doctor-row.ts'
+import type { GuestTexts } from './guest-texts.ts'
 import { examineNvswitches } from './examine-nvswitches.ts'
 import type { NvswitchInput } from './examine-nvswitches.ts'
 import { mayUse } from './may-use.ts'
@@ -57,7 +57,7 @@ export interface GpuInput {
   readonly simulated: boolean
   /** 32 random bytes. */
   readonly nonce: Uint8Array
-  readonly info: AgentInfo | null
+  readonly info: GuestTexts | null
   readonly places?: GpuPlaces
   readonly mayUse?: MayUse
 }
@@ -196,7 +196,7 @@ async function examineDriver({ facts, required }: GpuInput): Promise<DriverFindi
 }
 
 /** What the measured texts say of the number. */
-function examineStated(required: number | null, info: AgentInfo | null): readonly DoctorRow[] {
+function examineStated(required: number | null, info: GuestTexts | null): readonly DoctorRow[] {
   if (info === null || required === null) {
     const why =
       info === null
@@ -204,17 +204,21 @@ function examineStated(required: number | null, info: AgentInfo | null): readonl
         : 'the configuration does not say how many GPUs there must be'
     return unreached(['gpu.compose', 'gpu.vm_config'], why)
   }
-  const measured = measuredGpus(info.appCompose)
+  const measured = measuredGpus(info.appCompose, info.platform)
   const vm = parseJsonText(info.vmConfig === '' ? '{}' : info.vmConfig)
   const machine = vm.ok && isJsonObject(vm.value) ? vm.value['num_gpus'] : undefined
   const compose = 'gpu.compose'
   const wanted = `${required} are configured`
-  return [
+  const stated =
     measured.length === 0
       ? finding(compose, 'gpu_compose_unstated', 'no --require-gpu in the measured compose file')
       : measured.every((count) => count === required)
         ? good(compose, `--require-gpu=${required}`)
-        : finding(compose, 'gpu_compose_mismatch', `${measured.join(', ')} where ${wanted}`),
+        : finding(compose, 'gpu_compose_mismatch', `${measured.join(', ')} where ${wanted}`)
+  // A machine of TAPP says nothing of the kind.
+  if (info.platform === 'tapp') return [stated]
+  return [
+    stated,
     typeof machine !== 'number'
       ? finding('gpu.vm_config', 'gpu_vm_config_unstated', 'no num_gpus')
       : machine === required

@@ -5,13 +5,13 @@
  * @module
  */
 import type { GpuEvidence } from '../../attestation/attester/evidence-source.ts'
-import type { AgentInfo } from '../../attestation/attester/dstack/guest-agent.ts'
 import { CollateralError } from '../../attestation/collateral/collateral-error.ts'
 import { fetchGpuCollateral } from '../../attestation/collateral/gpu/fetch-gpu-collateral.ts'
 import type { FetchGpuCollateralOptions } from '../../attestation/collateral/gpu/fetch-gpu-collateral.ts'
 import { isJsonObject, parseJsonText } from '../../attestation/protocol/json.ts'
 import { finding, good, unreached } from './doctor-row.ts'
 import type { DoctorRow } from './doctor-row.ts'
+import type { GuestTexts } from './guest-texts.ts'
 
 /** Seconds off from which the clock is a fault, and from which it is worth a word. */
 export const SKEWED_S = 60
@@ -46,7 +46,7 @@ export interface NetworkInput {
   readonly quote: Uint8Array | null
   /** Null where none was collected. */
   readonly evidence: readonly GpuEvidence[] | null
-  readonly info: AgentInfo | null
+  readonly info: GuestTexts | null
 }
 
 const TCB_CHECKS = ['collateral.intel', 'tcb.now', 'tcb.early']
@@ -126,10 +126,13 @@ async function examineSkew({ date, nowMs }: NetworkSources): Promise<DoctorRow> 
   return good(check, `within ${DRIFTING_S} s of Intel's server`)
 }
 
-/** Who sets the clock stands in the measured text. */
-function examineClockSource(info: AgentInfo | null): DoctorRow {
+/** Who sets the clock stands in the measured text of dstack; what a compose file under TAPP says is nothing about it. */
+function examineClockSource(info: GuestTexts | null): DoctorRow {
   const check = 'clock.source'
   if (info === null) return finding(check, 'not_reached', 'the agent does not say what it serves')
+  if (info.platform === 'tapp') {
+    return finding(check, 'clock_unstated', 'the image of TAPP keeps the time as its maker chose')
+  }
   const parsed = parseJsonText(info.appCompose)
   const secure = parsed.ok && isJsonObject(parsed.value) && parsed.value['secure_time'] === true
   return secure

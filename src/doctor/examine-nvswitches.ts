@@ -3,11 +3,11 @@
  *
  * @module
  */
-import type { AgentInfo } from '../../attestation/attester/dstack/guest-agent.ts'
 import type { GpuEvidence, GpuEvidenceSource } from '../../attestation/attester/evidence-source.ts'
 import { isJsonObject, parseJsonText } from '../../attestation/protocol/json.ts'
 import { finding, good, gpuFailure } from './doctor-row.ts'
 import type { DoctorRow } from './doctor-row.ts'
+import type { GuestTexts } from './guest-texts.ts'
 
 const CHECK = 'gpu.nvswitches'
 const EVIDENCE_CHECK = 'gpu.nvswitch_evidence'
@@ -22,7 +22,7 @@ export interface NvswitchSurroundings {
   readonly gpus: number
   /** As the driver says; null where it did not. */
   readonly protectedPcie: boolean | null
-  readonly info: AgentInfo | null
+  readonly info: GuestTexts | null
   /** 32 random bytes. */
   readonly nonce: Uint8Array
 }
@@ -33,7 +33,7 @@ export interface NvswitchFindings {
 }
 
 /** `num_nvswitches` of the machine; null where it is not told. */
-function statedSwitches(info: AgentInfo | null): number | null {
+function statedSwitches(info: GuestTexts | null): number | null {
   if (info === null || info.vmConfig === '') return null
   const vm = parseJsonText(info.vmConfig)
   const stated = vm.ok && isJsonObject(vm.value) ? vm.value['num_nvswitches'] : null

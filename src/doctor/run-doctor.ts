@@ -14,6 +14,7 @@ import { brokerSnippet } from './broker-snippet.ts'
 import { finding, good } from './doctor-row.ts'
 import type { DoctorRow } from './doctor-row.ts'
 import { AGENT_MS, examineAgent } from './examine-agent.ts'
+import type { AgentFindings } from './examine-agent.ts'
 import { examineGpus } from './examine-gpus.ts'
 import type { GpuPlaces } from './examine-gpus.ts'
 import { examineMounts } from './examine-mounts.ts'
@@ -21,6 +22,7 @@ import { examineNetwork } from './examine-network.ts'
 import type { NetworkSources } from './examine-network.ts'
 import type { RedisTarget } from '../shared-store/connect-redis.ts'
 import { examineSharedStore } from './examine-shared-store.ts'
+import { examineTapp } from './examine-tapp.ts'
 import { examineUpstreams } from './examine-upstreams.ts'
 import { examineVolumes } from './examine-volume.ts'
 import type { Volume, VolumeFiles } from './examine-volume.ts'
@@ -34,6 +36,8 @@ export interface DoctorInput {
   readonly configuration: ConfigReading
   /** Of the environment; only names and their number are shown. */
   readonly tokens: TokensResult
+  /** The app that TAPP started; null where dstack's agent is asked. */
+  readonly tappAppId: string | null
   /** Null where there is none. */
   readonly socketPath: string | null
   readonly nvml: Pick<NvmlSource, 'facts' | 'collect'>
@@ -80,11 +84,20 @@ function examineTokens(tokens: TokensResult): DoctorRow {
     : finding('tokens', 'tokens_without_relay', `${names}, none of them relay`)
 }
 
+function examineGuest(
+  { tappAppId: appId, socketPath, places = {} }: DoctorInput,
+  config: Config | null,
+): Promise<AgentFindings> {
+  const deadlineMs = places.agentMs ?? AGENT_MS
+  if (appId === null) return examineAgent(socketPath, config, deadlineMs, places.mayUse)
+  const may = places.mayUse === undefined ? {} : { mayUse: places.mayUse }
+  return examineTapp({ socketPath, appId, config, deadlineMs, ...may })
+}
+
 export async function runDoctor(input: DoctorInput): Promise<DoctorReport> {
   const { configuration, places = {}, nvml, shared = null } = input
   const config = configuration.ok ? configuration.config : null
-  const agentMs = places.agentMs ?? AGENT_MS
-  const guest = await examineAgent(input.socketPath, config, agentMs, places.mayUse)
+  const guest = await examineGuest(input, config)
   const required = config?.gpu?.required ?? null
   const nvattest = config?.gpu?.nvattest
   const nvswitches = config?.gpu?.nvswitches ?? 0

@@ -37,9 +37,28 @@ export interface AttestationRoutesOptions {
   readonly facts: GuestFacts
   /** Of a keyset that was renewed, of an earlier boot or of a replica; null where none is kept. */
   readonly archived: (keysetDigest: string) => Held<string | null>
-  /** Those that are open; the canonical document always is. */
+  /** Those that are configured; the canonical document always is open. */
   readonly doors: readonly Door[]
   readonly doorLimits: DoorLimits
+}
+
+const ACI_PATHS = spellings('/aci/attestation')
+const ACI_DOCUMENT_PATHS = spellings('/attestation/aci')
+const REPORT_PATHS = spellings('/attestation/report')
+const QUOTE_PATHS = spellings('/quote')
+
+/** Of a door with a quote of its own. */
+function pathsOf(door: Door): string[] {
+  switch (door) {
+    case 'aci':
+      return [...ACI_PATHS, ...ACI_DOCUMENT_PATHS]
+    case 'vllm-proxy':
+      return REPORT_PATHS
+    case '0g-quote':
+      return QUOTE_PATHS
+    case 'legacy-signature':
+      return []
+  }
 }
 
 /** RFC 8949 §4.2 sizes, plain maps: any CBOR reader gets the JSON document's data. */
@@ -140,17 +159,25 @@ export function attestationRoutes(options: AttestationRoutesOptions): Router {
     keyset(true),
   )
 
+  if (facts.platform === 'tapp') {
+    // Better a refusal with its reason than a document in a layout that no quote of this machine can have.
+    const closed = doors.flatMap(pathsOf)
+    const refuse = (_req: Request, res: Response) => sendError(res, 'door_not_under_tapp')
+    if (closed.length > 0) readable(router, closed, refuse)
+    return router
+  }
+
   if (doors.includes('aci')) {
     readable(
       router,
-      spellings('/aci/attestation'),
+      ACI_PATHS,
       withNonce('aci', async (nonce, req, res) => {
         sendText(res, 200, await aciReport(attestor, keys, nonce, callerOf(req)))
       }),
     )
     readable(
       router,
-      spellings('/attestation/aci'),
+      ACI_DOCUMENT_PATHS,
       withNonce('aci', async (nonce, req, res) => {
         sendText(res, 200, wrapDocument(await aciReport(attestor, keys, nonce, callerOf(req))))
       }),
@@ -160,7 +187,7 @@ export function attestationRoutes(options: AttestationRoutesOptions): Router {
   if (doors.includes('vllm-proxy')) {
     readable(
       router,
-      spellings('/attestation/report'),
+      REPORT_PATHS,
       withNonce('vllm-proxy', async (given, req, res) => {
         const algo = req.query['signing_algo'] ?? 'ecdsa'
         if (algo !== 'ecdsa' && algo !== 'ed25519') {
@@ -198,7 +225,7 @@ export function attestationRoutes(options: AttestationRoutesOptions): Router {
   if (doors.includes('0g-quote')) {
     readable(
       router,
-      spellings('/quote'),
+      QUOTE_PATHS,
       limited('0g-quote', (_req, res) =>
         respond(res, async () => sendText(res, 200, await zgQuote(attestor, keys, facts))),
       ),

@@ -11,6 +11,7 @@ import {
   GUEST_AGENT_ERRORS,
   GuestAgentError,
 } from '../../attestation/attester/dstack/guest-agent-error.ts'
+import { TAPP_ERRORS, TappError } from '../../attestation/attester/tapp/tapp-error.ts'
 import { NVML_ERRORS, NvmlError } from '../../attestation/attester/nvml/nvml-error.ts'
 import { ADDRESS_ERRORS, AddressError } from '../../enclave/keys/address-error.ts'
 import { SEALED_KEY_ERRORS, SealedKeyError } from '../../enclave/keys/sealed/sealed-key-error.ts'
@@ -21,6 +22,7 @@ export function adviceOf(error: unknown): string | null {
   if (error instanceof NvattestError) return NVATTEST_ERRORS[error.code]
   if (error instanceof SealedKeyError) return SEALED_KEY_ERRORS[error.code]
   if (error instanceof AddressError) return ADDRESS_ERRORS[error.code]
+  if (error instanceof TappError) return TAPP_ERRORS[error.code]
   if (error instanceof GuestAgentError) return GUEST_AGENT_ERRORS[error.code]
   return error instanceof NvmlError ? NVML_ERRORS[error.code] : adviceOf(error.cause)
 }

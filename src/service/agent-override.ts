@@ -17,7 +17,7 @@ export type AgentOverride =
   | { readonly ok: false; readonly problem: string }
 
 /** `sun_path` of Linux, less the zero at its end. */
-const MAX_SOCKET_PATH = 107
+export const MAX_SOCKET_PATH = 107
 
 /** @returns the socket to use in place of a simulated guest of this process, null where none is set */
 export function readAgentOverride(

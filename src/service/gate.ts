@@ -10,7 +10,7 @@ import { appraiseDocument } from '../../attestation/appraiser/appraise-document.
 import type { Check } from '../../attestation/appraiser/check.ts'
 import { createGpuCache } from '../../attestation/appraiser/gpu/gpu-cache.ts'
 import { POLICIES } from '../../attestation/appraiser/policies.ts'
-import type { AppraisalPolicy } from '../../attestation/appraiser/policy.ts'
+import type { AppraisalPolicy, Platform } from '../../attestation/appraiser/policy.ts'
 import { createCollateralCache } from '../../attestation/appraiser/quote/collateral-cache.ts'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
 import type { Hex32 } from '../../attestation/protocol/hex.ts'
@@ -60,7 +60,12 @@ const EMPTY_SKIPS: ReadonlySet<string> = new Set([
   'image_references_not_given',
 ])
 
-function within(policy: AppraisalPolicy, roots: GateRoots | 'any' | null): AppraisalPolicy {
+function within(
+  chosen: AppraisalPolicy,
+  roots: GateRoots | 'any' | null,
+  platform: Platform,
+): AppraisalPolicy {
+  const policy: AppraisalPolicy = { ...chosen, platform }
   if (roots === null) return policy
   if (roots === 'any') return { ...policy, allowSimulated: true, simulatedRoots: 'any' }
   return {
@@ -73,8 +78,11 @@ function within(policy: AppraisalPolicy, roots: GateRoots | 'any' | null): Appra
 }
 
 /** What a machine's own evidence is held against, hard. */
-export function nodePolicy(roots: GateRoots | 'any' | null): AppraisalPolicy {
-  return within(POLICIES.node, roots)
+export function nodePolicy(
+  roots: GateRoots | 'any' | null,
+  platform: Platform = 'dstack',
+): AppraisalPolicy {
+  return within(POLICIES.node, roots, platform)
 }
 
 /** One warning for each code, however many devices it is about. */
@@ -90,13 +98,17 @@ function warningsOf(checks: readonly Check[]): DocumentWarning[] {
     .map(([code, ids]) => ({ code, detail: ids.join(', ').slice(0, MAX_DETAIL) }))
 }
 
-/** @param roots of a simulation, which the gate then accepts, `any` where its agent does not tell; null on a real machine */
+/**
+ * @param roots of a simulation, which the gate then accepts, `any` where its agent does not tell; null on a real machine
+ * @param platform that the service was told it runs on: evidence of the other kind is refused here as by every verifier
+ */
 export function createGate(
   roots: GateRoots | 'any' | null,
   now: () => number = () => Math.floor(Date.now() / 1000),
+  platform: Platform = 'dstack',
 ): Gate {
-  const hard = nodePolicy(roots)
-  const soft = within(POLICIES['relying-party'], roots)
+  const hard = nodePolicy(roots, platform)
+  const soft = within(POLICIES['relying-party'], roots, platform)
   const cache = createCollateralCache()
   const gpuCache = createGpuCache()
   return (document, { nonce, clockFloor } = { nonce: null, clockFloor: null }) => {

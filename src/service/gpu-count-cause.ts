@@ -24,7 +24,8 @@ export function gpuCountCause(
   const config = parsed.ok ? readConfig(parsed.document.config) : 'document'
   if (!parsed.ok || typeof config === 'string') return null
   const { gpuRequired: required } = config
-  if (measuredGpus(parsed.document.appCompose).some((stated) => stated !== required)) {
+  const platform = parsed.document.tapp === null ? 'dstack' : 'tapp'
+  if (measuredGpus(parsed.document.appCompose, platform).some((stated) => stated !== required)) {
     return 'gpu_count_compose'
   }
   const configured = configuredGpus(parsed.document.vmConfig)

@@ -23,6 +23,7 @@ import { createSimulatedGuest } from '../../attestation/simulator/dstack/create-
 import type { SimulatedGuest } from '../../attestation/simulator/dstack/create-simulated-guest.ts'
 import { startGuestAgent } from '../../attestation/simulator/dstack/start-guest-agent.ts'
 import type { AgentFaults } from '../../attestation/simulator/dstack/start-guest-agent.ts'
+import type { IntelPki } from '../../attestation/simulator/intel/create-intel-pki.ts'
 import { collectSimulatedGpuEvidence } from '../../attestation/simulator/nvidia/collect-simulated-gpu-evidence.ts'
 import { createGpuCollateral } from '../../attestation/simulator/nvidia/create-gpu-collateral.ts'
 import { createNvidiaPki } from '../../attestation/simulator/nvidia/create-nvidia-pki.ts'
@@ -76,6 +77,34 @@ export function openSimulatedGpus(required: number): Gpus {
   }
 }
 
+/** Vendors of one simulated machine, and the GPUs whose evidence they would judge. */
+export interface SimulatedVendors {
+  readonly gpu: GpuEvidenceSource
+  readonly collateral: CollateralSource
+  readonly roots: Pick<SimulatedRoots, 'sgx' | 'nvidia' | 'rim'>
+}
+
+export function openSimulatedVendors(intel: IntelPki, gpus: number, now?: Date): SimulatedVendors {
+  const begin = now ?? new Date()
+  const pki = createNvidiaPki({ now: begin, gpus })
+  const rims = createRimPki({ now: begin })
+  return {
+    gpu: { collect: (nonce) => Promise.resolve(collectSimulatedGpuEvidence(pki, nonce)) },
+    collateral: {
+      dcap: () => Promise.resolve(intel.collateral),
+      gpu: () => {
+        const at = Math.floor((now ?? new Date()).getTime() / 1000)
+        return Promise.resolve({ collateral: createGpuCollateral(pki, rims, at), missing: [] })
+      },
+    },
+    roots: {
+      sgx: toHex(intel.rootSha256),
+      nvidia: toHex(pki.rootSha256),
+      rim: toHex(rims.rootSha256),
+    },
+  }
+}
+
 export async function openSimulation(options: SimulationOptions): Promise<Simulation> {
   const now = options.now ?? new Date()
   const guest = createSimulatedGuest({
@@ -84,8 +113,7 @@ export async function openSimulation(options: SimulationOptions): Promise<Simula
     gpus: options.gpus,
     ...(options.release === undefined ? {} : { release: options.release }),
   })
-  const pki = createNvidiaPki({ now, gpus: options.gpus })
-  const rims = createRimPki({ now })
+  const vendors = openSimulatedVendors(guest.pki, options.gpus, options.now)
   const folder = await mkdtemp(join(tmpdir(), 'countersign-sim-'))
   const tappd = !isAtLeast(guest.release, '0.4.2')
   const socketPath = join(folder, tappd ? 'tappd.sock' : 'dstack.sock')
@@ -97,23 +125,15 @@ export async function openSimulation(options: SimulationOptions): Promise<Simula
   const opened = await openGuest(agent)
   return {
     cpu: opened.cpu,
-    gpu: { collect: (nonce) => Promise.resolve(collectSimulatedGpuEvidence(pki, nonce)) },
+    gpu: vendors.gpu,
     gpus: options.gpus,
-    collateral: {
-      dcap: () => Promise.resolve(guest.pki.collateral),
-      gpu: () => {
-        const at = Math.floor((options.now ?? new Date()).getTime() / 1000)
-        return Promise.resolve({ collateral: createGpuCollateral(pki, rims, at), missing: [] })
-      },
-    },
+    collateral: vendors.collateral,
     address:
       options.addressKey === 'derived'
         ? await deriveAddressKey(agent, opened.system)
         : createEphemeralAddressKey(nodeCrypto),
     roots: {
-      sgx: toHex(guest.pki.rootSha256),
-      nvidia: toHex(pki.rootSha256),
-      rim: toHex(rims.rootSha256),
+      ...vendors.roots,
       // An ephemeral address key stands under no KMS, so there is none to pin.
       kms:
         options.addressKey !== 'derived' || guest.keys.kmsRootPublicKey === null

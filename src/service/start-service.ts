@@ -25,6 +25,7 @@ import { countUpstreams, readUpstreams } from '../operations/read-upstreams.ts'
 import { openUpstreams } from '../relay/upstreams.ts'
 import { createDoorLimits } from '../routes/door-limits.ts'
 import { createControlPlane } from '../routes/control-plane.ts'
+import { openDoors } from '../routes/open-doors.ts'
 import { VERSION } from '../version.ts'
 import { createAciHeaders } from './aci-headers.ts'
 import { createClockFloor } from './clock-floor.ts'
@@ -55,6 +56,7 @@ export async function startService(parts: ServiceParts): Promise<Service> {
   const document = attestedConfig(config, {
     version: VERSION,
     simulated,
+    platform: cpu.facts.platform,
     addressKeySource: address.source,
     addressKeyGeneration: address.generation,
     gpuRequired: parts.gpuRequired,
@@ -68,7 +70,7 @@ export async function startService(parts: ServiceParts): Promise<Service> {
   const keys = createBootKeys({
     now: now(),
     lifetimeS,
-    subject: `dstack-app://${cpu.facts.appId}`,
+    subject: `${cpu.facts.platform}-app://${cpu.facts.appId}`,
     simulated,
     address,
     tls: tls?.key ?? null,
@@ -156,7 +158,7 @@ export async function startService(parts: ServiceParts): Promise<Service> {
     publicLog: config.log?.public === true,
     authenticate,
     readiness,
-    openapi: openApiText(config),
+    openapi: openApiText({ ...config, doors: openDoors(config.doors, cpu.facts.platform) }),
     version: VERSION,
     headers,
     onFault: (error) => log.error({ fault: faultName(error) }, 'a control-plane request failed'),

@@ -103,6 +103,7 @@ export function makeWorld(options: WorldOptions = {}): World {
     configDigest,
     cpu: {
       facts: {
+        platform: 'dstack',
         appId: toHex(guest.appId),
         instanceId: toHex(guest.instanceId),
         appCompose: guest.composeText,

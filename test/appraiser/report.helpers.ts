@@ -45,6 +45,7 @@ export async function vllmReport(
 ): Promise<JsonObject> {
   const info = answer(guest, 'dstack', 'Info', {})
   const facts = {
+    platform: 'dstack' as const,
     appId: toHex(guest.appId),
     instanceId: toHex(guest.instanceId),
     appCompose: guest.composeText,

@@ -88,6 +88,7 @@ export async function tappDocument(
     configDigest: digestOf(config),
     cpu: {
       facts: {
+        platform: 'tapp',
         appId: tapp.appId,
         instanceId: '',
         appCompose: tapp.composeText,

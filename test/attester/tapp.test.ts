@@ -64,6 +64,8 @@ describe('TAPP', () => {
   let server: Server
   let evidence: (asked: Asked) => Reply
   let key: () => Reply
+  /** Of TAPP, or of the app. */
+  let about: () => Reply
   const asked: Asked[] = []
   const open: Tapp[] = []
   const answered = (bytes: Uint8Array) =>
@@ -94,6 +96,8 @@ describe('TAPP', () => {
     const definition: ServiceDefinition = {
       GetEvidence: { path: '/tapp_service.TappService/GetEvidence', ...raw },
       GetAppSecretKey: { path: '/tapp_service.TappService/GetAppSecretKey', ...raw },
+      GetTappInfo: { path: '/tapp_service.TappService/GetTappInfo', ...raw },
+      GetAppInfo: { path: '/tapp_service.TappService/GetAppInfo', ...raw },
     }
     const reply = (answer: Reply, done: sendUnaryData<Uint8Array>) => {
       if (answer === 'silence') return
@@ -113,6 +117,8 @@ describe('TAPP', () => {
         reply(evidence(one), done)
       },
       GetAppSecretKey: (_call: Call, done: sendUnaryData<Uint8Array>) => reply(key(), done),
+      GetTappInfo: (_call: Call, done: sendUnaryData<Uint8Array>) => reply(about(), done),
+      GetAppInfo: (_call: Call, done: sendUnaryData<Uint8Array>) => reply(about(), done),
     })
     await new Promise<void>((resolve, reject) => {
       server.bindAsync(`unix://${socketPath}`, ServerCredentials.createInsecure(), (error) =>
@@ -254,6 +260,51 @@ describe('TAPP', () => {
     const { message } = await failure(tapp().evidence(nonce))
     expect(message).not.toContain('nobody should see')
     expect(message).toContain('GetEvidence: gRPC status 5')
+  })
+
+  test('the version, and one whose evidence is over no nonce is refused by name', async () => {
+    const version = (text: string) => {
+      about = () =>
+        encodeFields([
+          [1, true],
+          [4, text],
+        ])
+      return tapp().version()
+    }
+    expect([await version('0.4.0'), await version('v1.0.0-rc.1')]).toEqual(['0.4.0', 'v1.0.0-rc.1'])
+    const old = await failure(version('0.3.12'))
+    expect([old.code, old.message]).toEqual([
+      'tapp_too_old',
+      expect.stringContaining('0.3.12: This TAPP is older than 0.4'),
+    ])
+    for (const text of ['', 'newest', '0.4', `0.4.0${'x'.repeat(99)}`]) {
+      expect((await failure(version(text))).code).toBe('tapp_malformed')
+    }
+  })
+
+  test('the app as it was asked for: text as it was given, and no other app', async () => {
+    const app = (id: string, hash: string, text: string | Uint8Array) => {
+      about = () =>
+        encodeFields([
+          [1, true],
+          [3, id],
+          [5, hash],
+          [7, text],
+        ])
+      return tapp().app()
+    }
+    const hash = 'ab'.repeat(48)
+    const composeText = '\ufeffservices: {}\r\n'
+    expect(await app(APP, hash, composeText)).toEqual({ composeText, composeHash: hash })
+    expect((await failure(app('another', hash, composeText))).code).toBe('tapp_other_app')
+    for (const [text, digest] of [
+      ['', hash],
+      [Uint8Array.of(0xff), hash],
+      [composeText, hash.slice(2)],
+      [composeText, hash.toUpperCase()],
+    ] as const) {
+      expect((await failure(app(APP, digest, text))).code).toBe('tapp_malformed')
+    }
   })
 
   test('a failure does not stay: the next call is answered', async () => {

@@ -83,6 +83,7 @@ test('a running service attests what was printed, and its receipts carry the dig
     printConfig(parsed.config, {
       version: VERSION,
       simulated: false,
+      platform: 'dstack',
       addressKeySource: 'ephemeral',
       addressKeyGeneration: 0,
       gpuRequired: 0,

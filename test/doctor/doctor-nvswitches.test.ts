@@ -45,7 +45,7 @@ describe.skipIf(NO_STUB !== null)('doctor: NVSwitches', () => {
       {
         gpus: GPUS,
         protectedPcie: true,
-        info: { ...info, vmConfig: JSON.stringify({ num_nvswitches: stated }) },
+        info: { ...info, platform: 'dstack', vmConfig: JSON.stringify({ num_nvswitches: stated }) },
         nonce,
       },
     )

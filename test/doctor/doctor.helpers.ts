@@ -153,6 +153,7 @@ export async function startNode(): Promise<DoctorNode> {
   const input = (changes: Partial<DoctorInput> = {}): DoctorInput => ({
     configuration: { ok: true, config: config() },
     tokens: readTokens(`broker:${TOKEN}:relay`),
+    tappAppId: null,
     socketPath,
     nvml,
     network: null,

@@ -69,6 +69,7 @@ export async function startWorld(
     ],
     cpu: {
       facts: {
+        platform: 'dstack',
         appId: toHex(guest.appId),
         instanceId: toHex(guest.instanceId),
         appCompose: guest.composeText,

@@ -17,7 +17,7 @@ import { isJsonObject } from '../../attestation/protocol/json.ts'
 import { createIntelPki } from '../../attestation/simulator/intel/create-intel-pki.ts'
 import { alterationOf } from '../../src/cli/check-process.ts'
 import { loadPolicy } from '../../src/cli/load-policy.ts'
-import { findMachine } from '../../src/cli/open-machine.ts'
+import { findMachine } from '../../src/cli/find-machine.ts'
 import { loadConfig } from '../../src/cli/serve.ts'
 import { verify } from '../../src/cli/verify.ts'
 import type { VerifyOptions } from '../../src/cli/verify.ts'
@@ -28,6 +28,8 @@ import type { Stage } from '../client/client.helpers.ts'
 import { chat, chatBody, get, header, jsonObject } from '../harness/chat.ts'
 
 const REAL = '/var/run/dstack.sock'
+const BARE = { agent: null, tapp: null, mark: null }
+const DSTACK = { agent: REAL, tapp: null, mark: REAL }
 const NONCE = toHex32(new Uint8Array(32).fill(0x5c))
 
 let stage: Stage
@@ -54,15 +56,15 @@ function file(value: unknown): string {
 
 describe('a machine that could be real', () => {
   test.each(TEE_MARKS)('refuses to simulate where %s exists', (mark) => {
-    expect(() => findMachine({ simulate: true }, {}, null, mark)).toThrow(`${mark} exists`)
+    expect(() => findMachine({ simulate: true }, {}, { ...BARE, mark })).toThrow(`${mark} exists`)
   })
 
   test.each(['COUNTERSIGN_AGENT_SOCKET', 'DSTACK_SIMULATOR_ENDPOINT', 'TAPPD_SIMULATOR_ENDPOINT'])(
     'is not led to another agent by %s, and neither to that one by --simulate',
     (name) => {
       const environment = { [name]: '/tmp/another.sock' }
-      expect(() => findMachine({}, environment, REAL, null)).toThrow(`${name} is set`)
-      expect(() => findMachine({ simulate: true }, environment, REAL, REAL)).toThrow('is refused')
+      expect(() => findMachine({}, environment, DSTACK)).toThrow(`${name} is set`)
+      expect(() => findMachine({ simulate: true }, environment, DSTACK)).toThrow('is refused')
     },
   )
 
@@ -73,7 +75,7 @@ describe('a machine that could be real', () => {
     // Compiled code from a folder, which Node believes by checksums that stand beside it; and what a later Node may bring.
     ...['NODE_COMPILE_CACHE', 'NODE_OF_THE_FUTURE'],
   ])('does not serve with %s, and does not repeat its value', (name) => {
-    const start = () => findMachine({}, { [name]: '/tmp/evil' }, REAL, REAL)
+    const start = () => findMachine({}, { [name]: '/tmp/evil' }, DSTACK)
     expect(start).toThrow(`started with ${name}`)
     expect(start).not.toThrow('/tmp/evil')
   })

@@ -43,6 +43,7 @@ function setup(
     configDigest,
     cpu: {
       facts: {
+        platform: 'dstack',
         appId: '',
         instanceId: '',
         appCompose: 'compose',

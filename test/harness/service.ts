@@ -131,6 +131,7 @@ function prompts(body: Buffer): Canary[] {
 function inertSource(): CpuEvidenceSource {
   return {
     facts: {
+      platform: 'dstack',
       appId: '00'.repeat(20),
       instanceId: '00'.repeat(20),
       appCompose: COMPOSE,

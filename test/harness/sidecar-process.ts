@@ -33,11 +33,13 @@ export interface Sidecar {
 
 export interface SidecarOptions {
   readonly socketPath: string
-  readonly addressKey: 'derived' | 'sealed'
+  readonly addressKey: 'derived' | 'sealed' | 'ephemeral'
   /** Of the sealed key. */
   readonly folder: string
   /** `--expect-address`; none by default. */
   readonly expected?: string
+  /** The socket is that of TAPP, which started this app. */
+  readonly tappAppId?: string
   /** Of the model; a socket that nobody listens on by default. */
   readonly upstream?: string
   /** Folder of the store; receipts are kept in memory by default. */
@@ -75,17 +77,21 @@ export async function startSidecar(built: Transpiled, options: SidecarOptions): 
       limits: { drainNoticeMs: 1 },
     }),
   )
+  const tapp =
+    options.tappAppId === undefined
+      ? {}
+      : { tappAppId: options.tappAppId, tappSocket: options.socketPath }
   writeFileSync(
     script,
     `import { serve } from ${JSON.stringify(built.url)}
-     await serve({ config: ${JSON.stringify(config)}, simulate: true })
+     await serve(${JSON.stringify({ config, simulate: true, ...tapp })})
      process.exit(0)`,
   )
   const child: ChildProcess = spawn(process.execPath, [script], {
     env: {
       ...process.env,
       COUNTERSIGN_TOKENS: `alice:${TOKENS.alice}`,
-      COUNTERSIGN_AGENT_SOCKET: options.socketPath,
+      ...(options.tappAppId === undefined ? { COUNTERSIGN_AGENT_SOCKET: options.socketPath } : {}),
       ...options.environment,
     },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -59,6 +59,6 @@ function statOf(path: string): Stats | undefined {
   }
 }
 
-function isSocket(path: string): boolean {
+export function isSocket(path: string): boolean {
   return statOf(path)?.isSocket() === true
 }

@@ -34,6 +34,7 @@ export async function openGuest(agent: GuestAgent): Promise<OpenedGuest> {
     system,
     cpu: {
       facts: {
+        platform: 'dstack',
         appId: info.appId,
         instanceId: info.instanceId,
         appCompose: info.appCompose,

@@ -5,14 +5,16 @@
  * @module
  */
 import { lstatSync } from 'node:fs'
+import { TAPP_SOCKETS } from '../tapp/find-tapp.ts'
 import { GUEST_AGENT_SOCKETS, TAPPD_SOCKETS } from './find-guest-agent.ts'
 
-/** The TDX guest device, the kernel's configfs-tsm reports, and dstack's sockets, old and new. */
+/** The TDX guest device, the kernel's configfs-tsm reports, dstack's sockets, old and new, and TAPP's. */
 export const TEE_MARKS: readonly string[] = [
   '/dev/tdx_guest',
   '/sys/kernel/config/tsm/report',
   ...GUEST_AGENT_SOCKETS,
   ...TAPPD_SOCKETS,
+  ...TAPP_SOCKETS,
 ]
 
 /** @returns the first mark found, for the sentence that refuses to simulate, or null */

@@ -3,27 +3,30 @@
  * boot. One call at a time, each with a deadline and a bound; nothing is retried by the library.
  *
  * For a round of attestation the order is the one of all sources: GPU evidence first, then {@link Tapp.evidence} over the
- * SHA-512 of the statement that names its digest. What keeps such evidence from being served yet: docs/decisions/0015-tapp-collects-only.md.
+ * SHA-512 of the statement that names its digest. What is asked here needs no signature of TAPP's owner (`src/auth_layer.rs`:
+ * `GetEvidence`, `GetAppInfo`, `GetTappInfo` and, on the socket alone, `GetAppSecretKey`).
  *
  * @module
  */
 import type { Client } from '@grpc/grpc-js'
 import type { CryptoPort } from '../../crypto/port.ts'
 import { addressOf } from '../../protocol/legacy-text.ts'
+import { fromUtf8 } from '../../protocol/utf8.ts'
 import { MAX_TAPP_NONCE } from '../../protocol/tapp-runtime-data.ts'
 import { parseTappEvidence } from './parse-tapp-evidence.ts'
 import type { TappEvidence } from './parse-tapp-evidence.ts'
+import { TAPP_SOCKET } from './find-tapp.ts'
 import { TappError } from './tapp-error.ts'
 import { bytesField, decodeFields, encodeFields, flagField } from './tapp-wire.ts'
 import type { Field, Fields } from './tapp-wire.ts'
 
-/** Where TAPP gives keys; the port that it listens on beside is no place for them. */
-export const TAPP_SOCKET = '/run/tapp/tapp.sock'
 /** Milliseconds for one answer: a quote behind others. */
 export const TAPP_MS = 30_000
 /** Bytes of one answer: quote and event log in base64 in JSON. */
 export const MAX_TAPP_ANSWER_BYTES = 4 * 1024 * 1024
-const MAX_APP_ID = 256
+/** Bytes of an app id. */
+export const MAX_TAPP_APP_ID = 256
+const MAX_VERSION = 64
 const KEY_BYTES = 32
 const POINT_BYTES = 64
 
@@ -47,8 +50,21 @@ export interface TappKey {
   readonly address: string
 }
 
+/** What TAPP says of an app that runs. */
+export interface TappApp {
+  /** The compose text as it was given to TAPP. */
+  readonly composeText: string
+  /** Lower-case hex of SHA-384 over TAPP's normal form of the text. */
+  readonly composeHash: string
+}
+
 /** All methods throw {@link TappError}. */
 export interface Tapp {
+  readonly appId: string
+  /** Of the service: `0.9.0`. @throws TappError `tapp_too_old` before 0.4, whose evidence is over no nonce */
+  version(): Promise<string>
+  /** `tapp_refused` until TAPP has started every container of the app, and measured that. */
+  app(): Promise<TappApp>
   /** @param nonce 64 bytes: SHA-512 of a statement */
   evidence(nonce: Uint8Array): Promise<TappEvidence>
   secretKey(): Promise<TappKey>
@@ -69,13 +85,12 @@ function failureOf(error: unknown, method: string, { status }: Grpc): TappError 
   const code = error instanceof Error && 'code' in error ? error.code : undefined
   switch (code) {
     case status.UNAVAILABLE:
+    case status.CANCELLED:
       return new TappError('tapp_unreachable', method)
     case status.DEADLINE_EXCEEDED:
       return new TappError('tapp_timeout', method)
     case status.RESOURCE_EXHAUSTED:
       return new TappError('tapp_too_large', method)
-    case status.INTERNAL:
-      return new TappError('tapp_malformed', method)
     default:
       return new TappError(
         'tapp_refused',
@@ -84,10 +99,29 @@ function failureOf(error: unknown, method: string, { status }: Grpc): TappError 
   }
 }
 
+/** What can be typed and printed, without the white space that separates the words of an event. */
+export function isTappAppId(text: string): boolean {
+  return text.length <= MAX_TAPP_APP_ID && /^[\x21-\x7e]+$/.test(text)
+}
+
+/** Evidence has carried the text that it is over since 0.4. */
+function isTooOld(version: string): boolean {
+  const [, major, minor] = /^v?(\d{1,6})\.(\d{1,6})\.\d{1,6}(?!\d)/.exec(version) ?? []
+  if (minor === undefined) throw new TappError('tapp_malformed', 'version')
+  return Number(major) === 0 && Number(minor) < 4
+}
+
+function textField(fields: Fields, number: number, what: string): string {
+  const bytes = bytesField(fields, number)
+  const text = bytes === null ? null : fromUtf8(bytes)
+  if (text === null) throw new TappError('tapp_malformed', what)
+  return text
+}
+
 /** Connects at the first call. @throws TypeError for an app id that is none */
 export function openTapp(options: TappOptions): Tapp {
   const { socketPath = TAPP_SOCKET, appId, crypto, deadlineMs = TAPP_MS } = options
-  if (appId === '' || appId.length > MAX_APP_ID) throw new TypeError('an app id is short text')
+  if (!isTappAppId(appId)) throw new TypeError('an app id is short text')
   let client: Client | null = null
   let last: Promise<unknown> = Promise.resolve()
 
@@ -131,6 +165,24 @@ export function openTapp(options: TappOptions): Tapp {
   }
 
   return {
+    appId,
+    async version() {
+      const version = textField(await call('GetTappInfo', []), 4, 'version')
+      if (version.length > MAX_VERSION) throw new TappError('tapp_malformed', 'version')
+      if (isTooOld(version)) throw new TappError('tapp_too_old', version)
+      return version
+    },
+    async app() {
+      const answer = await call('GetAppInfo', [[1, appId]])
+      if (textField(answer, 3, 'app_id') !== appId)
+        throw new TappError('tapp_other_app', 'GetAppInfo')
+      const composeHash = textField(answer, 5, 'compose_hash')
+      const composeText = textField(answer, 7, 'compose_content')
+      if (!/^[0-9a-f]{96}$/.test(composeHash) || composeText === '') {
+        throw new TappError('tapp_malformed', 'compose_hash or compose_content')
+      }
+      return { composeText, composeHash }
+    },
     async evidence(nonce) {
       if (nonce.length !== MAX_TAPP_NONCE) {
         throw new TypeError(`a nonce is ${MAX_TAPP_NONCE} bytes, got ${nonce.length}`)
