@@ -158,7 +158,7 @@ export function renderErrorsDoc(
       '',
       "## Codes of 0G's TAPP",
       '',
-      'What the client of TAPP ends with; `serve` does not use it yet ([why](decisions/0015-tapp-collects-only.md)).',
+      'What asking TAPP ends with, for `serve --tapp-app-id` and `doctor` ([decision 0021](decisions/0021-tapp-served-from.md)).',
       '',
       row(['code', 'what happened and what to do']),
       row(['---', '---']),

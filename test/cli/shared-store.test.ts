@@ -92,6 +92,7 @@ test('plain TCP that was asked for is let through, and attested; a password neve
   const attested = attestedConfig(config, {
     version: '0',
     simulated: false,
+    platform: 'dstack',
     addressKeySource: 'derived',
     addressKeyGeneration: 0,
     gpuRequired: 0,
