@@ -87,12 +87,18 @@ const swapped = (nonce: Uint8Array): Uint8Array => {
   const quote = Buffer.from(tapp.quote(new Uint8Array(64))).toString('base64')
   return Buffer.from(JSON.stringify({ ...made, quote }))
 }
+/** The quote of this machine beside the log of another. */
+const crossed = (nonce: Uint8Array): Uint8Array => {
+  const { cc_eventlog } = jsonObject(otherApp.evidenceJson(nonce))
+  return Buffer.from(JSON.stringify({ ...jsonObject(tapp.evidenceJson(nonce)), cc_eventlog }))
+}
 const FAULTS: readonly (readonly [string, TappFaults & WireFaults, string])[] = [
   ['busy', { failNext: 1_000_000 }, 'tapp_refused'],
   ['dying in the middle of an answer', { cutAfter: 600 }, 'tapp_unreachable'],
   ['answering garbage', { garbage: true }, 'tapp_malformed'],
   ['ignoring the nonce', { evidence: () => tapp.evidenceJson(replayed) }, 'tapp_nonce_ignored'],
   ['quoting something else', { evidence: swapped }, 'tapp_wrong_report_data'],
+  ["giving another machine's log", { evidence: crossed }, 'tapp_other_machine'],
   ["giving another app's evidence", { evidence: otherApp.evidenceJson }, 'tapp_start_unmeasured'],
   ['giving another text', { evidence: otherText.evidenceJson }, 'tapp_other_app'],
 ]
