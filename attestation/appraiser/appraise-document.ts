@@ -190,7 +190,7 @@ function judge(document: AttestationDocument, options: AppraisalOptions): Apprai
   checks.push(...verifyAddressKey(document, software.system, { crypto, policy }))
 
   const required = [...CORE_CHECKS, ...pinnedChecks(policy), ...policy.require]
-  if (document.tapp !== null) required.push('tapp.runtime_data', 'tapp.address')
+  if (document.tapp !== null) required.push('tapp.runtime_data', 'tapp.signature', 'tapp.address')
   if (nonce !== null) required.push('statement.nonce')
   if (config?.gpuRequired !== 0) required.push('gpu.count')
   if ((config?.nvswitches ?? 0) > 0) required.push('switch.count')

@@ -44,7 +44,10 @@ describe('an appraisal of a machine of TAPP refuses', () => {
 
   test('a quote that answers the nonce of another statement', async () => {
     const other = Uint8Array.from(createHash('sha512').update('another statement').digest())
-    const appraisal = await answered({ answer: (machine) => machine.evidence(other) })
+    const appraisal = await answered({
+      answer: (machine) => machine.evidence(other),
+      sign: (machine) => machine.signStatement(other),
+    })
     fails(appraisal, { 'statement.binding': 'statement_mismatch' })
   })
 
@@ -64,6 +67,26 @@ describe('an appraisal of a machine of TAPP refuses', () => {
       }),
     })
     fails(appraisal, { 'tapp.runtime_data': 'runtime_data_mismatch' })
+  })
+
+  test('keys that somebody made who asked TAPP for a quote over the network', async () => {
+    // GetEvidence gives anybody a genuine quote of the app over any nonce: all but the app's key is there.
+    const none = await answered({
+      bend: (draft) => {
+        draft.evidence['tapp'] = { ...(draft.evidence['tapp'] as object), signature: undefined }
+      },
+    })
+    fails(none, { 'tapp.signature': 'tapp_signature_missing' })
+    expect(checkOf(none, 'statement.binding')).toEqual(['pass', 'ok'])
+    const own = newTapp()
+    fails(await answered({ sign: (_machine, digest) => own.signStatement(digest) }), {
+      'tapp.signature': 'tapp_signature_invalid',
+    })
+  })
+
+  test('a signature over an earlier statement of the same app', async () => {
+    const earlier = tapp.signStatement(new Uint8Array(64))
+    fails(await answered({ sign: () => earlier }), { 'tapp.signature': 'tapp_signature_invalid' })
   })
 
   test('evidence without a nonce, however genuine', async () => {

@@ -31,7 +31,13 @@ describe('a document of a machine that TAPP started', () => {
     const passed = verdict.checks.filter(({ status }) => status === 'pass').map(({ id }) => id)
     expect(passed).toEqual(
       expect.arrayContaining([
-        ...['evidence.platform', 'tapp.runtime_data', 'tapp.address', 'statement.binding'],
+        ...[
+          'evidence.platform',
+          'tapp.runtime_data',
+          'tapp.signature',
+          'tapp.address',
+          'statement.binding',
+        ],
         ...['eventlog.structure', 'eventlog.digests', 'eventlog.rtmr0', 'eventlog.rtmr1'],
         ...['eventlog.rtmr2', 'eventlog.rtmr3', 'eventlog.system_events', 'compose.hash'],
         ...['compose.mr_config_id', 'tapp.files', 'tapp.other_apps', 'statement.nonce'],

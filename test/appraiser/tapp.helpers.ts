@@ -57,6 +57,8 @@ export interface TappDocumentOptions {
   readonly nonce?: Hex32 | null
   /** What TAPP answers to a nonce of 64 bytes. */
   readonly answer?: (tapp: SimulatedTapp, nonce: Uint8Array) => SimulatedTappEvidence
+  /** How the app signs the SHA-512 of its statement. */
+  readonly sign?: (tapp: SimulatedTapp, digest: Uint8Array) => string
   readonly bend?: (draft: Draft) => void
   readonly config?: typeof TAPP_CONFIG
 }
@@ -74,7 +76,9 @@ export async function tappDocument(
   options: TappDocumentOptions = {},
 ): Promise<string> {
   const { nonce = null, answer = (one, over) => one.evidence(over), config = TAPP_CONFIG } = options
+  const { sign = (one: SimulatedTapp, digest: Uint8Array) => one.signStatement(digest) } = options
   let given: SimulatedTappEvidence | null = null
+  let signature = ''
   const keys = createBootKeys({
     now: NOW,
     subject: null,
@@ -98,6 +102,7 @@ export async function tappDocument(
       },
       quote: (reportData) => {
         given = answer(tapp, reportData)
+        signature = sign(tapp, reportData)
         const { quote, eventLog } = given
         return Promise.resolve({ quote, eventLog: encodeBase64(eventLog), vmConfig: '{}' })
       },
@@ -114,6 +119,7 @@ export async function tappDocument(
     draft.evidence['tapp'] = {
       app_id: tapp.appId,
       runtime_data: encodeBase64(made.runtimeData),
+      signature,
     }
     options.bend?.(draft)
   })

@@ -22,6 +22,7 @@ interface Case {
   readonly rtmrs: readonly [string, string, string, string]
   readonly runtime_data: string
   readonly report_data: string
+  readonly signature: string | null
   readonly app_id: string
   readonly app_compose: string
   readonly policy: unknown
@@ -59,7 +60,7 @@ function judge(one: Case, genuine: boolean) {
   if (!policy.ok) throw new Error(policy.detail)
   const quote = quoteOf(one)
   const runtime = verifyRuntimeData(
-    decodeBase64(one.runtime_data) ?? new Uint8Array(0),
+    { runtimeData: decodeBase64(one.runtime_data) ?? new Uint8Array(0), signature: one.signature },
     quote,
     nodeCrypto,
   )

@@ -38,7 +38,7 @@ export function judgeSoftware(
 ): SoftwareFindings {
   const { tapp } = document
   if (tapp !== null) {
-    const runtime = verifyRuntimeData(tapp.runtimeData, quote, options.crypto)
+    const runtime = verifyRuntimeData(tapp, quote, options.crypto)
     const found = appraiseTapp({ ...document, appId: tapp.appId }, quote, options)
     return {
       checks: [

@@ -27,6 +27,8 @@ export const MAX_DOCUMENT_BYTES = 4 * 1024 * 1024
 export const MAX_DOCUMENT_LIST = 64
 const MAX_LOG_ORIGIN = 256
 const MAX_RUNTIME_DATA_BASE64 = Math.ceil(MAX_RUNTIME_DATA_BYTES / 3) * 4
+/** `0x` and 65 bytes in hex. */
+const MAX_SIGNATURE_CHARACTERS = 132
 /** Characters of an app id. */
 export const MAX_TAPP_APP_ID = 256
 
@@ -35,6 +37,8 @@ export interface TappMember {
   readonly appId: string
   /** Bytes as TAPP wrote them. */
   readonly runtimeData: Uint8Array
+  /** By the app's key of this boot, over the statement; null where there is none. */
+  readonly signature: string | null
 }
 
 export interface AttestationDocument {
@@ -98,13 +102,21 @@ function readLog(value: unknown): LogHead | null {
 
 function readTapp(value: unknown): TappMember | null {
   if (value === undefined) return null
-  const tapp = objectOf(value, 'evidence.tapp', ['app_id', 'runtime_data'])
+  const tapp = objectOf(value, 'evidence.tapp', ['app_id', 'runtime_data'], ['signature'])
   const appId = textOf(tapp['app_id'], 'evidence.tapp.app_id', MAX_TAPP_APP_ID)
   if (appId === '') throw new Unreadable('evidence.tapp.app_id is empty')
   const text = textOf(tapp['runtime_data'], 'evidence.tapp.runtime_data', MAX_RUNTIME_DATA_BASE64)
   const runtimeData = decodeBase64(text)
   if (runtimeData === null) throw new Unreadable('evidence.tapp.runtime_data is not base64')
-  return { appId, runtimeData }
+  const signature = tapp['signature']
+  return {
+    appId,
+    runtimeData,
+    signature:
+      signature === undefined
+        ? null
+        : textOf(signature, 'evidence.tapp.signature', MAX_SIGNATURE_CHARACTERS),
+  }
 }
 
 const DOCUMENT_MEMBERS = [

@@ -19,6 +19,16 @@ export const TAPP_CODES = {
     family: 'invalid',
     meaning: 'the runtime data has no nonce, so nothing ties the quote to the document',
   },
+  tapp_signature_missing: {
+    family: 'invalid',
+    meaning:
+      'no signature of the app’s key stands over the statement: TAPP gives anybody a quote over any nonce, so whoever made these keys is not shown',
+  },
+  tapp_signature_invalid: {
+    family: 'invalid',
+    meaning:
+      'the signature over the statement is not by the key that TAPP’s quote names: somebody else asked for the quote',
+  },
   tcg2_log_malformed: {
     family: 'malformed',
     meaning: 'the TCG2 event log is not of its form to the last byte, or over a limit',
@@ -101,7 +111,7 @@ export const TAPP_CODES = {
   tapp_keys_not_compared: {
     family: 'note',
     meaning:
-      'signer and TLS key in the runtime data are of TAPP’s making; no key of the keyset is compared with them',
+      'the TLS key in the runtime data is of TAPP’s making; no key of the keyset is compared with it',
   },
   address_not_ephemeral: {
     family: 'invalid',

@@ -4,8 +4,12 @@
  *
  * @module
  */
-import { createHash, randomBytes } from 'node:crypto'
+import { createHash } from 'node:crypto'
+import { secp256k1 } from '@noble/curves/secp256k1.js'
+import { keccak_256 } from '@noble/hashes/sha3.js'
+import { eip191Message } from '../../protocol/legacy-text.ts'
 import { SIMULATION_ID_PREFIX } from '../../protocol/simulation.ts'
+import { tappStatementText } from '../../protocol/tapp-statement.ts'
 import { createIntelPki } from '../intel/create-intel-pki.ts'
 import type { IntelPki } from '../intel/create-intel-pki.ts'
 import { makeQuote } from '../intel/make-quote.ts'
@@ -24,8 +28,8 @@ export interface SimulatedTappOptions {
   readonly now: Date
   /** Default: `sim-countersign`. */
   readonly appId?: string
-  /** 20 bytes: address of the app's key of this boot. Default: random. */
-  readonly signer?: Uint8Array
+  /** 32 bytes: the app's key of this boot, as `GetAppSecretKey` gives it. Default: random. */
+  readonly secret?: Uint8Array
   /** SHA-256 of the app's TLS key; default: the app never asked for one. */
   readonly tlsPublicKey?: Uint8Array
   /** Default: a new PKI, all up to date. */
@@ -55,7 +59,9 @@ export interface SimulatedTapp {
   readonly pki: IntelPki
   readonly appId: string
   readonly composeText: string
-  /** 20 bytes. */
+  /** 32 bytes. */
+  readonly secret: Uint8Array
+  /** 20 bytes: its address. */
   readonly signer: Uint8Array
   /** 48 bytes. */
   readonly mrTd: Uint8Array
@@ -72,6 +78,8 @@ export interface SimulatedTapp {
   evidence(nonce: Uint8Array): SimulatedTappEvidence
   /** The same as the JSON that `GetEvidenceResponse.evidence` holds. */
   evidenceJson(nonce: Uint8Array): Uint8Array
+  /** What the app signs with its key. @param digest 64 bytes: SHA-512 of a statement */
+  signStatement(digest: Uint8Array): string
   /** A quote over anything. @param reportData 64 bytes */
   quote(reportData: Uint8Array): Uint8Array
 }
@@ -103,7 +111,8 @@ const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
 export function createSimulatedTapp(options: SimulatedTappOptions): SimulatedTapp {
   const pki = options.pki ?? createIntelPki({ now: options.now })
   const { composeText, appId = `${SIMULATION_ID_PREFIX}countersign` } = options
-  const signer = options.signer ?? Uint8Array.from(randomBytes(20))
+  const secret = options.secret ?? secp256k1.utils.randomSecretKey()
+  const signer = keccak_256(secp256k1.getPublicKey(secret, false).slice(1)).slice(12)
   const mrTd = label('sha384', 'virtual firmware of TAPP')
   const timestamp = Math.floor(options.now.getTime() / 1000)
   const registers: Uint8Array[] = [0, 1, 2, 3].map(() => new Uint8Array(48))
@@ -184,7 +193,7 @@ export function createSimulatedTapp(options: SimulatedTappOptions): SimulatedTap
   if (options.started ?? true) startApp()
 
   return {
-    ...{ pki, appId, composeText, signer, mrTd, rtmrs, measure, extend, startApp, stopApp },
+    ...{ pki, appId, composeText, secret, signer, mrTd, rtmrs, measure, extend, startApp, stopApp },
     events: () => [...events],
     evidence,
     evidenceJson: (nonce) => {
@@ -200,6 +209,12 @@ export function createSimulatedTapp(options: SimulatedTappOptions): SimulatedTap
           }),
         ),
       )
+    },
+    signStatement: (digest) => {
+      const hash = keccak_256(eip191Message(tappStatementText(digest)))
+      const made = secp256k1.sign(hash, secret, { prehash: false, format: 'recovered' })
+      // noble puts the recovery id first.
+      return `0x${hex(made.subarray(1))}${(27 + (made[0] ?? 0)).toString(16)}`
     },
     quote,
   }

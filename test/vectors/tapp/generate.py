@@ -12,6 +12,9 @@ import os
 import struct
 import sys
 
+sys.dont_write_bytecode = True
+from personal_sign import address, personal_sign  # noqa: E402
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 TARGET = os.path.join(HERE, "corpus.json")
 END = b"\xff" * 8
@@ -144,7 +147,15 @@ def log(events, head=None, end=END):
 
 
 NONCE = hashlib.sha512(b"SIMULATED statement").digest()
-SIGNER = "0x" + "ab" * 20
+SECRET = int.from_bytes(hashlib.sha256(b"SIMULATED key of the app").digest(), "big")
+SIGNER = address(SECRET)
+
+
+def statement_text(digest=NONCE):
+    return "countersign.tapp_statement.v1:" + digest.hex()
+
+
+SIGNATURE = personal_sign(SECRET, statement_text())
 SAID = {"nonce": "0x" + NONCE.hex(), "signer": SIGNER}
 
 
@@ -156,7 +167,7 @@ def said(changes=None, drop=()):
 CASES = []
 
 
-def case(name, expected=None, events=None, raw=None, measured=None, runtime=None, report=None, compose=COMPOSE, policy=None, app=APP):
+def case(name, expected=None, events=None, raw=None, measured=None, runtime=None, report=None, compose=COMPOSE, policy=None, app=APP, signature=SIGNATURE):
     """`raw` replaces the log; `measured` are the events whose registers the quote carries."""
     events = PLAIN if events is None else events
     runtime = said() if runtime is None else runtime
@@ -169,6 +180,7 @@ def case(name, expected=None, events=None, raw=None, measured=None, runtime=None
             "rtmrs": [value.hex() for value in rtmrs],
             "runtime_data": base64.b64encode(runtime).decode(),
             "report_data": (hashlib.sha512(runtime).digest() if report is None else report).hex(),
+            "signature": signature,
             "app_id": app,
             "app_compose": compose,
             "policy": policy or {},
@@ -183,6 +195,25 @@ def runtime_cases():
     case("runtime-written-anew", {"tapp.runtime_data": "runtime_data_mismatch"}, runtime=json.dumps(SAID, indent=1).encode(), report=hashlib.sha512(said()).digest())
     case("runtime-zero-report", {"tapp.runtime_data": "runtime_data_mismatch"}, report=bytes(64))
     case("runtime-no-nonce", {"tapp.runtime_data": "runtime_data_nonce_missing"}, runtime=said(drop=("nonce",)))
+    missing = {"tapp.signature": "tapp_signature_missing"}
+    invalid = {"tapp.signature": "tapp_signature_invalid"}
+    case("signature-missing", missing, signature=None)
+    for name, signature in (
+        ("of-another-key", personal_sign(SECRET + 1, statement_text())),
+        ("of-another-statement", personal_sign(SECRET, statement_text(hashlib.sha512(b"another").digest()))),
+        ("without-purpose", personal_sign(SECRET, NONCE.hex())),
+        ("with-another-purpose", personal_sign(SECRET, "countersign.start.v1:" + NONCE.hex())),
+        ("with-a-high-s", personal_sign(SECRET, statement_text(), high=True)),
+        ("in-capitals", "0x" + SIGNATURE[2:].upper()),
+        ("without-prefix", SIGNATURE[2:]),
+        ("too-short", SIGNATURE[:-2]),
+        ("of-recovery-id-0", SIGNATURE[:-2] + f"{int(SIGNATURE[-2:], 16) - 27:02x}"),
+        ("of-the-other-recovery-id", SIGNATURE[:-2] + f"{55 - int(SIGNATURE[-2:], 16):02x}"),
+        ("of-zeros", "0x" + "00" * 64 + "1b"),
+        ("empty", ""),
+    ):
+        case(f"signature-{name}", invalid, signature=signature)
+    case("signature-of-another-app", invalid, runtime=said({"signer": "0x" + "ab" * 20}))
     for name, runtime in (
         ("upper-case", said({"nonce": "0x" + NONCE.hex().upper()})),
         ("odd-hex", said({"nonce": SAID["nonce"][:-1]})),
@@ -195,7 +226,7 @@ def runtime_cases():
         ("nonce-number", said({"nonce": 7})),
         ("no-signer", said(drop=("signer",))),
         ("short-signer", said({"signer": "0x" + "ab" * 19})),
-        ("checksummed-signer", said({"signer": "0x" + "aB" * 20})),
+        ("signer-in-capitals", said({"signer": "0x" + SIGNER[2:].upper()})),
         ("short-tls-key", said({"tls_public_key": "0x" + "cd" * 31})),
         ("one-member-more", said({"role": "admin"})),
         ("nonce-twice", said()[:-1] + b',"nonce":"0x' + NONCE.hex().encode() + b'"}'),
