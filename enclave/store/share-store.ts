@@ -85,9 +85,18 @@ export function shareStore(local: OpenStore, options: ShareOptions): ReceiptStor
     if (await place.has(rows.documentKey(digest))) return
     await write([rows.document(digest, document)])
   }
+  /** All that is ever asked of it, the write last: one that does a part of it is no place to come back to. */
   const probe = async (): Promise<void> => {
-    await write([rows.probe()])
-    await keepDocument()
+    const row = rows.probe()
+    try {
+      await place.read(row.key)
+      await place.has(row.key)
+      await keepDocument()
+    } catch (error) {
+      failed(error)
+      throw error
+    }
+    await write([row])
   }
   const beat = setInterval(() => void probe().catch(() => onFailure(0)), SHARED_BEAT_MS).unref()
 

@@ -24,6 +24,9 @@ export async function examineSharedStore(target: RedisTarget): Promise<DoctorRow
       await place.write([row])
       times.push(performance.now() - start)
     }
+    // What a user of its access list may not do would come up at the first receipt of a replica.
+    await place.read(row.key)
+    await place.has(row.key)
     const median = times.toSorted((a, b) => a - b)[Math.floor(WRITES / 2)] ?? 0
     return good(check, `a write, median of ${WRITES}: ${median.toFixed(2)} ms`)
   } catch (error) {
@@ -33,7 +36,7 @@ export async function examineSharedStore(target: RedisTarget): Promise<DoctorRow
       check,
       status: 'fail',
       code,
-      seen: 'no row was written',
+      seen: 'a row could not be written and read',
       action: SHARED_STORE_ERRORS[code],
     }
   } finally {

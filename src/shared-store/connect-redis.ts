@@ -2,8 +2,8 @@
  * One connection to a Redis or Valkey server, by ioredis; it ends for good when it is lost, and whoever made it makes another.
  *
  * Of ioredis only the encoding of commands and the matching of replies is used. The socket is ours, with our time-out, TLS and guard in front of
- * the library; it neither reconnects, queues, resends, asks for readiness nor logs in by itself: it warns on standard error where a server wants no
- * password, and goes on.
+ * the library; it neither reconnects, queues, resends nor asks for readiness, and does not log in: where a server wants no password it would warn on
+ * standard error and go on.
  *
  * @module
  */
@@ -51,7 +51,6 @@ type Reply = readonly [error: Error | null, value?: unknown]
 interface Client {
   connect(): Promise<void>
   on(event: 'error', listener: () => void): void
-  callBuffer(command: string, ...args: readonly (string | Buffer | number)[]): Promise<unknown>
   pipeline(commands: readonly (readonly (string | Buffer | number)[])[]): {
     exec(): Promise<readonly Reply[]>
   }

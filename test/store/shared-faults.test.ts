@@ -140,6 +140,16 @@ describe.skipIf(SERVER === null)('a real server', () => {
     expect(await faultOf(as('replica', 'right').place.write([{ ...row(), key: 'other' }]))).toBe(
       'shared_store_refused',
     )
+    // Who may write and not read is no replica: it does not come to serve, to leave at the first look-up.
+    redis.cli('ACL', 'SETUSER', 'writer', 'on', '>right', ...rules.slice(0, -4), '+set', '+auth')
+    const target = { ...redis.target, url: { ...url, user: 'writer' }, password: 'right' }
+    const writer = await replica(at(target), rootKey())
+    expect(await faultOf(writer.store.durable?.probe() ?? Promise.resolve())).toBe(
+      'shared_store_refused',
+    )
+    expect((await examineSharedStore(target)).code).toBe('shared_store_refused')
+    expect(await faultOf(writer.store.durable?.probe() ?? Promise.resolve())).not.toBe('none')
+    expect(writer.faults).toEqual(['shared_store_refused'])
     // A server without a password that is given one is somebody else's, or one that nobody locked.
     expect(await faultOf(as(null, 'right').place.write([row()]))).toBe('shared_store_refused')
     redis.cli('CONFIG', 'SET', 'requirepass', 'right')

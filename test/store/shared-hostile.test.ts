@@ -1,10 +1,11 @@
 /** A shared place that changes, exchanges, forgets and rolls back what it was given. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { toHex32 } from '../../attestation/protocol/hex.ts'
 import { MAX_LOOKUPS } from '../../enclave/store/share-store.ts'
 import { createSealer } from '../../enclave/store/sealer.ts'
 import type { OpenSharedPlace } from '../../enclave/store/shared-place.ts'
-import { faultOf, replica } from './redis.helpers.ts'
+import { faultOf, replica, until } from './redis.helpers.ts'
 import type { Replica } from './redis.helpers.ts'
 import { NOW, rootKey } from './store.helpers.ts'
 
@@ -150,6 +151,24 @@ describe('the two sealers of a process', () => {
     expect(disk.open('records', id, none, boot, y)).toBeNull()
     expect(disk.indexKey('receipt', 'a')).not.toEqual(shared.indexKey('receipt', 'a'))
   })
+})
+
+test('the place is told of a receipt when the disk has it, and not before', async () => {
+  const hand = inHand()
+  const held: (() => void)[] = []
+  const a = await replica(hand.open, rootKey(), {
+    disk: async (commit) => {
+      await new Promise<void>((resolve) => held.push(resolve))
+      await commit()
+    },
+  })
+  const served = a.serve()
+  await until(() => held.length > 0)
+  await sleep(50)
+  expect(hand.named('r')).toEqual([])
+  held[0]?.()
+  await served
+  expect(hand.named('r')).toHaveLength(1)
 })
 
 test('questions that wait for the place are no more than so many', async () => {

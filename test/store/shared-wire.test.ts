@@ -15,7 +15,7 @@ import { newFolder } from './store.helpers.ts'
 type Answer = (request: string, socket: Socket) => string | Buffer | null
 
 /** Answers every write that it gets with what is made of it. */
-async function fakeServer(answer: Answer, greeting = '') {
+async function fakeServer(answer: Answer, greeting = '', password: string | null = null) {
   const path = join(newFolder(), 'f.sock')
   const sockets = new Set<Socket>()
   const server = createServer((socket) => {
@@ -33,7 +33,9 @@ async function fakeServer(answer: Answer, greeting = '') {
     server.close()
   })
   const lost: SharedFault[] = []
-  const place = openSharedPlace(targetOf(`unix:${path}`), { onLost: (why) => void lost.push(why) })
+  const place = openSharedPlace(targetOf(`unix:${path}`, { password }), {
+    onLost: (why) => void lost.push(why),
+  })
   onTestFinished(() => place.close())
   return { place, lost }
 }
@@ -89,6 +91,16 @@ describe('a server that answers', () => {
   ])('%s has kept nothing', async (_name, text, fault) => {
     const { place } = await fakeServer(() => text)
     expect(await faultOf(place.write([ROW]))).toBe(fault)
+  })
+
+  test('something else than OK to a password is not logged in at', async () => {
+    const { place, lost } = await fakeServer(
+      (request) => (request.includes('auth') ? '+MAYBE\r\n' : '$-1\r\n'),
+      '',
+      'a-password',
+    )
+    expect(await faultOf(place.read(ROW.key))).toBe('shared_store_reply')
+    expect(lost).toContain('shared_store_reply')
   })
 
   test('byte by byte is understood', async () => {
