@@ -23,6 +23,8 @@ export interface TappBinding {
   readonly appId: string
   /** JSON as TAPP wrote it, byte for byte: the report data is its SHA-512. */
   readonly runtimeData: Uint8Array
+  /** By the app's key, over what the quote was asked for: anybody can ask TAPP for a quote. */
+  readonly signature: string
 }
 
 export interface CpuEvidence {

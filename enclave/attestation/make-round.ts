@@ -65,8 +65,8 @@ const digestOf = (value: unknown): Sha256Digest =>
   toSha256Digest(nodeCrypto.sha256(canonicalBytes(value)))
 
 /** The app id is what a verifier looks for in the log, and the bytes are what it hashes. */
-function tappMember({ appId, runtimeData }: TappBinding): JsonObject {
-  return { app_id: appId, runtime_data: encodeBase64(runtimeData) }
+function tappMember({ appId, runtimeData, signature }: TappBinding): JsonObject {
+  return { app_id: appId, runtime_data: encodeBase64(runtimeData), signature }
 }
 
 /** @param keyset to vouch for; default: the one in force when the round begins */

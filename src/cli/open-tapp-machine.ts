@@ -45,7 +45,9 @@ export async function openTappMachine(
   const transport = ca === null ? {} : await transportOf({ tlsCa: ca })
   const tapp = connectTapp(place.socketPath, place.tappAppId)
   try {
-    const { cpu } = await openTappGuest(tapp)
+    const { cpu } = await openTappGuest(tapp, (secret, digest) =>
+      createSecp256k1Signer(secret).sign(digest),
+    )
     const required = config.gpu?.required ?? 1
     const gpus =
       real && config.gpu !== undefined ? openGpus(config.gpu) : openSimulatedGpus(required)

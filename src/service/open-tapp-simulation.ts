@@ -67,7 +67,9 @@ export async function openTappSimulation(options: TappSimulationOptions): Promis
     await rm(folder, { recursive: true, force: true })
   }
   try {
-    const { cpu } = await openTappGuest(tapp)
+    const { cpu } = await openTappGuest(tapp, (secret, digest) =>
+      createSecp256k1Signer(secret).sign(digest),
+    )
     return {
       cpu,
       gpu: vendors.gpu,

@@ -8,6 +8,9 @@ import { encodeBase64 } from '../../protocol/base64.ts'
 import type { CpuEvidenceSource } from '../evidence-source.ts'
 import { measureTapp } from './measure-tapp.ts'
 import type { Tapp } from './open-tapp.ts'
+import { signTappStatement } from './sign-tapp-statement.ts'
+import type { SignDigest } from './sign-tapp-statement.ts'
+import { TappError } from './tapp-error.ts'
 
 /** Prefix of what the first quote is over, so that it can stand for nothing else. */
 const START_PURPOSE = 'countersign.start.v1'
@@ -20,11 +23,14 @@ export interface OpenedTappGuest {
   readonly version: string
 }
 
-/** @throws TappError where TAPP does not say what it runs, is too old, or says other than what was measured */
-export async function openTappGuest(tapp: Tapp): Promise<OpenedTappGuest> {
+/**
+ * @throws TappError where TAPP does not say what it runs, is too old, gives no key, or says other than what was measured
+ */
+export async function openTappGuest(tapp: Tapp, sign: SignDigest): Promise<OpenedTappGuest> {
   const version = await tapp.version()
   const app = await tapp.app()
   const { appId } = tapp
+  let held = await tapp.secretKey()
   const nonce = createHash('sha512').update(START_PURPOSE).update(randomBytes(32)).digest()
   measureTapp(await tapp.evidence(nonce), appId, app)
   return {
@@ -42,12 +48,16 @@ export async function openTappGuest(tapp: Tapp): Promise<OpenedTappGuest> {
       async quote(data) {
         const evidence = await tapp.evidence(data)
         measureTapp(evidence, appId, app)
-        const { quote, eventLog, runtimeData } = evidence
+        const { quote, eventLog, runtimeData, signer } = evidence
+        // A service of TAPP that was started anew derives other keys.
+        if (held.address !== signer) held = await tapp.secretKey()
+        if (held.address !== signer) throw new TappError('tapp_wrong_key', 'runtime_data.signer')
+        const signature = signTappStatement(held.key, data, sign)
         return {
           quote,
           eventLog: encodeBase64(eventLog),
           vmConfig: NO_VM_CONFIG,
-          tapp: { appId, runtimeData },
+          tapp: { appId, runtimeData, signature },
         }
       },
     },

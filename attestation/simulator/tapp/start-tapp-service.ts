@@ -1,6 +1,7 @@
 /**
  * A stand-in for 0G's TAPP: the same gRPC calls on a unix socket, with faults on request (0g-tapp 0.9, `tapp_service.proto` and
- * `src/lib.rs`, 2026). Of its many calls those that are asked of it here: `GetTappInfo`, `GetAppInfo`, `GetEvidence`.
+ * `src/lib.rs`, 2026). Of its many calls those that are asked of it here: `GetTappInfo`, `GetAppInfo`, `GetEvidence`,
+ * `GetAppSecretKey`.
  *
  * @module
  */
@@ -45,7 +46,7 @@ export interface RunningTappService {
 /** That was read for this. */
 const NEWEST_VERSION = '0.9.0'
 const SERVICE = '/tapp_service.TappService'
-const METHODS = ['GetTappInfo', 'GetAppInfo', 'GetEvidence'] as const
+const METHODS = ['GetTappInfo', 'GetAppInfo', 'GetEvidence', 'GetAppSecretKey'] as const
 type Method = (typeof METHODS)[number]
 const MAX_NONCE = 64
 const OWNER_ONLY = 0o600
@@ -113,6 +114,14 @@ export async function startTappService(
     }
     if (appId !== tapp.appId || faults.notStarted === true) {
       throw new TappRefusal(status.INVALID_ARGUMENT, `App ${appId} not found`)
+    }
+    if (method === 'GetAppSecretKey') {
+      tapp.measure('get_app_secret_key', { app_id: appId })
+      return [
+        [1, true],
+        [3, tapp.secret],
+        [5, tapp.signer],
+      ]
     }
     return [
       [1, true],
