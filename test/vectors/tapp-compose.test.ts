@@ -35,6 +35,17 @@ describe('the normal form of a compose text', () => {
     )
   })
 
+  test('the compose text of the deployment page has one, which serve can be verified by', () => {
+    const page = readFileSync(new URL('../../docs/deploy-tapp.md', import.meta.url), 'utf8')
+    const text = /```yaml\n([^]*?)```/.exec(page)?.[1] ?? ''
+    expect(text).toContain('/run/tapp/tapp.sock')
+    const normal = normalizeCompose(text)
+    if (!normal.ok) throw new Error(normal.detail)
+    expect(createHash('sha384').update(normal.text).digest('hex')).toBe(
+      Buffer.from(measureCompose(text)).toString('hex'),
+    )
+  })
+
   test('any text ends in a result', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), (text) => {
