@@ -176,11 +176,16 @@ export async function serve(options: ServeOptions): Promise<void> {
   }
   const { address } = machine.parts
   const rootsFile = join(tmpdir(), `countersign-sim-roots-${process.pid}.json`)
+  const policyFile = join(tmpdir(), `countersign-sim-policy-${process.pid}.json`)
   if (machine.parts.simulated) process.stderr.write(`\n*** ${SIMULATION_NOTICE} ***\n\n`)
   if (machine.roots !== null) {
     await writeFile(rootsFile, JSON.stringify(machine.roots), { mode: 0o600 })
+    const { platform } = machine.parts.cpu.facts
+    // The platform is told to a verifier, in its policy alone; dstack is what it takes without a word.
+    if (platform !== 'dstack') await writeFile(policyFile, JSON.stringify({ platform }))
+    const policy = platform === 'dstack' ? '' : ` --policy ${policyFile}`
     process.stderr.write(
-      `    countersign verify ${new URL(service.url).protocol}//127.0.0.1:${service.port} --allow-simulated --roots ${rootsFile}\n\n`,
+      `    countersign verify ${new URL(service.url).protocol}//127.0.0.1:${service.port} --allow-simulated --roots ${rootsFile}${policy}\n\n`,
     )
   }
   log.info(
@@ -208,5 +213,5 @@ export async function serve(options: ServeOptions): Promise<void> {
   log.info({}, 'drained')
   flush()
   await machine.close()
-  await rm(rootsFile, { force: true })
+  for (const file of [rootsFile, policyFile]) await rm(file, { force: true })
 }

@@ -10,7 +10,8 @@ import type { JsonFault, JsonObject } from '../../attestation/protocol/json.ts'
 /** Why a file is refused before it is looked into, with the stable text for each. */
 export const COMPOSE_PROBLEMS = Object.freeze({
   compose_too_large: `The file is larger than the ${MAX_COMPOSE_BYTES} bytes that a guest accepts.`,
-  compose_not_json: 'The file is not a JSON document that all readers read alike.',
+  compose_not_json:
+    "The file is not a JSON document that all readers read alike. dstack's app-compose.json is one; the compose file that TAPP starts is read by no check here.",
   compose_duplicate_member:
     'The file names a member twice; the guest and a reviewer could read different ones.',
   compose_not_object: 'The file is not a JSON object.',

@@ -1,5 +1,6 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { checkMachineConfig, findMachine } from '../../src/cli/find-machine.ts'
+import { keysRotate, keysShow } from '../../src/cli/keys.ts'
 import { parseConfig } from '../../src/config/config.ts'
 
 const REAL = '/var/run/dstack.sock'
@@ -60,5 +61,38 @@ describe('a machine', () => {
     expect(() => checkMachineConfig(place, config(ephemeral))).not.toThrow()
     const agentTls = { ...ephemeral, tls: { key: 'agent' } }
     expect(() => checkMachineConfig(place, config(agentTls))).toThrow("cannot be the agent's")
+  })
+})
+
+describe('keys show on a machine of TAPP', () => {
+  const asked = { tappAppId: 'sim-app', simulate: true, json: true }
+  test('has no address to show, and says that none survives', async () => {
+    let out = ''
+    const spies = (['stdout', 'stderr'] as const).map((stream) =>
+      vi.spyOn(process[stream], 'write').mockImplementation((chunk) => {
+        if (stream === 'stdout') out += String(chunk)
+        return true
+      }),
+    )
+    try {
+      await keysShow({ ...asked, addressKey: 'ephemeral' })
+    } finally {
+      for (const spy of spies) spy.mockRestore()
+    }
+    expect(JSON.parse(out)).toEqual({
+      source: 'ephemeral',
+      generation: 0,
+      address: null,
+      key_provider: { measured: null, counts_as: 'tapp' },
+      agent: { family: 'tapp', version: null },
+      survives: { restart: false, upgrade: false, recreation: false },
+    })
+  })
+
+  test('refuses the sources that are impossible there, and rotates nothing', async () => {
+    await expect(keysShow({ ...asked, addressKey: 'derived' })).rejects.toThrow('cannot be derived')
+    await expect(keysShow(asked)).rejects.toThrow('Choose in words: --address-key ephemeral')
+    const sealed = { ...asked, addressKey: 'sealed' }
+    await expect(keysRotate(sealed)).rejects.toThrow('cannot be sealed')
   })
 })
