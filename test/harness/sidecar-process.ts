@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { TOKENS } from './service.ts'
 import type { Transpiled } from './transpile.ts'
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer()
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const address = server.address()

@@ -1,20 +1,10 @@
 /** An authority and a server's certificate, made by openssl, and what starts a Redis server with it. */
 import { spawnSync } from 'node:child_process'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { newFolder } from './store.helpers.ts'
 
 export const OPENSSL = spawnSync('openssl', ['version']).status === 0
 if (!OPENSSL) console.warn('SKIPPED: no openssl here, the shared store is not tried over TLS')
-
-export async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  if (address === null || typeof address === 'string') throw new Error('no port')
-  return address.port
-}
 
 /** An authority and a certificate of it, for the names given. */
 export function certify(names: string): string {

@@ -210,11 +210,3 @@ export async function faultOf(asked: Promise<unknown>): Promise<SharedFault | 'n
   }
   return 'none'
 }
-
-export async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
-  for (let i = 0; i < 1000; i++) {
-    if (await holds()) return
-    await sleep(20)
-  }
-  throw new Error('it never came')
-}

@@ -3,15 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { startTestService } from '../harness/service.ts'
 import type { TestService } from '../harness/service.ts'
 import { chat, chatBody, errorCode, get, header, jsonObject } from '../harness/chat.ts'
-import { newFolder, onDisk, rootKey } from './store.helpers.ts'
-
-async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
-  for (let i = 0; i < 400; i++) {
-    if (await holds()) return
-    await sleep(20)
-  }
-  throw new Error('it never came')
-}
+import { newFolder, onDisk, rootKey, until } from './store.helpers.ts'
 
 const ready = async (at: TestService) => (await get(at, '/health/ready')).status === 200
 

@@ -8,9 +8,10 @@ import { examineSharedStore } from '../../src/doctor/examine-shared-store.ts'
 import type { RedisTarget } from '../../src/shared-store/connect-redis.ts'
 import { SHARED_CONNECT_MS, SHARED_REPLY_MS } from '../../src/shared-store/connect-redis.ts'
 import { openSharedPlace } from '../../src/shared-store/open-shared-place.ts'
-import { OPENSSL, certify, freePort, tlsArguments } from './redis-tls.helpers.ts'
-import { SERVER, at, faultOf, replica, startRedis, targetOf, until } from './redis.helpers.ts'
-import { rootKey } from './store.helpers.ts'
+import { freePort } from '../harness/sidecar-process.ts'
+import { OPENSSL, certify, tlsArguments } from './redis-tls.helpers.ts'
+import { SERVER, at, faultOf, replica, startRedis, targetOf } from './redis.helpers.ts'
+import { rootKey, until } from './store.helpers.ts'
 
 interface Opened {
   readonly place: SharedPlace

@@ -5,9 +5,9 @@ import { toHex32 } from '../../attestation/protocol/hex.ts'
 import { MAX_LOOKUPS } from '../../enclave/store/share-store.ts'
 import { createSealer } from '../../enclave/store/sealer.ts'
 import type { OpenSharedPlace } from '../../enclave/store/shared-place.ts'
-import { faultOf, replica, until } from './redis.helpers.ts'
+import { faultOf, replica } from './redis.helpers.ts'
 import type { Replica } from './redis.helpers.ts'
-import { NOW, rootKey } from './store.helpers.ts'
+import { NOW, rootKey, until } from './store.helpers.ts'
 
 /** A place in memory that its test holds in its hand. */
 function inHand() {

@@ -2,8 +2,8 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { chat, chatBody, errorCode, get, header, jsonObject } from '../harness/chat.ts'
 import { startTestService } from '../harness/service.ts'
 import { openSharedPlace } from '../../src/shared-store/open-shared-place.ts'
-import { SERVER, at, replica, sharedAt, startRedis, until } from './redis.helpers.ts'
-import { NOW, OWN, rootKey } from './store.helpers.ts'
+import { SERVER, at, replica, sharedAt, startRedis } from './redis.helpers.ts'
+import { NOW, OWN, rootKey, until } from './store.helpers.ts'
 
 const RELAY = { principal: 'broker', relay: true, ownerHash: null } as const
 const DAY_S = 86_400

@@ -9,8 +9,8 @@ import { MAX_SHARED_VALUE_BYTES } from '../../enclave/store/shared-rows.ts'
 import { openSharedPlace } from '../../src/shared-store/open-shared-place.ts'
 import { createReplyGuard } from '../../src/shared-store/reply-guard.ts'
 import { parseSharedUrl } from '../../src/shared-store/shared-url.ts'
-import { faultOf, targetOf, until } from './redis.helpers.ts'
-import { newFolder } from './store.helpers.ts'
+import { faultOf, targetOf } from './redis.helpers.ts'
+import { newFolder, until } from './store.helpers.ts'
 
 type Answer = (request: string, socket: Socket) => string | Buffer | null
 

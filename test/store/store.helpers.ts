@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { onTestFinished } from 'vitest'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
 import { toSha256Digest } from '../../attestation/protocol/hex.ts'
@@ -129,4 +130,12 @@ export async function boot(
       return admission.receiptId
     },
   }
+}
+
+export async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
+  for (let i = 0; i < 1000; i++) {
+    if (await holds()) return
+    await sleep(20)
+  }
+  throw new Error('it never came')
 }
