@@ -89,6 +89,8 @@ export interface Appraisal {
   readonly devices: readonly GpuDevice[]
   /** How far the GPU evidence reaches; null where the document could not be read or holds none. */
   readonly binding: GpuBinding | null
+  /** Unix seconds: the newest date of NVIDIA's revocation answers by which devices and RIMs were judged; null: none counted. */
+  readonly revocationDate: number | null
   readonly trusted: TrustedKeyset | null
 }
 
@@ -131,7 +133,7 @@ function quoteOf(document: AttestationDocument): Quote | null {
 function refused(checks: readonly Check[]): Appraisal {
   const none = { required: [], asOf: false, simulated: false, acceptUnchecked: [] }
   const verdict = decideVerdict(checks, none)
-  return { verdict, trusted: null, tcb: null, devices: [], binding: null }
+  return { verdict, trusted: null, tcb: null, devices: [], binding: null, revocationDate: null }
 }
 
 function judge(document: AttestationDocument, options: AppraisalOptions): Appraisal {
@@ -204,7 +206,8 @@ function judge(document: AttestationDocument, options: AppraisalOptions): Apprai
     simulated,
     acceptUnchecked: policy.acceptUnchecked,
   })
-  const facts = { tcb: appraised.tcb, devices: gpus.devices, binding: gpus.binding }
+  const { devices, binding, revocationDate } = gpus
+  const facts = { tcb: appraised.tcb, devices, binding, revocationDate }
   if (verdict.verdict !== 'accepted' && verdict.verdict !== 'accepted-as-of') {
     return { verdict, ...facts, trusted: null }
   }

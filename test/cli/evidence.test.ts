@@ -96,10 +96,62 @@ describe('an evidence file', () => {
     }
     expect(verdict).toBe('accepted-as-of')
     expect(time).toMatchObject({ notBeforeOf: 'quote', savedAt: second.saved_at })
-    expect(time['notBefore']).toBeLessThan(second.saved_at)
+    expect(time['notBefore']).toBeLessThanOrEqual(second.saved_at)
     expect(time['notBefore']).toBeGreaterThan(second.saved_at - 30 * 24 * 3600)
     expect(time['sentence']).toMatch(/Intel's signatures show that the quote was made after 20/)
+    expect(time['sentence']).toMatch(/NVIDIA's signatures show that the quote was made after 20/)
     expect(time['sentence']).toMatch(/vouched for by nobody but whoever names that time/)
+  })
+
+  describe('takes signed dates of GPU collateral', () => {
+    interface Dated {
+      readonly time: {
+        readonly signedDates: readonly { by: string; date: number; of: string }[]
+        readonly notBefore: number | null
+        readonly notBeforeOf: string | null
+      }
+    }
+    const datesOf = async (file: EvidenceFile) => {
+      const { out } = await machine.judge(file, { json: true })
+      const { time } = JSON.parse(out) as Dated
+      return { ...time, found: time.signedDates.map(({ by, of }) => `${by} ${of}`) }
+    }
+    const stapled = () => {
+      const [attestation] = second.attestations
+      const { evidence } = JSON.parse(attestation?.document ?? '') as {
+        evidence: { collateral: { type: string; value: { rims: never[]; ocsp: string[] } }[] }
+      }
+      const nvidia = evidence.collateral.find(({ type }) => type === 'nvidia')?.value
+      if (attestation === undefined || nvidia === undefined) throw new Error('nothing is stapled')
+      return { attestation, nvidia }
+    }
+
+    test('of the quote where they were stapled, of the file where they were added', async () => {
+      const own = await datesOf(second)
+      expect(own.found).toEqual(['Intel quote', 'NVIDIA quote'])
+      expect(own.notBefore).toBe(Math.max(...own.signedDates.map(({ date }) => date)))
+      const { attestation, nvidia } = stapled()
+      const added = { ...second, attestations: [{ ...attestation, gpu_collateral: nvidia }] }
+      expect((await datesOf(added)).found).toEqual(['Intel quote', 'NVIDIA file'])
+    })
+
+    test('under signatures that hold, and no other', async () => {
+      const { attestation, nvidia } = stapled()
+      const ocsp = nvidia.ocsp.map((one) => {
+        const der = Buffer.from(one, 'base64')
+        // producedAt comes first of the times (RFC 6960 §4.2.1): a GeneralizedTime of 15 characters.
+        const at = der.indexOf(Buffer.from([0x18, 0x0f])) + 2
+        const year = String(Number(der.toString('latin1', at, at + 4)) + 1)
+        return Buffer.concat([der.subarray(0, at), Buffer.from(year), der.subarray(at + 4)])
+      })
+      const forged = { ...nvidia, ocsp: ocsp.map((der) => der.toString('base64')) }
+      const bent = { ...second, attestations: [{ ...attestation, gpu_collateral: forged }] }
+      expect((await datesOf(bent)).found).toEqual(['Intel quote'])
+      expect((await machine.judge(bent)).exit).toBe(10)
+      const none = { ...nvidia, ocsp: [] }
+      const bare = { ...second, attestations: [{ ...attestation, gpu_collateral: none }] }
+      expect((await datesOf(bare)).found).toEqual(['Intel quote'])
+    })
   })
 
   test('without a time is judged now, and says that it grows stale', async () => {

@@ -93,6 +93,8 @@ const REASONS: Readonly<Record<string, string>> = {
     'one catalogue of forged documents over one genuine document, which is costly to make',
   'test/compose/refusals.helpers.ts':
     'one table of ways to spoil the shipped compose text, one row each',
+  'test/cli/evidence.test.ts':
+    'one machine and two of its boots, and every way in which files saved from them can be wrong',
   'test/cli/collateral.test.ts':
     'one running service stands behind all commands that ask for collateral',
   'test/collateral/gpu-collateral-client.test.ts':

@@ -40,6 +40,8 @@ export interface DocumentGpuFindings {
   readonly checks: readonly Check[]
   readonly devices: readonly GpuDevice[]
   readonly binding: GpuBinding | null
+  /** See `GpuFindings`. */
+  readonly revocationDate: number | null
 }
 
 export function judgeDocumentGpus(
@@ -49,7 +51,7 @@ export function judgeDocumentGpus(
   const { gpuCollateral = null, policy, required, nonce, digestInQuote } = options
   const chosen = chooseGpuCollateral(gpuCollateral, document.collateral ?? [])
   if (document.gpu === null || nonce === null) {
-    return { checks: chosen.checks, devices: [], binding: null }
+    return { checks: chosen.checks, devices: [], binding: null, revocationDate: null }
   }
   const findings = judgeGpus(
     options.list,

@@ -170,6 +170,8 @@ function judge(evidence: ParsedEvidence, options: EvidenceOptions): EvidenceAppr
         issuedAt: document.document.issuedAt,
         stapled: stapledCollateral(toUtf8(first.document)).collateral,
         collateral: first.collateral,
+        gpuCollateral: first.gpu_collateral,
+        revocationDate: current.revocationDate,
         checks: current.verdict.checks,
         savedAt: evidence.savedAt,
         asOf: asOf ? at : null,

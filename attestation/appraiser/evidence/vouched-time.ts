@@ -5,6 +5,7 @@
  * @module
  */
 import type { DcapCollateral } from '../../protocol/dcap-collateral.ts'
+import type { GpuCollateral } from '../../protocol/gpu-collateral.ts'
 import { fromHex } from '../../protocol/hex.ts'
 import type { Check } from '../check.ts'
 import { instantText } from '../gpu/ocsp/instant-text.ts'
@@ -13,17 +14,25 @@ import { parseQeIdentity } from '../quote/parse-qe-identity.ts'
 import { parseTcbInfo } from '../quote/parse-tcb-info.ts'
 import { parseCrl } from '../x509/parse-crl.ts'
 
-export interface VouchedTime {
-  /**
-   * Unix seconds: the newest date that Intel signed in the collateral which the quote was judged by; null where that collateral did not
-   * hold, or there is none.
-   */
-  readonly notBefore: number | null
+/** The newest date that a vendor signed in collateral which was verified, and by which the evidence was judged. */
+export interface SignedDate {
+  readonly by: 'Intel' | 'NVIDIA'
+  /** Unix seconds, by the signer's clock. */
+  readonly date: number
   /**
    * What is not older than that. `quote`: the collateral was stapled, so the enclave had it before the quote was made, which commits to it.
    * `file`: the saver put it beside the document, so it says only that the file is not older.
    */
-  readonly notBeforeOf: 'quote' | 'file' | null
+  readonly of: 'quote' | 'file'
+}
+
+export interface VouchedTime {
+  /** One for each vendor whose collateral held: Intel's CRLs, TCB info and QE identity; NVIDIA's OCSP responses. RIMs hold no date. */
+  readonly signedDates: readonly SignedDate[]
+  /** Unix seconds: the newest of them; null: there is none. */
+  readonly notBefore: number | null
+  /** What is not older than the newest. */
+  readonly notBeforeOf: SignedDate['of'] | null
   /** Unix seconds by the enclave's clock, which its host can set. */
   readonly issuedAt: number
   /** Unix seconds by the saver's clock. */
@@ -39,6 +48,9 @@ export interface TimeSource {
   readonly stapled: DcapCollateral | null
   /** From the file, null where the document's own counted. */
   readonly collateral: DcapCollateral | null
+  readonly gpuCollateral: GpuCollateral | null
+  /** Of the appraisal of that document. */
+  readonly revocationDate: number | null
   /** Of the appraisal of that document. */
   readonly checks: readonly Check[]
   readonly savedAt: number
@@ -72,12 +84,13 @@ function newestDate(collateral: DcapCollateral): number | null {
 }
 
 function sentenceOf(time: Omit<VouchedTime, 'sentence'>, asOf: number | null): string {
-  const { notBefore, notBeforeOf, issuedAt, savedAt } = time
-  const what = notBeforeOf === 'quote' ? 'the quote was made' : 'this file was put together'
+  const { signedDates, issuedAt, savedAt } = time
+  const what = { quote: 'the quote was made', file: 'this file was put together' } as const
+  const shown = signedDates.map(
+    ({ by, date, of }) => `${by}'s signatures show that ${what[of]} after ${timeText(date)}`,
+  )
   const lower =
-    notBefore === null
-      ? 'no signed date in the file shows how old it is at least'
-      : `Intel's signatures show that ${what} after ${timeText(notBefore)}`
+    shown.length === 0 ? 'no signed date in the file bounds how old it can be' : shown.join(', ')
   const upper =
     asOf === null
       ? 'nothing in it shows by when it existed'
@@ -94,11 +107,22 @@ export function vouchedTime(source: TimeSource): VouchedTime {
   // Dates count only under signatures that were verified, and of collateral that the quote itself commits to.
   const passed = (id: string) => checks.some((check) => check.id === id && check.status === 'pass')
   const verified = [...DATED_CHECKS, 'statement.binding'].every(passed)
-  const notBefore = collateral !== null && verified ? newestDate(collateral) : null
-  const of = source.collateral === null ? 'quote' : 'file'
+  const intel = collateral !== null && verified ? newestDate(collateral) : null
+  const nvidia = passed('statement.binding') ? source.revocationDate : null
+  const ofWhat = (added: object | null) => (added === null ? 'quote' : 'file')
+  const signedDates: readonly SignedDate[] = [
+    ...(intel === null
+      ? []
+      : [{ by: 'Intel', date: intel, of: ofWhat(source.collateral) } as const]),
+    ...(nvidia === null
+      ? []
+      : [{ by: 'NVIDIA', date: nvidia, of: ofWhat(source.gpuCollateral) } as const]),
+  ]
+  const newest = signedDates.toSorted((a, b) => b.date - a.date)[0]
   const time = {
-    notBefore,
-    notBeforeOf: notBefore === null ? null : of,
+    signedDates,
+    notBefore: newest?.date ?? null,
+    notBeforeOf: newest?.of ?? null,
     issuedAt,
     savedAt,
   } as const

@@ -29,6 +29,8 @@ export interface DeviceCollateral {
   deviceRevocation(this: void, chain: readonly Certificate[]): RevocationVerdict
   /** Revocation of a manifest's signer, and of the two certificates above it. */
   rimRevocation(this: void, rim: Rim): RevocationVerdict
+  /** Unix seconds: the newest date of the revocation answers that counted so far; null: none did. */
+  revocationDate(this: void): number | null
   /** After the last question: keeps for later appraisals what was found, where all of it was good. */
   keep(this: void): void
 }
@@ -63,6 +65,7 @@ export function createDeviceCollateral(
   const memo = recallResponses(cache, given, crypto) ?? createOcspMemo()
   /** Of the answers that were asked for; null: none was. */
   let allGood: boolean | null = null
+  let newest: number | null = null
   const ocsp = {
     crypto,
     at,
@@ -92,6 +95,7 @@ export function createDeviceCollateral(
   const revocation = (chain: readonly Certificate[], first: number): RevocationVerdict => {
     const verdict = revocationVerdict(judgeRevocation(chain, responses, ocsp), first)
     allGood = allGood !== false && verdict.status === 'pass'
+    if (verdict.status === 'pass') newest = Math.max(newest ?? verdict.madeAt, verdict.madeAt)
     return verdict
   }
   const rimRevocation = (of: Rim): RevocationVerdict => {
@@ -107,6 +111,7 @@ export function createDeviceCollateral(
     // The leaf is made on the device: no responder knows it, and it lives only as long as its firmware.
     deviceRevocation: (chain) => revocation(chain.slice(1), 1),
     rimRevocation,
+    revocationDate: () => newest,
     keep: () => {
       if (allGood === true) keepResponses(cache, given, memo, crypto)
     },

@@ -69,6 +69,8 @@ export interface GpuFindings {
   readonly checks: readonly Check[]
   readonly devices: readonly GpuDevice[]
   readonly binding: GpuBinding
+  /** Unix seconds: the newest date of NVIDIA's revocation answers that counted; null: none did. */
+  readonly revocationDate: number | null
 }
 
 /** A list with the chains under which it stands, as it gives them; empty for an element that cannot be read. */
@@ -108,7 +110,7 @@ export function judgeGpus(list: GpuList, expected: GpuExpectation, source: GpuSo
   // Firmware of a real device is never good by a simulated file: that verdict would not be called a simulation.
   const simulated = isSimulatedList(list)
   const allowSimulated = policy.allowSimulated && simulated
-  const { checks, devices } = judgeGpuList(
+  const { checks, devices, revocationDate } = judgeGpuList(
     list.elements,
     {
       crypto,
@@ -136,5 +138,6 @@ export function judgeGpus(list: GpuList, expected: GpuExpectation, source: GpuSo
     checks: [...checks, bindingCheck(binding)],
     devices: readGpuDevices(devices, { ...facts, freshForRound: expected.nonceCommits }),
     binding,
+    revocationDate,
   }
 }

@@ -70,6 +70,8 @@ export interface GpuListVerdict {
   readonly checks: readonly Check[]
   /** In the order of the list; empty where it is no list. */
   readonly devices: readonly ListedDevice[]
+  /** See {@link DeviceCollateral.revocationDate}. */
+  readonly revocationDate: number | null
 }
 
 /**
@@ -96,7 +98,7 @@ export function judgeGpuList(
   if (!Array.isArray(list) || list.length > MAX_GPUS) {
     const detail = `not a list of at most ${MAX_GPUS}`
     const checks = [fail('gpu.count', 'gpu_list_malformed', COUNT_PROVES, detail)]
-    return { checks, devices: [] }
+    return { checks, devices: [], revocationDate: null }
   }
   const { expectedCount, expectedSwitches = null, policy } = options
   const collateral = createDeviceCollateral(options.collateral, options)
@@ -113,5 +115,5 @@ export function judgeGpuList(
     ...judgeTopology(gpus, switches),
     ...devices.flatMap((device) => device.checks),
   ]
-  return { checks, devices }
+  return { checks, devices, revocationDate: collateral.revocationDate() }
 }

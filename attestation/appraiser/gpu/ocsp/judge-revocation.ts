@@ -45,14 +45,15 @@ export interface RevocationOptions {
   readonly memo?: OcspMemo
 }
 
-/** Of one certificate. `validUntil`: Unix seconds, inclusive, without grace. */
+/** Of one certificate. Unix seconds; `validUntil` inclusive, without grace; `madeAt` the later of thisUpdate and producedAt. */
 export type RevocationOutcome =
-  | { readonly status: 'good'; readonly validUntil: number }
+  | { readonly status: 'good'; readonly validUntil: number; readonly madeAt: number }
   | {
       readonly status: 'hold'
       readonly allowed: boolean
       readonly since: number
       readonly validUntil: number
+      readonly madeAt: number
     }
   | { readonly status: 'revoked'; readonly since: number; readonly reason: string }
   | { readonly status: 'unknown'; readonly detail: string }
@@ -109,12 +110,17 @@ function nonceFault(
   return crypto.equal(found, nonce) ? null : fault('ocsp_nonce_mismatch', 'another nonce')
 }
 
-function outcomeOf(answer: SingleResponse, { allowHold }: RevocationOptions): RevocationOutcome {
+function outcomeOf(
+  answer: SingleResponse,
+  producedAt: number,
+  { allowHold }: RevocationOptions,
+): RevocationOutcome {
   const { status } = answer
+  const madeAt = Math.max(answer.thisUpdate, producedAt)
   const validUntil = endOf(answer)
   switch (status.is) {
     case 'good':
-      return { status: 'good', validUntil }
+      return { status: 'good', validUntil, madeAt }
     case 'unknown':
       return { status: 'unknown', detail: 'the responder does not know the certificate' }
     case 'revoked': {
@@ -126,7 +132,7 @@ function outcomeOf(answer: SingleResponse, { allowHold }: RevocationOptions): Re
       // RFC 6960 §2.2: a hold since 1970 is how a responder says that nobody issued such a certificate. It must not pass
       // for a hold that a policy allows.
       if (since === 0) return { status: 'unknown', detail: 'no such certificate was issued' }
-      return { status: 'hold', allowed: allowHold, since, validUntil }
+      return { status: 'hold', allowed: allowHold, since, validUntil, madeAt }
     }
   }
 }
@@ -210,7 +216,7 @@ function judgeAnswer(
     const unfit = responderFault(responder.unchecked, issuer, responses, options)
     if (unfit !== null) return unfit
   }
-  return outcomeOf(answer, options)
+  return outcomeOf(answer, response.producedAt, options)
 }
 
 function judgeCertificate(

@@ -8,7 +8,8 @@ import { instantText } from './instant-text.ts'
 import type { RevocationOutcome } from './judge-revocation.ts'
 
 export type RevocationVerdict =
-  | { readonly status: 'pass'; readonly detail: string }
+  /** `madeAt`: Unix seconds, of the newest answer that counted. */
+  | { readonly status: 'pass'; readonly detail: string; readonly madeAt: number }
   | { readonly status: 'fail'; readonly code: OcspCode; readonly detail: string }
   | {
       readonly status: 'skip'
@@ -79,8 +80,10 @@ export function revocationVerdict(
   if (worst !== undefined) return worst
   const held = named.filter(({ outcome }) => outcome.status === 'hold').map(({ name }) => name)
   const detail = `${outcomes.length} certificates`
+  const dates = outcomes.map((outcome) => ('madeAt' in outcome ? outcome.madeAt : -Infinity))
   return {
     status: 'pass',
+    madeAt: Math.max(...dates),
     detail: held.length === 0 ? detail : `${detail}, on hold and allowed: ${held.join(', ')}`,
   }
 }
