@@ -164,6 +164,17 @@ describe('an appraisal of a machine of TAPP refuses', () => {
     fails(await answered({}, machine), { 'eventlog.structure': 'tcg2_log_malformed' })
   })
 
+  test('an event of a byte more than one may have', async () => {
+    const grown = (bytes: number) => {
+      const machine = newTapp()
+      const digest = nodeCrypto.sha384(toUtf8('a large variable'))
+      machine.extend({ mrIndex: 3, type: 0x0d, digest, data: new Uint8Array(bytes) })
+      return answered({}, machine)
+    }
+    expect((await grown(256 * 1024)).trusted).not.toBeNull()
+    fails(await grown(256 * 1024 + 1), { 'eventlog.structure': 'tcg2_log_malformed' })
+  })
+
   test('an address that claims to survive', async () => {
     const config = { ...TAPP_CONFIG, address_key: { source: 'derived', generation: 0 } }
     fails(await answered({ config }), { 'tapp.address': 'address_not_ephemeral' })
