@@ -17,7 +17,7 @@ export function platformCheck(found: Platform, policy: Pick<AppraisalPolicy, 'pl
     ? pass(PLATFORM_CHECK, PROVES, found)
     : fail(
         PLATFORM_CHECK,
-        'platform_not_accepted',
+        'evidence_platform_not_accepted',
         PROVES,
         `the evidence is of ${found}, the policy names ${policy.platform}`,
       )

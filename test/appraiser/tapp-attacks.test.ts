@@ -236,12 +236,12 @@ describe('an appraisal of a machine of TAPP refuses', () => {
     const appraisal = bent((draft) => {
       delete draft.evidence['tapp']
     })
-    fails(appraisal, { 'evidence.platform': 'platform_not_accepted' })
+    fails(appraisal, { 'evidence.platform': 'evidence_platform_not_accepted' })
   })
 
   test('the document under a policy that does not name TAPP', () => {
     const appraisal = judge(document, { platform: 'dstack' })
-    fails(appraisal, { 'evidence.platform': 'platform_not_accepted' })
+    fails(appraisal, { 'evidence.platform': 'evidence_platform_not_accepted' })
   })
 
   test('a report of dstack under a policy for TAPP', () => {
@@ -261,6 +261,6 @@ describe('an appraisal of a machine of TAPP refuses', () => {
       nonce: null,
     })
     expect(verdict.verdict).toBe('rejected')
-    expect(failures(verdict.checks)['evidence.platform']).toBe('platform_not_accepted')
+    expect(failures(verdict.checks)['evidence.platform']).toBe('evidence_platform_not_accepted')
   })
 })

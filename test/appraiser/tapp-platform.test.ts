@@ -18,7 +18,9 @@ describe('the platform that a policy names', () => {
     })
     expect(trusted).toBeNull()
     expect(verdict.verdict).toBe('rejected')
-    expect(failures(verdict.checks)).toEqual({ 'evidence.platform': 'platform_not_accepted' })
+    expect(failures(verdict.checks)).toEqual({
+      'evidence.platform': 'evidence_platform_not_accepted',
+    })
   })
 
   test('a genuine document of dstack that somebody gave the member of TAPP is refused by the default', () => {
@@ -30,7 +32,9 @@ describe('the platform that a policy names', () => {
     })
     const { verdict, trusted } = appraise(world, bent, { nonce })
     expect(trusted).toBeNull()
-    expect(failures(verdict.checks)).toEqual({ 'evidence.platform': 'platform_not_accepted' })
+    expect(failures(verdict.checks)).toEqual({
+      'evidence.platform': 'evidence_platform_not_accepted',
+    })
   })
 
   test.each<[string, unknown]>([

@@ -54,7 +54,7 @@ describe('countersign verify of a document of a machine that TAPP started', () =
       { policy: await policy({ allowSimulated: true }), acceptUnchecked: true },
     ]) {
       const { code, out } = await run(options)
-      expect([code, out.includes('platform_not_accepted')]).toEqual([10, true])
+      expect([code, out.includes('evidence_platform_not_accepted')]).toEqual([10, true])
     }
   })
 

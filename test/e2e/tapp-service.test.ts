@@ -112,7 +112,7 @@ describe('a service that TAPP started', () => {
 
   test('is refused by one that expects dstack, another app or other software', async () => {
     const refused = (...failed: string[]) => ({ exit: 10, verdict: 'rejected', failed })
-    expect(await verdictOf({})).toEqual(refused('platform_not_accepted'))
+    expect(await verdictOf({})).toEqual(refused('evidence_platform_not_accepted'))
     const other = { ...TAPP, tapp: { appIds: ['sim-other'] } }
     expect(await verdictOf(other)).toEqual(refused('app_not_accepted'))
     const hashes = { ...TAPP, composeHashes: ['00'.repeat(32)] }
@@ -136,7 +136,7 @@ describe('a service that TAPP started', () => {
       fetch: verified({ policy: { ...policy, platform: 'dstack' } }),
     })
     await expect(strange.chat.completions.create(ASK)).rejects.toMatchObject({
-      code: 'platform_not_accepted',
+      code: 'evidence_platform_not_accepted',
     })
   })
 
