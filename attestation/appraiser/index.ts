@@ -60,7 +60,7 @@ export type {
   EvidenceOptions,
   ReceiptToJudge,
 } from './evidence/appraise-evidence.ts'
-export type { VouchedTime } from './evidence/vouched-time.ts'
+export type { SignedDate, VouchedTime } from './evidence/vouched-time.ts'
 export type { CustodyEvidence, CustodyOptions } from './custody/appraise-custody.ts'
 export type {
   EventLogAppraisal,

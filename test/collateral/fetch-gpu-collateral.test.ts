@@ -80,7 +80,10 @@ describe('everything for a list of GPUs', () => {
     const responses = responsesOf(collateral)
     for (const item of EVIDENCE) {
       const outcomes = judgeRevocation(chainOf(item).slice(1), responses, judging)
-      expect(revocationVerdict(outcomes, 1)).toEqual({ status: 'pass', detail: '3 certificates' })
+      expect(revocationVerdict(outcomes, 1)).toMatchObject({
+        status: 'pass',
+        detail: '3 certificates',
+      })
     }
     for (const { rim } of collateral.rims) {
       const read = verifyRim(Buffer.from(rim, 'base64'), {
@@ -91,7 +94,10 @@ describe('everything for a list of GPUs', () => {
       })
       const chain = read.ok ? read.rim.chain : []
       const outcomes = judgeRevocation(chain, responses, judging)
-      expect(revocationVerdict(outcomes, 0)).toEqual({ status: 'pass', detail: '3 certificates' })
+      expect(revocationVerdict(outcomes, 0)).toMatchObject({
+        status: 'pass',
+        detail: '3 certificates',
+      })
     }
   })
 
