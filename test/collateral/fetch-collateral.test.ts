@@ -10,25 +10,15 @@ import {
 } from '../../attestation/collateral/collateral-service.ts'
 import type { CollateralRequest } from '../../attestation/collateral/collateral-service.ts'
 import { MAX_SIGNED_JSON_BYTES } from '../../attestation/collateral/limits.ts'
-import type { FetchTiming } from '../../attestation/collateral/limits.ts'
 import { createIntelPki } from '../../attestation/simulator/intel/create-intel-pki.ts'
 import { SWITCHED } from '../harness/hostile-answers.ts'
 import { answer, startIntelServer, startProxy } from './intel-server.helpers.ts'
 import type { IntelServer, Intercept, Route } from './intel-server.helpers.ts'
+import { FAST, PATIENT } from './timing.helpers.ts'
 
 const NOW = new Date('2026-11-26T12:00:00Z')
 const collateral = createIntelPki({ now: NOW }).collateral
 const REQUEST: CollateralRequest = { fmspc: '53494d000000', ca: 'platform', channel: 'standard' }
-/** Longer than a busy machine pauses: what is answered is answered in time. */
-const PATIENT: FetchTiming = {
-  attemptMs: 5_000,
-  documentMs: 15_000,
-  attempts: 3,
-  firstPauseMs: 5,
-  maxRetryAfterMs: 1_500,
-}
-/** For services that answer nothing. */
-const FAST: FetchTiming = { ...PATIENT, attemptMs: 400, documentMs: 2_000 }
 
 let server: IntelServer
 beforeAll(async () => {

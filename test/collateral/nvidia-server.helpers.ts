@@ -5,8 +5,8 @@ import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
 import { createHash } from 'node:crypto'
 import type { Transport } from '../../attestation/collateral/http-request.ts'
 import type { NvidiaServices } from '../../attestation/collateral/gpu/nvidia-services.ts'
-import type { FetchTiming } from '../../attestation/collateral/limits.ts'
 import { startTlsServer } from './tls.helpers.ts'
+import { PATIENT } from './timing.helpers.ts'
 
 export interface Asked {
   readonly method: string
@@ -31,14 +31,6 @@ export interface NvidiaServer {
   jwks: string
   nras: string
   close(): Promise<void>
-}
-
-export const FAST: FetchTiming = {
-  attemptMs: 400,
-  documentMs: 2_000,
-  attempts: 3,
-  firstPauseMs: 5,
-  maxRetryAfterMs: 1_500,
 }
 
 export function sendJson(response: ServerResponse, text: string): void {
@@ -90,7 +82,7 @@ export async function startNvidiaServer(): Promise<NvidiaServer> {
   const origin = `https://127.0.0.1:${listener.port}`
   const server: NvidiaServer = {
     services: { rim: `${origin}/rim`, ocsp: `${origin}/ocsp`, nras: `${origin}/nras` },
-    transport: { tlsCa: listener.tlsCa, proxy: null, timing: FAST },
+    transport: { tlsCa: listener.tlsCa, proxy: null, timing: PATIENT },
     requests: [],
     act: null,
     rims: new Map(),

@@ -82,7 +82,11 @@ describe('/openapi.json', () => {
 
   test('has every route of the server, and no other', () => {
     const nothing = {} as never
-    const app = createControlPlane({ doors: DOORS, openapi: '' } as never) as unknown
+    const app = createControlPlane({
+      doors: DOORS,
+      facts: { platform: 'dstack' },
+      openapi: '',
+    } as never) as unknown
     const { router } = app as { readonly router: unknown }
     const served = [
       ...expressRoutes(router),
