@@ -39,7 +39,7 @@ export async function tlsCsr(options: TlsCsrOptions): Promise<number> {
     timeoutMs: REQUEST_MS,
   }).catch(() => {
     throw new Refusal(
-      `No service answers at ${from}: it serves health and metrics there, in its own container (docs/tls.md).`,
+      `No service answers at ${from}. --from takes the URL where it serves health and metrics, in its own container (metrics of the configuration; docs/tls.md).`,
       EXIT.internal,
     )
   })

@@ -23,15 +23,20 @@ export interface LogRoutesOptions extends Pick<ReceiptRoutesOptions, 'store' | '
   readonly doorLimits: DoorLimits
   /** Null where the configuration says that there is no log. */
   readonly records: BootLog | null
-  /** Everybody may read the leaves. */
-  readonly publicLog: boolean
+  /** Whether everybody may read the leaves, and milliseconds from one published head to the next; null where there is no log. */
+  readonly logSettings: { readonly public: boolean; readonly interval_ms: number } | null
 }
 
 const WHOLE_NUMBER = /^(?:0|[1-9]\d{0,14})$/
 
 type Answer =
   | { readonly text: string; readonly code?: undefined }
-  | { readonly code: ServiceErrorCode; readonly text?: undefined }
+  | {
+      readonly code: ServiceErrorCode
+      /** Seconds, in place of the code's own Retry-After. */
+      readonly waitS?: number
+      readonly text?: undefined
+    }
 
 /** Bare, and below `/v1` inside JSON that intermediaries may write anew. */
 function spelled(path: string): { readonly bare: string[]; readonly wrapped: string[] } {
@@ -45,12 +50,12 @@ function numberOf(value: unknown, absent: number | null): number | null {
 }
 
 export function logRoutes(options: LogRoutesOptions): Router {
-  const { records, publicLog, doorLimits } = options
+  const { records, logSettings, doorLimits } = options
   const router = Router({ caseSensitive: true, strict: true })
   const withReceipt = receiptReader(options)
 
   const send = (res: Response, answer: Answer, wrapped: boolean, plain = false) => {
-    if (answer.code !== undefined) sendError(res, answer.code)
+    if (answer.code !== undefined) sendError(res, answer.code, answer.waitS)
     else if (wrapped) sendText(res, 200, wrapDocument(answer.text))
     else if (plain) sendBytes(res, 'text/plain; charset=utf-8', Buffer.from(answer.text))
     else sendText(res, 200, answer.text)
@@ -103,7 +108,7 @@ export function logRoutes(options: LogRoutesOptions): Router {
   })
 
   open('/attestation/log/tiles/:tile', (log, { params }) => {
-    if (!publicLog) return { code: 'log_not_public' }
+    if (logSettings?.public !== true) return { code: 'log_not_public' }
     const tile = numberOf(params['tile'], null)
     if (tile === null) return { code: 'invalid_log_query' }
     if (!log.hasSize((tile + 1) * TILE_LEAVES)) return { code: 'log_size_unknown' }
@@ -119,7 +124,11 @@ export function logRoutes(options: LogRoutesOptions): Router {
         const usual = sequence < log.head.size ? log.head.size : log.last.size
         const size = numberOf(req.query['size'], usual)
         if (size === null) return { code: 'invalid_log_query' }
-        if (sequence >= log.last.size) return { code: 'log_not_published' }
+        if (sequence >= log.last.size) {
+          // Without settings there is no log to ask.
+          const { interval_ms = 0 } = logSettings ?? {}
+          return { code: 'log_not_published', waitS: Math.ceil(interval_ms / 1_000) }
+        }
         if (!log.hasSize(size) || sequence >= size) return { code: 'log_size_unknown' }
         const path = log.inclusion(sequence, size)
         if (path === null) return { code: 'log_proof_gone' }

@@ -155,7 +155,7 @@ export async function startService(parts: ServiceParts): Promise<Service> {
     store,
     issuer,
     records,
-    publicLog: config.log?.public === true,
+    logSettings: config.log,
     authenticate,
     readiness,
     openapi: openApiText({ ...config, doors: openDoors(config.doors, cpu.facts.platform) }),

@@ -262,7 +262,7 @@ describe('a request for a certificate', () => {
     await expect(asked).rejects.toThrow('The service answered 400: tls_not_configured.')
     await plain.close()
     await expect(tlsCsr({ domain: ['node.example'], from: plain.url })).rejects.toThrow(
-      'No service answers at',
+      `No service answers at ${plain.url}. --from takes the URL`,
     )
     await expect(tlsCsr({})).rejects.toThrow('--domain')
   })
