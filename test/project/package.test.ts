@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import * as COLLATERAL_LIMITS from '../../attestation/collateral/limits.ts'
 import { MAX_CRL_BYTES } from '../../attestation/protocol/dcap-collateral.ts'
+import { PROXY_LIMITS } from '../../src/client/proxy/proxy-limits.ts'
+import { MAX_ANSWER_BYTES } from '../../src/client/verified.ts'
 import { DEFAULT_LIMITS } from '../../src/limits.ts'
 import { PACKAGE } from './package-json.ts'
 import { importsOf, packageOf, projectFiles, readText } from './source-tree.ts'
@@ -99,5 +101,14 @@ describe('docs/dependencies.md', () => {
       ...collateral,
       MAX_CRL_BYTES,
     })
+  })
+})
+
+test('the page of the local proxy gives every limit of it, as it is in force', () => {
+  const [, limits = ''] = readText('docs/proxy.md').split('## Limits')
+  const rows = [...limits.matchAll(/^\| `(\w+)` +\| (\d+) /gm)]
+  expect(Object.fromEntries(rows.map(([, name, value]) => [name, Number(value)]))).toEqual({
+    ...PROXY_LIMITS,
+    MAX_ANSWER_BYTES,
   })
 })
