@@ -17,7 +17,7 @@ const DRIVER_FLOOR = '550'
 
 /** Whatever could not be checked of quote and devices, for want of collateral or of reference values. */
 export const UNCHECKED: readonly string[] = Object.freeze([
-  ...['quote.*', 'gpu.*', 'gpu.*.*', 'switch.*', 'switch.*.*'],
+  ...['quote.*', 'gpu.*', 'gpu.*.*', 'switch.*', 'switch.*.*', 'tapp.starts'],
 ])
 
 export const POLICIES: Readonly<Record<PolicyName, AppraisalPolicy>> = Object.freeze({

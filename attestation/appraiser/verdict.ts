@@ -70,6 +70,7 @@ const GAPS: ReadonlySet<CheckCode> = new Set<CheckCode>([
   'image_references_not_given',
   'gpu_evidence_not_given',
   'ratls_issuers_not_given',
+  'tapp_starts_unmeasured',
 ])
 
 function familyOf(check: Check): CodeFamily {

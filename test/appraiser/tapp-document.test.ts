@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { decideVerdict } from '../../attestation/appraiser/verdict.ts'
 import { toHex } from '../../attestation/protocol/hex.ts'
 import { failures, newNonce } from './document.helpers.ts'
 import {
@@ -118,5 +119,16 @@ describe('a document of a machine that TAPP started', () => {
     const allowed = judge(text, { tapp: { allowOtherApps: true } })
     expect(checkOf(allowed, 'tapp.other_apps')).toEqual(['info', 'tapp_other_app_allowed'])
     expect(allowed.trusted).not.toBeNull()
+  })
+
+  test('that nothing unmeasured ran there is no check that can pass: outside of a simulation the policy has to do without it', async () => {
+    const { verdict } = judge(await tappDocument(newTapp(), { nonce }))
+    const open = verdict.checks.filter(({ id }) => id === 'tapp.starts')
+    expect(open).toMatchObject([{ status: 'skip', code: 'tapp_starts_unmeasured' }])
+    const real = { required: [], asOf: false, simulated: false }
+    expect(decideVerdict(open, { ...real, acceptUnchecked: [] }).verdict).toBe('unsupported')
+    const without = decideVerdict(open, { ...real, acceptUnchecked: ['tapp.starts'] })
+    expect(without.verdict).toBe('accepted')
+    expect(without.sentence).toContain('without the checks tapp.starts')
   })
 })

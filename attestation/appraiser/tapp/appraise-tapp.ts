@@ -5,8 +5,9 @@
  * The ids are those of dstack's machines wherever the question is the same, so that a policy's `require` asks it of both. What
  * has no answer here is said by name: TAPP names no key provider, and nothing recomputes an `mr_config_id`.
  *
- * TAPP measures a start after the containers run. That nothing of an app can hide from the log therefore rests on the image of
- * the machine, which `quote.image` is about, and on apps that are not given the means to take the machine over.
+ * TAPP measures a start after the containers run, and not at all where the text that Compose ran is none that it can hash itself
+ * (0g-tapp, `src/boot/mod.rs`). What runs so, on the host's word alone, can ask for the key of any app. No log shows it, so
+ * `tapp.starts` is never made: real evidence is `unsupported` unless the policy does without that check.
  *
  * @module
  */
@@ -22,6 +23,7 @@ import type { AppraisalPolicy } from '../policy.ts'
 import { findRunningApp } from './find-running-app.ts'
 import type { RunningApp } from './find-running-app.ts'
 import { claimCheck, judgeRunningApp, TAPP_PROVES } from './judge-running-app.ts'
+import { pinsImages } from './pins-images.ts'
 import { readTappOperations } from './read-tapp-operations.ts'
 import { replayTcg2Log } from './replay-tcg2-log.ts'
 import { PROVES_TAPP_COMPOSE, verifyTappCompose } from './verify-tapp-compose.ts'
@@ -37,7 +39,7 @@ export interface TappSoftware {
 export interface TappAppraisal {
   /**
    * eventlog.structure, .digests, .rtmr0 to .rtmr3, .system_events; compose.hash, .mr_config_id, .accepted; app.id,
-   * .key_provider; tapp.files, .images, .other_apps, .claim; vm_config.structure.
+   * .key_provider; tapp.files, .images, .other_apps, .claim, .starts; vm_config.structure.
    */
   readonly checks: Check[]
   /** SHA-256 of the compose text where it is measured, alone on the machine, and the quote genuine; null otherwise. */
@@ -50,10 +52,13 @@ const PROVES = {
   accepted: 'The measured software is one that the policy names.',
   key_provider: 'The guest took its keys from a provider that the policy names.',
   vm_config: 'The description of the virtual machine can be read in one way only.',
+  starts: 'Nothing was started on the machine that its log does not show.',
 } as const
 
 const NO_PROVIDER =
   'TAPP makes the app’s keys anew at each boot, and nothing measured names a provider'
+
+const UNMEASURED = 'starts that failed in TAPP’s own hashing are not in any log of it'
 
 function configIdCheck(quote: Quote): Check {
   const id = 'compose.mr_config_id'
@@ -89,7 +94,10 @@ interface Found {
   readonly running: Extract<RunningApp, { ok: true }> | null
 }
 
-function findApp(entries: ReturnType<typeof replayTcg2Log>['entries'], appId: string): Found {
+function findApp(
+  entries: ReturnType<typeof replayTcg2Log>['entries'],
+  { appId, appCompose }: TappSoftware,
+): Found {
   const id = 'eventlog.system_events'
   const unclaimed = skip('tapp.claim', 'depends_on_failed', TAPP_PROVES['tapp.claim'])
   if (entries === null) {
@@ -104,7 +112,7 @@ function findApp(entries: ReturnType<typeof replayTcg2Log>['entries'], appId: st
     return { checks: [check, unclaimed], running: null }
   }
   const claim = claimCheck(read.operations)
-  const running = findRunningApp(read.operations, appId)
+  const running = findRunningApp(read.operations, appId, pinsImages(appCompose))
   return running.ok
     ? { checks: [pass(id, PROVES.system_events), claim], running }
     : { checks: [fail(id, running.code, PROVES.system_events), claim], running: null }
@@ -129,10 +137,11 @@ export function appraiseTapp(
   const unanswered = [
     skip('app.key_provider', 'not_provided', PROVES.key_provider, NO_PROVIDER),
     skip('vm_config.structure', 'not_provided', PROVES.vm_config, 'TAPP gives none'),
+    skip('tapp.starts', 'tapp_starts_unmeasured', PROVES.starts, UNMEASURED),
   ]
   if (quote === null) return { checks: [...withoutApp(), ...unanswered], composeHash: null }
   const replay = replayTcg2Log(decodeBase64(software.eventLog), quote.rtmrs, crypto)
-  const { checks: found, running } = findApp(replay.entries, software.appId)
+  const { checks: found, running } = findApp(replay.entries, software)
   const digest = crypto.sha256(toUtf8(software.appCompose))
   const ofApp =
     running === null

@@ -52,6 +52,11 @@ export const TAPP_CODES = {
     meaning:
       'TAPP measured an operation that this version does not know: it may have changed what runs',
   },
+  tapp_starts_unmeasured: {
+    family: 'absent',
+    meaning:
+      'TAPP does not measure every start that fails, and gives an app’s key to any app of the machine: that nothing else ran there is not shown',
+  },
   tapp_app_not_started: {
     family: 'invalid',
     meaning: 'TAPP has not started the app that the document names since the machine booted',

@@ -4,7 +4,9 @@
  * The latest start that succeeded counts, if the app was not stopped after it. A start on top of a running one is refused: TAPP
  * itself never writes it, and either could answer. A start that failed changes nothing for the app, but what it started ran for
  * a while, so it counts among what else was started. So does the app itself with other compose text, files or images: whatever
- * ran on the machine may have left something behind. The same software started again, after a stop or a failure, is no other.
+ * ran on the machine may have left something behind, or taken the app's key along, which lasts until the machine boots. The same
+ * software started again, after a stop or a failure, is no other. For the same reason a service with another image counts
+ * whenever it was started: before the app, in an earlier run of it, and where its start failed.
  *
  * @module
  */
@@ -16,7 +18,7 @@ export type RunningApp =
       readonly app: MeasuredApp
       /** One line for each other app, once. */
       readonly others: readonly string[]
-      /** A service that was started anew with another image; null: none was. */
+      /** A service that was started with another image at some time since boot; null: none was. */
       readonly changed: string | null
     }
   | {
@@ -28,30 +30,83 @@ function sameTexts(a: ReadonlyMap<string, string>, b: ReadonlyMap<string, string
   return a.size === b.size && [...a].every(([name, text]) => b.get(name) === text)
 }
 
-/** A start that failed names no images, so it is the same where the rest is. */
-function isSame(one: MeasuredApp, succeeded: boolean, app: MeasuredApp): boolean {
+/** @param known whether the images of a start that failed are: it names none */
+function isSame(
+  operation: Extract<TappOperation, { kind: 'start' }>,
+  app: MeasuredApp,
+  known: boolean,
+): boolean {
+  const { succeeded, app: one } = operation
   return (
     one.appId === app.appId &&
     one.composeHash === app.composeHash &&
     sameTexts(one.files, app.files) &&
-    (!succeeded || sameTexts(one.images, app.images))
+    (succeeded ? sameTexts(one.images, app.images) : known)
   )
+}
+
+/** @returns the service that ran another image, or may have; null where none did */
+function changedService(
+  operations: readonly TappOperation[],
+  app: MeasuredApp,
+  known: boolean,
+): string | null {
+  for (const operation of operations) {
+    if (operation.kind !== 'service' || operation.appId !== app.appId) continue
+    const { succeeded, images } = operation
+    // Where it failed TAPP writes the images of before, whatever was pulled and started meanwhile.
+    if (sameTexts(images, app.images) && (succeeded || known)) continue
+    if (!succeeded && known && images.size === 0) continue
+    const service = [...images].find(([name, image]) => app.images.get(name) !== image)
+    return shown(service?.[0] ?? 'one is missing')
+  }
+  return null
 }
 
 const shown = (text: string): string => text.replaceAll(/[^\x21-\x7e]/g, '?').slice(0, 64)
 
-/** @param operations in the order in which they were measured */
-export function findRunningApp(operations: readonly TappOperation[], appId: string): RunningApp {
+/** @returns one line for each, once */
+function othersOf(
+  operations: readonly TappOperation[],
+  app: MeasuredApp,
+  known: boolean,
+): readonly string[] {
+  const others = new Set<string>()
+  const started = new Set<string>()
+  for (const operation of operations) {
+    if (operation.kind === 'start') {
+      const { appId, composeHash } = operation.app
+      started.add(appId)
+      if (isSame(operation, app, known)) continue
+      const failed = operation.succeeded ? '' : ' (failed)'
+      others.add(`${shown(appId)} ${composeHash.slice(0, 16)}${failed}`)
+    } else if (operation.kind === 'service' && operation.appId !== app.appId) {
+      others.add(`${shown(operation.appId)} (a service)`)
+    } else if (operation.kind === 'stop' && !started.has(operation.appId)) {
+      // What is stopped ran: its start was not measured.
+      others.add(`${shown(operation.appId)} (stopped)`)
+    }
+  }
+  return [...others]
+}
+
+/**
+ * @param operations in the order in which they were measured
+ * @param pinned whether the compose text of the app names every image by digest
+ */
+export function findRunningApp(
+  operations: readonly TappOperation[],
+  appId: string,
+  pinned: boolean,
+): RunningApp {
   let running: MeasuredApp | null = null
   let stopped = false
-  let changed: string | null = null
   for (const operation of operations) {
     switch (operation.kind) {
       case 'start':
         if (!operation.succeeded || operation.app.appId !== appId) break
         if (running !== null) return { ok: false, code: 'tapp_app_started_twice' }
         running = operation.app
-        changed = null
         break
       case 'stop':
         // A stop that failed may have left some of it running.
@@ -60,13 +115,6 @@ export function findRunningApp(operations: readonly TappOperation[], appId: stri
         stopped = true
         break
       case 'service':
-        if (!operation.succeeded || operation.appId !== appId || running === null) break
-        if (!sameTexts(operation.images, running.images)) {
-          const { images } = running
-          const service = [...operation.images].find(([name, image]) => images.get(name) !== image)
-          changed = shown(service?.[0] ?? 'one is missing')
-        }
-        break
       case 'claim':
       case 'anchors':
       case 'other':
@@ -77,12 +125,11 @@ export function findRunningApp(operations: readonly TappOperation[], appId: stri
     return { ok: false, code: stopped ? 'tapp_app_stopped' : 'tapp_app_not_started' }
   }
   const app = running
-  const others = operations.flatMap((operation) =>
-    operation.kind === 'start' && !isSame(operation.app, operation.succeeded, app)
-      ? [
-          `${shown(operation.app.appId)} ${operation.app.composeHash.slice(0, 16)}${operation.succeeded ? '' : ' (failed)'}`,
-        ]
-      : [],
-  )
-  return { ok: true, app, others: [...new Set(others)], changed }
+  const others = othersOf(operations, app, pinned)
+  return {
+    ok: true,
+    app,
+    others,
+    changed: changedService(operations, app, pinned),
+  }
 }

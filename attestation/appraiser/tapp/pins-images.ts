@@ -1,0 +1,25 @@
+/**
+ * Whether the images of a compose text are named by their content. Only then is it known what ran in a start that failed: TAPP
+ * names the images of those that succeeded alone, and a tag may have led to another image then.
+ *
+ * @module
+ */
+import { isJsonObject, parseJsonText } from '../../protocol/json.ts'
+import { normalizeCompose } from './normalize-compose.ts'
+
+const BY_DIGEST = /@sha256:[0-9a-f]{64}$/
+
+/** Never throws. @param text the compose text as TAPP gives it; false where it cannot be read */
+export function pinsImages(text: string): boolean {
+  const normal = normalizeCompose(text)
+  const parsed = normal.ok ? parseJsonText(normal.text) : null
+  if (parsed === null || !parsed.ok || !isJsonObject(parsed.value)) return false
+  const { services } = parsed.value
+  // Services of another file are none that this text names.
+  if (!isJsonObject(services) || 'include' in parsed.value) return false
+  return Object.values(services).every((service) => {
+    if (!isJsonObject(service) || 'build' in service || 'extends' in service) return false
+    const { image } = service
+    return typeof image === 'string' && BY_DIGEST.test(image)
+  })
+}
