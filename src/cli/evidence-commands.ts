@@ -42,7 +42,10 @@ export function addEvidenceCommands(program: Command): void {
       'with --receipt, how the service must be attested before a token goes over a certificate that nobody vouches for (default relying-party)',
     )
     .option('--roots <file>', 'roots of a simulation')
-    .option('--allow-simulated', 'show a token to a simulation too')
+    .option(
+      '--allow-simulated',
+      'over TLS that nobody vouches for, show a token to a simulation too',
+    )
     .option('--channel <channel>', 'as for verify')
     .option('--pccs <url>', 'as for verify')
     .option('--rim-url <url>', 'as for verify')

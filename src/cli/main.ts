@@ -114,7 +114,7 @@ program
   .option('--receipt <file>', 'a receipt to verify under the keyset')
   .option(
     '--opening <hex>',
-    'the receipt’s opening (X-Countersign-Opening of the answer); without it nothing of bodies is shown',
+    'the receipt’s opening (X-Countersign-Opening of the answer); without it no member of a body is shown',
   )
   .option('--request <file>', 'the exact request body')
   .option('--response <file>', 'the exact response body')

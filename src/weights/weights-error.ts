@@ -6,7 +6,8 @@
 import { MAX_WEIGHTS_DEPTH, MAX_WEIGHTS_FILES, MAX_WEIGHTS_PATH } from './weights-limits.ts'
 
 export const WEIGHTS_ERRORS = Object.freeze({
-  weights_unreadable: 'A file or folder of the weights cannot be read: see its owner and mode.',
+  weights_unreadable:
+    'A file or folder of the weights cannot be read: see that it is there, and its owner and mode.',
   weights_empty: 'The folder of the weights holds no file: has the model been fetched?',
   weights_link_leaves:
     'A symbolic link leads out of the folder of the weights, so what it leads to could change unseen: copy the file there. In a cache of Hugging Face the files are such links; fetch with a local folder.',

@@ -4,7 +4,7 @@ export const LOG_CODES = {
   log_forked: {
     family: 'invalid',
     meaning:
-      'the log cannot have grown from the head remembered or archived, or two boots follow one another’s place',
+      'the log cannot have grown from the head remembered or archived, or two boots follow one another’s place: a volume put back from a copy shows so as well; ask the provider which, and keep what you remember until you know',
   },
   log_rolled_back: {
     family: 'invalid',
