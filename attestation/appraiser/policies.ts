@@ -17,7 +17,7 @@ const DRIVER_FLOOR = '550'
 
 /** Whatever could not be checked of quote and devices, for want of collateral or of reference values. */
 export const UNCHECKED: readonly string[] = Object.freeze([
-  ...['quote.*', 'gpu.*', 'gpu.*.*', 'switch.*', 'switch.*.*', 'tapp.starts'],
+  ...['quote.*', 'gpu.*', 'gpu.*.*', 'switch.*', 'switch.*.*'],
 ])
 
 export const POLICIES: Readonly<Record<PolicyName, AppraisalPolicy>> = Object.freeze({
@@ -41,7 +41,8 @@ export const POLICIES: Readonly<Record<PolicyName, AppraisalPolicy>> = Object.fr
       collateralGraceS: 365 * DAY_S,
     },
     gpu: { allowHold: true, ocspGraceS: 365 * DAY_S, rimGraceS: 365 * DAY_S },
-    acceptUnchecked: UNCHECKED,
+    // A node knows what started it; that is nothing which collateral or reference values could show to others.
+    acceptUnchecked: [...UNCHECKED, 'tapp.starts'],
     allowRemoteUpstream: true,
   }),
 })

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { UNCHECKED } from '../../attestation/appraiser/policies.ts'
 import { decideVerdict } from '../../attestation/appraiser/verdict.ts'
 import { toHex } from '../../attestation/protocol/hex.ts'
 import { failures, newNonce } from './document.helpers.ts'
@@ -130,5 +131,7 @@ describe('a document of a machine that TAPP started', () => {
     const without = decideVerdict(open, { ...real, acceptUnchecked: ['tapp.starts'] })
     expect(without.verdict).toBe('accepted')
     expect(without.sentence).toContain('without the checks tapp.starts')
+    // --accept-unchecked is about collateral and reference values, and does without them alone.
+    expect(decideVerdict(open, { ...real, acceptUnchecked: UNCHECKED }).verdict).toBe('unsupported')
   })
 })

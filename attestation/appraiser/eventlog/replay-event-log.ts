@@ -18,6 +18,7 @@ import type { Check } from '../check.ts'
 import { parseEventLog, RUNTIME_EVENT_TYPE } from './parse-event-log.ts'
 import type { LogEvent, RuntimeEvent } from './parse-event-log.ts'
 import { readSystemEvents } from './read-system-events.ts'
+import { extendRegister } from './extend-register.ts'
 import type { SystemIdentity } from './read-system-events.ts'
 
 const RTMR_BYTES = 48
@@ -65,13 +66,6 @@ function runtimePreimage(event: RuntimeEvent): Uint8Array {
   return preimage
 }
 
-function extend(register: Uint8Array, digest: Uint8Array, crypto: CryptoPort): Uint8Array {
-  const input = new Uint8Array(register.length + digest.length)
-  input.set(register)
-  input.set(digest, register.length)
-  return crypto.sha384(input)
-}
-
 function rtmrCheck(
   index: 0 | 1 | 2 | 3,
   digests: readonly Uint8Array[],
@@ -85,7 +79,7 @@ function rtmrCheck(
     return skip(id, 'not_provided', proves, 'the log has no events of this register')
   }
   const replayed = digests.reduce<Uint8Array>(
-    (register, digest) => extend(register, digest, crypto),
+    (register, digest) => extendRegister(register, digest, crypto),
     new Uint8Array(RTMR_BYTES),
   )
   const detail = `${digests.length} events`

@@ -21,12 +21,13 @@ import { onlyIfGenuine } from '../quote/only-if-genuine.ts'
 import type { Quote } from '../quote/parse-quote.ts'
 import type { AppraisalPolicy } from '../policy.ts'
 import { findRunningApp } from './find-running-app.ts'
-import type { RunningApp } from './find-running-app.ts'
+import { findWhatElseRan } from './find-what-else-ran.ts'
 import { claimCheck, judgeRunningApp, TAPP_PROVES } from './judge-running-app.ts'
 import { pinsImages } from './pins-images.ts'
+import type { MeasuredApp, TappOperation } from './read-tapp-operations.ts'
 import { readTappOperations } from './read-tapp-operations.ts'
 import { replayTcg2Log } from './replay-tcg2-log.ts'
-import { PROVES_TAPP_COMPOSE, verifyTappCompose } from './verify-tapp-compose.ts'
+import { PROVES_TAPP_COMPOSE, readTappCompose, verifyTappCompose } from './verify-tapp-compose.ts'
 
 export interface TappSoftware {
   /** Base64 of the TCG2 log. */
@@ -91,31 +92,31 @@ function withoutApp(): Check[] {
 interface Found {
   /** eventlog.system_events and tapp.claim. */
   readonly checks: readonly Check[]
-  readonly running: Extract<RunningApp, { ok: true }> | null
+  readonly app: MeasuredApp | null
+  readonly operations: readonly TappOperation[]
 }
 
-function findApp(
-  entries: ReturnType<typeof replayTcg2Log>['entries'],
-  { appId, appCompose }: TappSoftware,
-): Found {
+function findApp(entries: ReturnType<typeof replayTcg2Log>['entries'], appId: string): Found {
   const id = 'eventlog.system_events'
   const unclaimed = skip('tapp.claim', 'depends_on_failed', TAPP_PROVES['tapp.claim'])
   if (entries === null) {
     return {
       checks: [skip(id, 'depends_on_failed', PROVES.system_events), unclaimed],
-      running: null,
+      app: null,
+      operations: [],
     }
   }
   const read = readTappOperations(entries)
   if (!read.ok) {
     const check = fail(id, read.code, PROVES.system_events, read.detail)
-    return { checks: [check, unclaimed], running: null }
+    return { checks: [check, unclaimed], app: null, operations: [] }
   }
-  const claim = claimCheck(read.operations)
-  const running = findRunningApp(read.operations, appId, pinsImages(appCompose))
+  const { operations } = read
+  const claim = claimCheck(operations)
+  const running = findRunningApp(operations, appId)
   return running.ok
-    ? { checks: [pass(id, PROVES.system_events), claim], running }
-    : { checks: [fail(id, running.code, PROVES.system_events), claim], running: null }
+    ? { checks: [pass(id, PROVES.system_events), claim], app: running.app, operations }
+    : { checks: [fail(id, running.code, PROVES.system_events), claim], app: null, operations }
 }
 
 /**
@@ -141,15 +142,20 @@ export function appraiseTapp(
   ]
   if (quote === null) return { checks: [...withoutApp(), ...unanswered], composeHash: null }
   const replay = replayTcg2Log(decodeBase64(software.eventLog), quote.rtmrs, crypto)
-  const { checks: found, running } = findApp(replay.entries, software)
+  const { checks: found, app, operations } = findApp(replay.entries, software.appId)
+  const compose = readTappCompose(software.appCompose)
   const digest = crypto.sha256(toUtf8(software.appCompose))
   const ofApp =
-    running === null
+    app === null
       ? withoutApp()
       : [
-          verifyTappCompose(software.appCompose, running.app.composeHash, crypto),
+          verifyTappCompose(compose, app.composeHash, crypto),
           acceptedCheck(digest, policy),
-          ...judgeRunningApp(running, policy.tapp),
+          ...judgeRunningApp(
+            app,
+            findWhatElseRan(operations, app, compose.ok && pinsImages(compose.normal)),
+            policy.tapp,
+          ),
         ]
   const checks = onlyIfGenuine(
     [...replay.checks, ...found, ...ofApp, configIdCheck(quote)],

@@ -1,12 +1,8 @@
 /**
- * Which software of an app runs, and what else was started, by what TAPP measured since the machine booted.
+ * Which software of an app runs, by what TAPP measured since the machine booted.
  *
  * The latest start that succeeded counts, if the app was not stopped after it. A start on top of a running one is refused: TAPP
- * itself never writes it, and either could answer. A start that failed changes nothing for the app, but what it started ran for
- * a while, so it counts among what else was started. So does the app itself with other compose text, files or images: whatever
- * ran on the machine may have left something behind, or taken the app's key along, which lasts until the machine boots. The same
- * software started again, after a stop or a failure, is no other. For the same reason a service with another image counts
- * whenever it was started: before the app, in an earlier run of it, and where its start failed.
+ * itself never writes it, and either could answer. A start that failed changes nothing for the app.
  *
  * @module
  */
@@ -16,89 +12,14 @@ export type RunningApp =
   | {
       readonly ok: true
       readonly app: MeasuredApp
-      /** One line for each other app, once. */
-      readonly others: readonly string[]
-      /** A service that was started with another image at some time since boot; null: none was. */
-      readonly changed: string | null
     }
   | {
       readonly ok: false
       readonly code: 'tapp_app_not_started' | 'tapp_app_stopped' | 'tapp_app_started_twice'
     }
 
-function sameTexts(a: ReadonlyMap<string, string>, b: ReadonlyMap<string, string>): boolean {
-  return a.size === b.size && [...a].every(([name, text]) => b.get(name) === text)
-}
-
-/** @param known whether the images of a start that failed are: it names none */
-function isSame(
-  operation: Extract<TappOperation, { kind: 'start' }>,
-  app: MeasuredApp,
-  known: boolean,
-): boolean {
-  const { succeeded, app: one } = operation
-  return (
-    one.appId === app.appId &&
-    one.composeHash === app.composeHash &&
-    sameTexts(one.files, app.files) &&
-    (succeeded ? sameTexts(one.images, app.images) : known)
-  )
-}
-
-/** @returns the service that ran another image, or may have; null where none did */
-function changedService(
-  operations: readonly TappOperation[],
-  app: MeasuredApp,
-  known: boolean,
-): string | null {
-  for (const operation of operations) {
-    if (operation.kind !== 'service' || operation.appId !== app.appId) continue
-    const { succeeded, images } = operation
-    // Where it failed TAPP writes the images of before, whatever was pulled and started meanwhile.
-    if (sameTexts(images, app.images) && (succeeded || known)) continue
-    if (!succeeded && known && images.size === 0) continue
-    const service = [...images].find(([name, image]) => app.images.get(name) !== image)
-    return shown(service?.[0] ?? 'one is missing')
-  }
-  return null
-}
-
-const shown = (text: string): string => text.replaceAll(/[^\x21-\x7e]/g, '?').slice(0, 64)
-
-/** @returns one line for each, once */
-function othersOf(
-  operations: readonly TappOperation[],
-  app: MeasuredApp,
-  known: boolean,
-): readonly string[] {
-  const others = new Set<string>()
-  const started = new Set<string>()
-  for (const operation of operations) {
-    if (operation.kind === 'start') {
-      const { appId, composeHash } = operation.app
-      started.add(appId)
-      if (isSame(operation, app, known)) continue
-      const failed = operation.succeeded ? '' : ' (failed)'
-      others.add(`${shown(appId)} ${composeHash.slice(0, 16)}${failed}`)
-    } else if (operation.kind === 'service' && operation.appId !== app.appId) {
-      others.add(`${shown(operation.appId)} (a service)`)
-    } else if (operation.kind === 'stop' && !started.has(operation.appId)) {
-      // What is stopped ran: its start was not measured.
-      others.add(`${shown(operation.appId)} (stopped)`)
-    }
-  }
-  return [...others]
-}
-
-/**
- * @param operations in the order in which they were measured
- * @param pinned whether the compose text of the app names every image by digest
- */
-export function findRunningApp(
-  operations: readonly TappOperation[],
-  appId: string,
-  pinned: boolean,
-): RunningApp {
+/** @param operations in the order in which they were measured */
+export function findRunningApp(operations: readonly TappOperation[], appId: string): RunningApp {
   let running: MeasuredApp | null = null
   let stopped = false
   for (const operation of operations) {
@@ -121,15 +42,7 @@ export function findRunningApp(
         break
     }
   }
-  if (running === null) {
-    return { ok: false, code: stopped ? 'tapp_app_stopped' : 'tapp_app_not_started' }
-  }
-  const app = running
-  const others = othersOf(operations, app, pinned)
-  return {
-    ok: true,
-    app,
-    others,
-    changed: changedService(operations, app, pinned),
-  }
+  return running === null
+    ? { ok: false, code: stopped ? 'tapp_app_stopped' : 'tapp_app_not_started' }
+    : { ok: true, app: running }
 }

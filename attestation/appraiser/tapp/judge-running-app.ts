@@ -5,7 +5,7 @@
  */
 import { fail, info, pass } from '../check.ts'
 import type { Check } from '../check.ts'
-import type { RunningApp } from './find-running-app.ts'
+import type { WhatElseRan } from './find-what-else-ran.ts'
 import type { MeasuredApp, TappOperation } from './read-tapp-operations.ts'
 import type { TappPolicy } from './tapp-policy.ts'
 
@@ -13,7 +13,7 @@ export const TAPP_PROVES = {
   'app.id': 'The app is one that the policy names.',
   'tapp.files': 'The files that are mounted into the app are those that the policy names.',
   'tapp.images': 'The images of the app are those that it was started with and that are accepted.',
-  'tapp.other_apps': 'Nothing else was started on the machine since it booted.',
+  'tapp.other_apps': 'The log shows nothing else that was started on the machine since it booted.',
   'tapp.claim': 'Who owns the machine, by TAPP’s own measurement.',
 } as const
 
@@ -97,10 +97,10 @@ export function claimCheck(operations: readonly TappOperation[]): Check {
 
 /** @returns app.id, tapp.files, .images and .other_apps */
 export function judgeRunningApp(
-  running: Extract<RunningApp, { ok: true }>,
+  app: MeasuredApp,
+  { others, changed }: WhatElseRan,
   policy: TappPolicy,
 ): Check[] {
-  const { app, others, changed } = running
   return [
     appIdCheck(app, policy),
     filesCheck(app, policy),

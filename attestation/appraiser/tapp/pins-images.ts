@@ -5,15 +5,13 @@
  * @module
  */
 import { isJsonObject, parseJsonText } from '../../protocol/json.ts'
-import { normalizeCompose } from './normalize-compose.ts'
 
 const BY_DIGEST = /@sha256:[0-9a-f]{64}$/
 
-/** Never throws. @param text the compose text as TAPP gives it; false where it cannot be read */
-export function pinsImages(text: string): boolean {
-  const normal = normalizeCompose(text)
-  const parsed = normal.ok ? parseJsonText(normal.text) : null
-  if (parsed === null || !parsed.ok || !isJsonObject(parsed.value)) return false
+/** Never throws. @param normal the compose text's values as JSON, as TAPP hashes them */
+export function pinsImages(normal: string): boolean {
+  const parsed = parseJsonText(normal)
+  if (!parsed.ok || !isJsonObject(parsed.value)) return false
   const { services } = parsed.value
   // Services of another file are none that this text names.
   if (!isJsonObject(services) || 'include' in parsed.value) return false

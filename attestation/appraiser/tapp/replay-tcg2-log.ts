@@ -17,6 +17,7 @@ import { toHex } from '../../protocol/hex.ts'
 import { fromUtf8 } from '../../protocol/utf8.ts'
 import { fail, pass, skip } from '../check.ts'
 import type { Check } from '../check.ts'
+import { extendRegister } from '../eventlog/extend-register.ts'
 import { EV_NO_ACTION, parseTcg2Log, REGISTER_BYTES } from './parse-tcg2-log.ts'
 import type { Tcg2Event } from './parse-tcg2-log.ts'
 
@@ -97,13 +98,6 @@ function readEntry(event: Tcg2Event, position: number): AgentEntry | null {
   }
 }
 
-function extend(register: Uint8Array, digest: Uint8Array, crypto: CryptoPort): Uint8Array {
-  const input = new Uint8Array(register.length + digest.length)
-  input.set(register)
-  input.set(digest, register.length)
-  return crypto.sha384(input)
-}
-
 function rtmrCheck(
   index: 0 | 1 | 2 | 3,
   events: readonly Tcg2Event[],
@@ -113,7 +107,7 @@ function rtmrCheck(
   const id = `eventlog.rtmr${index}`
   const own = events.filter((event) => registerOf(event) === index)
   const replayed = own.reduce<Uint8Array>(
-    (register, { digest }) => extend(register, digest, crypto),
+    (register, { digest }) => extendRegister(register, digest, crypto),
     new Uint8Array(REGISTER_BYTES),
   )
   const proves = PROVES[`rtmr${index}`]

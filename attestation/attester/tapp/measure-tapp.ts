@@ -5,7 +5,6 @@
  * @module
  */
 import { findRunningApp } from '../../appraiser/tapp/find-running-app.ts'
-import { pinsImages } from '../../appraiser/tapp/pins-images.ts'
 import { readTappOperations } from '../../appraiser/tapp/read-tapp-operations.ts'
 import { replayTcg2Log } from '../../appraiser/tapp/replay-tcg2-log.ts'
 import { parseQuote } from '../../appraiser/quote/parse-quote.ts'
@@ -25,7 +24,7 @@ export function measureTapp(evidence: TappEvidence, appId: string, app: TappApp)
   }
   const read = readTappOperations(entries)
   if (!read.ok) throw new TappError('tapp_start_unmeasured', `event log: ${read.code}`)
-  const running = findRunningApp(read.operations, appId, pinsImages(app.composeText))
+  const running = findRunningApp(read.operations, appId)
   if (!running.ok) throw new TappError('tapp_start_unmeasured', running.code)
   if (running.app.composeHash !== app.composeHash) {
     throw new TappError('tapp_other_app', 'the measured compose hash')
