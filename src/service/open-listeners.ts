@@ -38,14 +38,27 @@ function shut({ server, cut }: Pick<Listener, 'server' | 'cut'>): Promise<void> 
   return ended
 }
 
-/** Puts each new certificate in front of the next handshake. @returns ends it */
+/** Puts each new certificate in front of the next handshake, and says once why the configured one is not it. @returns ends it */
 function keepRenewing(
   { key, certificate }: TlsListening,
   listener: Listener,
   log: ServiceLog,
 ): () => void {
+  let told: string | undefined
+  const tellFault = (): void => {
+    const [fault] = certificate.warnings()
+    if (fault !== undefined && fault.code !== told) {
+      log.warn(
+        { code: fault.code, certificate: certificate.current.from },
+        'the certificate file is not used',
+      )
+    }
+    told = fault?.code
+  }
+  tellFault()
   const timer = setInterval(() => {
     void certificate.check().then((changed) => {
+      tellFault()
       if (!changed) return
       const { from, chain, notAfter } = certificate.current
       listener.renew(key.credentials(chain))

@@ -41,6 +41,10 @@ const keyOf = (certificate: X509Certificate): string =>
     .update(certificate.publicKey.export({ format: 'der', type: 'spki' }))
     .digest('hex')
 
+/** What the log warned of, oldest first. */
+const told = ({ log }: TlsTestService): readonly unknown[] =>
+  log.filter(({ level }) => level === 'warn').map(({ fields }) => fields['code'])
+
 async function warningsOf(started: TlsTestService): Promise<unknown> {
   const { stdout } = await run('curl', ['-sk', `${started.secureUrl}/attestation`])
   return (JSON.parse(stdout) as { readonly warnings: unknown }).warnings
@@ -122,6 +126,7 @@ describe('a certificate from an authority', () => {
     })
     const { keysetDigest } = started.service.keys
     expect(await warningsOf(started)).toMatchObject([{ code: 'tls_certificate_missing' }])
+    expect(told(started)).toEqual(['tls_certificate_missing'])
 
     const code = await tlsCsr({
       domain: ['node.example', '*.node.example'],
@@ -157,6 +162,7 @@ describe('a certificate from an authority', () => {
     await rm(file)
     const own = await look(started, ({ issuer }) => !issuer.includes('an authority'))
     expect(keyOf(own)).toBe(started.spkiSha256)
+    expect(told(started)).toEqual(['tls_certificate_missing', 'tls_certificate_missing'])
     await started.close()
   })
 
@@ -170,6 +176,7 @@ describe('a certificate from an authority', () => {
     const started = await startTlsService({ tls: { certificate_file: file } })
     expect(keyOf(await shown(started))).toBe(started.spkiSha256)
     expect(await warningsOf(started)).toMatchObject([{ code }])
+    expect(told(started)).toEqual([code])
     await started.close()
   })
 
@@ -221,6 +228,9 @@ describe('a certificate from an authority', () => {
     nowMs += SELF_SIGNED_MS + 1
     await look(started, (certificate) => !isLate(certificate))
     expect(await warningsOf(started)).toMatchObject([{ code: 'tls_certificate_not_in_time' }])
+    // Once each, however often the file is looked at: half a minute's line would drown the others.
+    await vi.advanceTimersByTimeAsync(3 * CERTIFICATE_CHECK_MS)
+    expect(told(started)).toEqual(['tls_certificate_missing', 'tls_certificate_not_in_time'])
     await started.close()
   })
 })
