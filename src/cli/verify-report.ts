@@ -4,6 +4,7 @@
  * @module
  */
 import type { Appraisal } from '../../attestation/appraiser/appraise-document.ts'
+import { CHANNEL_CHECK } from '../../attestation/appraiser/channel/judge-channel.ts'
 import type { Check } from '../../attestation/appraiser/check.ts'
 import { CHECK_CODES } from '../../attestation/appraiser/codes.ts'
 import type { GpuBinding } from '../../attestation/appraiser/gpu/gpu-ladder.ts'
@@ -30,6 +31,18 @@ export interface Report extends Verdict {
   readonly binding: GpuBinding | null
 }
 
+/** Empty where nobody looked at the connection, as for a saved document. */
+function channelSentence(checks: readonly Check[]): string {
+  const found = checks.find(({ id }) => id === CHANNEL_CHECK)
+  if (found?.status === 'pass') return ' Channel: bound, TLS ends on a key of the keyset.'
+  if (found?.code === 'channel_intermediary') {
+    return ' Channel: intermediary, whoever ended TLS reads what is sent.'
+  }
+  return found?.code === 'channel_plain'
+    ? ' Channel: intermediary (plain HTTP), everybody on the way reads what is sent.'
+    : ''
+}
+
 /**
  * One verdict and one sentence over the document, its log where that was followed, and the receipt together.
  *
@@ -37,7 +50,7 @@ export interface Report extends Verdict {
  * @param inForce of the document in force, where `appraisal` is of an archived one
  */
 export function conclude(
-  { verdict: judged, devices, binding }: Appraisal,
+  { verdict: judged, trusted, devices, binding }: Appraisal,
   receipt: ReceiptVerdict | null,
   log: readonly Check[] = [],
   inForce: Appraisal | null = null,
@@ -46,10 +59,10 @@ export function conclude(
   const verdict = { ...judged, checks: [...judged.checks, ...log] }
   const failed = [...log, ...(receipt?.checks ?? [])].find(({ status }) => status === 'fail')
   if (failed === undefined) {
-    const sentence =
-      receipt === null
-        ? verdict.sentence
-        : `${verdict.sentence} The receipt shows: ${receipt.level}.`
+    // The connection led to the service in force. Of a service that is not accepted it says nothing.
+    const channel = trusted === null ? '' : channelSentence((inForce?.verdict ?? judged).checks)
+    const shown = receipt === null ? '' : ` The receipt shows: ${receipt.level}.`
+    const sentence = `${verdict.sentence}${channel}${shown}`
     return { ...verdict, sentence, receipt, ...beside, devices, binding }
   }
   const { family, meaning } = CHECK_CODES[failed.code]

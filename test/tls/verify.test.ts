@@ -45,21 +45,26 @@ describe('countersign verify, of the connection', () => {
   test('bound: TLS ends on the key that the keyset lists', async () => {
     const { code, out } = await run(started.secureUrl, bound())
     expect(out).toMatch(new RegExp(`pass  channel\\.bound +key ${started.spkiSha256}`))
+    expect(out.trimEnd()).toMatch(/ Channel: bound, [^\n]+\.$/)
     expect(code).toBe(0)
   })
 
   test('intermediary: somebody else ends TLS and passes everything on', async () => {
     const { code, out } = await run(box.url)
     expect(out).toMatch(/info {2}channel\.bound +channel_intermediary: key [0-9a-f]{64}/)
+    expect(out.trimEnd()).toMatch(/ Channel: intermediary, [^\n]+\.$/)
     expect(code).toBe(0)
     const refused = await run(box.url, bound())
     expect(refused.out).toContain('Rejected: channel.bound: the connection ended on a TLS key')
+    // What a rejected document says of its keys is nobody's word.
+    expect(refused.out).not.toContain('Channel:')
     expect(refused.code).toBe(10)
   })
 
   test('plain HTTP is neither', async () => {
     const { out } = await run(started.url)
     expect(out).toMatch(/info {2}channel\.bound +channel_plain/)
+    expect(out.trimEnd()).toMatch(/ Channel: intermediary \(plain HTTP\), [^\n]+\.$/)
     expect((await run(started.url, bound())).code).toBe(10)
   })
 
@@ -70,6 +75,8 @@ describe('countersign verify, of the connection', () => {
     const { code, out } = await run(path, bound())
     expect(out).toContain('Rejected: channel.bound is required and did not pass.')
     expect(code).toBe(10)
-    expect((await run(path)).code).toBe(0)
+    const open = await run(path)
+    expect(open.out).not.toContain('Channel:')
+    expect(open.code).toBe(0)
   })
 })
