@@ -7,6 +7,7 @@ import type { Appraisal } from '../../attestation/appraiser/appraise-document.ts
 import { CHANNEL_CHECK } from '../../attestation/appraiser/channel/judge-channel.ts'
 import type { Check } from '../../attestation/appraiser/check.ts'
 import { CHECK_CODES } from '../../attestation/appraiser/codes.ts'
+import { timeText } from '../../attestation/appraiser/evidence/vouched-time.ts'
 import type { GpuBinding } from '../../attestation/appraiser/gpu/gpu-ladder.ts'
 import type { GpuDevice } from '../../attestation/appraiser/gpu/read-gpu-devices.ts'
 import type { ReceiptVerdict } from '../../attestation/appraiser/receipt/verify-receipt.ts'
@@ -43,15 +44,32 @@ function channelSentence(checks: readonly Check[]): string {
     : ''
 }
 
+/** What a verdict as of a time was reached for. */
+export interface JudgedTime {
+  /** Unix seconds. */
+  readonly at: number
+  /** By --at; else it is the clock of this machine. */
+  readonly given: boolean
+}
+
+function timeSentence({ at, given }: JudgedTime): string {
+  const time = timeText(at)
+  return given
+    ? ` The time is ${time}, from --at.`
+    : ` The time is now, ${time} by the clock of this machine: the document is the archived one of the receipt’s keyset, so its age alone is not judged.`
+}
+
 /**
  * One verdict and one sentence over the document, its log where that was followed, and the receipt together.
  *
  * @param log checks that are made of an accepted service beside its document
+ * @param time for which everything was judged
  * @param inForce of the document in force, where `appraisal` is of an archived one
  */
 export function conclude(
   { verdict: judged, trusted, devices, binding }: Appraisal,
   receipt: ReceiptVerdict | null,
+  time: JudgedTime,
   log: readonly Check[] = [],
   inForce: Appraisal | null = null,
 ): Report {
@@ -62,7 +80,8 @@ export function conclude(
     // The connection led to the service in force. Of a service that is not accepted it says nothing.
     const channel = trusted === null ? '' : channelSentence((inForce?.verdict ?? judged).checks)
     const shown = receipt === null ? '' : ` The receipt shows: ${receipt.level}.`
-    const sentence = `${verdict.sentence}${channel}${shown}`
+    const when = verdict.verdict === 'accepted-as-of' ? timeSentence(time) : ''
+    const sentence = `${verdict.sentence}${when}${channel}${shown}`
     return { ...verdict, sentence, receipt, ...beside, devices, binding }
   }
   const { family, meaning } = CHECK_CODES[failed.code]

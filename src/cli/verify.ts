@@ -231,6 +231,8 @@ export async function verify(target: string, options: VerifyOptions): Promise<nu
   const receipt =
     files === null || trusted === null ? null : checkReceipt(options, files, trusted, at, policy)
   if (trusted === null) refuseUnknownChecks(options, verdict)
-  const report = conclude(appraised, receipt, followed, appraised === inForce ? null : inForce)
+  const time = { at, given: options.at !== undefined }
+  const before = appraised === inForce ? null : inForce
+  const report = conclude(appraised, receipt, time, followed, before)
   return printReport(report, options, files !== null)
 }

@@ -41,6 +41,8 @@ describe('countersign verify with a receipt', () => {
     await today()
     const { code, report } = await cli(stage.at.url, stage, { receipt })
     expect([code, report['verdict']]).toEqual([0, 'accepted-as-of'])
+    // No time was given, and the sentence says which one it was instead.
+    expect(report['sentence']).toMatch(/ The time is now, \d{4}-[-\dT:]+Z by the clock of this /)
     expect(report['receipt']).toMatchObject({ accepted: true, level: 'signer' })
     expect(report['receipt']).toMatchObject({ record: { keyset_digest: first.digest } })
   })
@@ -57,6 +59,9 @@ describe('countersign verify with a receipt', () => {
     // The document is judged under the roots of the machine that made it.
     const past = await cli(later.stage.at.url, stage, { receipt, at })
     expect([past.code, past.report['verdict']]).toEqual([0, 'accepted-as-of'])
+    expect(past.report['sentence']).toContain(
+      ` The time is ${new Date(Number(at) * 1000).toISOString().replace('.000', '')}, from --at.`,
+    )
     expect(past.report['receipt']).toMatchObject({ record: { keyset_digest: first.digest } })
     const tooLate = String(first.keyset.not_after + 60)
     const ended = await cli(later.stage.at.url, stage, { receipt, at: tooLate })

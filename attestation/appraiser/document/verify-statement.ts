@@ -91,7 +91,7 @@ function freshCheck(document: AttestationDocument, options: StatementOptions): C
   if (!(age >= -policy.clockSkewS)) {
     return fail(id, 'statement_from_future', PROVES.fresh, `${-age} seconds ahead`)
   }
-  if (asOf) return pass(id, PROVES.fresh, 'not judged: the time was given')
+  if (asOf) return pass(id, PROVES.fresh, 'age not judged: as of a time, or archived')
   const limit = nonce === null ? policy.maxAgeS : policy.maxAgeWithNonceS
   return age <= limit
     ? pass(id, PROVES.fresh, `${Math.max(age, 0)} seconds old`)

@@ -63,7 +63,8 @@ const DATED_CHECKS: readonly QuoteCheckId[] = ['quote.crl', 'quote.tcb_info', 'q
 /** The last second that an ISO time can name in four digits of a year. */
 const LAST_INSTANT = 253_402_300_799
 
-function timeText(seconds: number): string {
+/** For a person: an ISO time, and a number that is none as it stands. */
+export function timeText(seconds: number): string {
   return seconds >= 0 && seconds <= LAST_INSTANT ? instantText(Math.floor(seconds)) : `${seconds}`
 }
 
