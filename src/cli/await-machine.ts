@@ -9,7 +9,8 @@ import { TappError } from '../../attestation/attester/tapp/tapp-error.ts'
 import { AddressError } from '../../enclave/keys/address-error.ts'
 import { SealedKeyError } from '../../enclave/keys/sealed/sealed-key-error.ts'
 import type { ServiceLog } from '../operations/open-log.ts'
-import { adviceOf } from '../service/advice-of.ts'
+import type { MachinePlace } from './find-machine.ts'
+import { machineAdvice } from './machine-advice.ts'
 import { asRefusal } from './open-machine.ts'
 import type { Machine } from './open-machine.ts'
 
@@ -42,6 +43,7 @@ function mayPass(error: unknown): error is MachineError {
  * @throws Refusal where waiting does not help
  */
 export async function awaitMachine(
+  place: MachinePlace,
   open: () => Promise<Machine>,
   log: ServiceLog,
   stopped: Promise<void>,
@@ -55,9 +57,9 @@ export async function awaitMachine(
       // An agent that hangs must not keep a stopped service waiting for its deadline.
       return await Promise.race([open(), stopped.then(() => null)])
     } catch (error) {
-      if (!mayPass(error)) throw asRefusal(error)
+      if (!mayPass(error)) throw asRefusal(error, place)
       log.error(
-        { cause: error.code, detail: error.message, advice: adviceOf(error) },
+        { cause: error.code, detail: error.message, advice: machineAdvice(error, place) },
         'the machine cannot be opened; will try again',
       )
     }

@@ -35,7 +35,12 @@ export type MachinePlace = {
   readonly tappAppId: string | null
 } & (
   | { readonly kind: 'real'; readonly socketPath: string }
-  | { readonly kind: 'simulator'; readonly socketPath: string }
+  | {
+      readonly kind: 'simulator'
+      readonly socketPath: string
+      /** The variable or flag that names it. */
+      readonly namedBy: string
+    }
   | { readonly kind: 'own' }
 )
 
@@ -81,10 +86,12 @@ export function findMachine(
       "A socket of dstack's agent is named beside --tapp-app-id; it is one or the other.",
     )
   }
-  const socketPath = tappAppId === null ? override.socketPath : socket
-  return socketPath === null
-    ? { kind: 'own', tappAppId }
-    : { kind: 'simulator', socketPath, tappAppId }
+  if (socket !== null) {
+    return { kind: 'simulator', socketPath: socket, namedBy: '--tapp-socket', tappAppId }
+  }
+  if (override.socketPath === null) return { kind: 'own', tappAppId }
+  const { socketPath, namedBy } = override
+  return { kind: 'simulator', socketPath, namedBy, tappAppId }
 }
 
 /** On a real machine TAPP is where TAPP puts its socket: nobody who writes a command line chooses who answers. */

@@ -152,7 +152,7 @@ async function tappFacts(options: KeysOptions): Promise<KeyFacts | null> {
       survives: choice.survival,
     }
   } catch (error) {
-    throw asRefusal(error)
+    throw asRefusal(error, place)
   }
 }
 
@@ -176,7 +176,7 @@ async function withMachine<T>(
     const agent = connectGuestAgent(socketPath)
     return await work({ agent, guest: await openGuest(agent), asked, folder })
   } catch (error) {
-    throw asRefusal(error)
+    throw asRefusal(error, place)
   } finally {
     clearTimeout(waiting)
     await close?.()

@@ -14,7 +14,6 @@ import type { AddressKeySource, Survival } from '../../enclave/keys/key-provider
 import { SealedKeyError } from '../../enclave/keys/sealed/sealed-key-error.ts'
 import { readSealedKey } from '../../enclave/keys/sealed/sealed-key-folder.ts'
 import type { Config } from '../config/config.ts'
-import { adviceOf } from '../service/advice-of.ts'
 import { ephemeralStoreKey, storeKeyOf } from '../service/derive-store-key.ts'
 import type { StoreKey } from '../service/derive-store-key.ts'
 import { createGate } from '../service/gate.ts'
@@ -27,6 +26,7 @@ import type { ServiceParts } from '../service/service.ts'
 import { openAgentTlsKey } from '../service/tls/open-agent-tls-key.ts'
 import { checkMachineConfig } from './find-machine.ts'
 import type { MachineOptions, MachinePlace } from './find-machine.ts'
+import { machineAdvice, simulatorAdvice } from './machine-advice.ts'
 import { transportOf } from './obtain-collateral.ts'
 import { isTappPlace, openTappMachine } from './open-tapp-machine.ts'
 import { Refusal } from './refusal.ts'
@@ -146,7 +146,7 @@ export async function readMachineFacts(place: MachinePlace, config: Config): Pro
       addressKeyGeneration: sealed?.generation ?? 0,
     }
   } catch (error) {
-    throw asRefusal(error)
+    throw asRefusal(error, place)
   }
 }
 
@@ -196,9 +196,11 @@ async function ownMachine(config: Config, options: MachineOptions): Promise<Mach
 }
 
 /** The sentence for a command that does not wait. */
-export function asRefusal(error: unknown): unknown {
+export function asRefusal(error: unknown, place: MachinePlace): unknown {
   // Its message ends with what to do.
-  if (error instanceof TappError) return new Refusal(error.message)
+  if (error instanceof TappError) {
+    return new Refusal(simulatorAdvice(error, place) ?? error.message)
+  }
   if (!(error instanceof GuestAgentError) && !(error instanceof SealedKeyError)) return error
-  return new Refusal(`${error.message}: ${adviceOf(error) ?? ''}`)
+  return new Refusal(`${error.message}: ${machineAdvice(error, place) ?? ''}`)
 }

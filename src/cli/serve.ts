@@ -140,7 +140,7 @@ export async function serve(options: ServeOptions): Promise<void> {
   }
   // Standard output is for logs; nothing in them is content, and tokens are never known here but as hashes.
   const { log, dropped, flush } = openLog()
-  const machine = await awaitMachine(open, log, stopped)
+  const machine = await awaitMachine(place, open, log, stopped)
   if (machine === null) {
     flush()
     return

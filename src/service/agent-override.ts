@@ -13,7 +13,8 @@ export const AGENT_OVERRIDES = [
 ] as const
 
 export type AgentOverride =
-  | { readonly ok: true; readonly socketPath: string | null }
+  | { readonly ok: true; readonly socketPath: null }
+  | { readonly ok: true; readonly socketPath: string; readonly namedBy: string }
   | { readonly ok: false; readonly problem: string }
 
 /** `sun_path` of Linux, less the zero at its end. */
@@ -37,5 +38,5 @@ export function readAgentOverride(
   if (!path.startsWith('/') || path.length > MAX_SOCKET_PATH) {
     return { ok: false, problem: `${name} must be the absolute path of a unix socket.` }
   }
-  return { ok: true, socketPath: path }
+  return { ok: true, socketPath: path, namedBy: name }
 }

@@ -1,7 +1,9 @@
+import { join } from 'node:path'
 import { describe, expect, test, vi } from 'vitest'
 import { checkMachineConfig, findMachine } from '../../src/cli/find-machine.ts'
 import { keysRotate, keysShow } from '../../src/cli/keys.ts'
 import { parseConfig } from '../../src/config/config.ts'
+import { newFolder } from '../store/store.helpers.ts'
 
 const REAL = '/var/run/dstack.sock'
 const BARE = { agent: null, tapp: null, mark: null }
@@ -61,6 +63,25 @@ describe('a machine', () => {
     expect(() => checkMachineConfig(place, config(ephemeral))).not.toThrow()
     const agentTls = { ...ephemeral, tls: { key: 'agent' } }
     expect(() => checkMachineConfig(place, config(agentTls))).toThrow("cannot be the agent's")
+  })
+})
+
+describe('a simulator that nobody started', () => {
+  test('is looked for where it was named, and the sentence says where', async () => {
+    const nowhere = join(newFolder(), 'no.sock')
+    const keys = { addressKey: 'derived', simulate: true }
+    vi.stubEnv('COUNTERSIGN_AGENT_SOCKET', nowhere)
+    try {
+      await expect(keysShow(keys)).rejects.toThrow(
+        `Nobody answers at ${nowhere}, which COUNTERSIGN_AGENT_SOCKET names.`,
+      )
+    } finally {
+      vi.unstubAllEnvs()
+    }
+    const tapp = { tappAppId: 'sim-app', simulate: true, tappSocket: nowhere }
+    await expect(keysShow({ ...tapp, addressKey: 'ephemeral' })).rejects.toThrow(
+      `Nobody answers at ${nowhere}, which --tapp-socket names.`,
+    )
   })
 })
 

@@ -163,7 +163,7 @@ describe('keys show', () => {
 
   test('says what is wrong with agent and file, in one sentence with the next action', async () => {
     expect(await refusalOf(() => keysShow(sealed()))).toMatch(
-      /^Version: guest agent unreachable.*mounted/,
+      /^Version: guest agent unreachable.*Nobody answers at .* names/,
     )
     await guestOf('kms')
     await firstStart()

@@ -108,6 +108,11 @@ describe('a guest agent that at start is', () => {
     agent = null
     const sidecar = await startSidecar()
     await expectShut(sidecar, 'agent_unreachable')
+    // Of the socket that was named, not of the one that a real machine would have.
+    expect(sidecar.log()).toContain(
+      `Nobody answers at ${socketPath}, which COUNTERSIGN_AGENT_SOCKET names.`,
+    )
+    expect(sidecar.log()).not.toContain('/var/run/dstack.sock')
     await startAgent()
     await sidecar.logged(SERVING)
     expect([sidecar.address(), await attestedAddress(sidecar)]).toEqual([address, address])

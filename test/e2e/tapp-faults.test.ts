@@ -55,7 +55,8 @@ function mend(): void {
 async function startTapp(machine = tapp): Promise<void> {
   service = await serveTapp(machine, socketPath, faults, faults)
 }
-const place = () => ({ kind: 'simulator', socketPath, tappAppId: APP_ID }) as const
+const place = () =>
+  ({ kind: 'simulator', socketPath, namedBy: '--tapp-socket', tappAppId: APP_ID }) as const
 async function startSidecar(): Promise<Sidecar> {
   const options = { socketPath, addressKey: 'ephemeral', folder: top, tappAppId: APP_ID } as const
   const sidecar = await startProcess(built, options)
