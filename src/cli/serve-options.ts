@@ -43,10 +43,20 @@ export function addServeOptions(command: Command): Command {
     .option('--no-metrics', 'do not serve them')
     .option('--store <folder>', 'keep receipts on disk, sealed; in memory without it')
     .option(
+      '--store-durability <choice>',
+      'group (default): an answer ends when its receipt was flushed; async: before',
+    )
+    .option('--store-days <n>', 'days that receipts are kept (default 30)')
+    .option(
       '--shared-store <url>',
       'where replicas of the app find them: rediss://[user@]host[:port], beside --store',
     )
     .option('--shared-store-ca <file>', 'authorities for the certificate of the shared store (PEM)')
+    .option(
+      '--log-name <name>',
+      'by which verifiers remember the log (default countersign); another one for each node',
+    )
+    .option('--log-interval <ms>', 'from one published head of it to the next (default 60000)')
     .option(
       '--tapp-app-id <id>',
       "the machine was started by 0G's TAPP, and this app under this id",

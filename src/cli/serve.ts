@@ -33,12 +33,12 @@ import { readConfigFile } from './read-config-file.ts'
 import { checkEnvironment, loadTokens } from './read-environment.ts'
 import { Refusal } from './refusal.ts'
 import { STORE_FAULTS } from './store-faults.ts'
-import { storeMember } from './store-flags.ts'
-import type { StoreFlags } from './store-flags.ts'
+import { logMember, storeMember } from './store-flags.ts'
+import type { LogFlags, StoreFlags } from './store-flags.ts'
 import { tlsMember } from './tls-flags.ts'
 import type { TlsFlags } from './tls-flags.ts'
 
-export interface ServeOptions extends TlsFlags, StoreFlags, MachineOptions {
+export interface ServeOptions extends TlsFlags, StoreFlags, LogFlags, MachineOptions {
   readonly config?: string
   readonly listen?: string
   readonly upstream?: readonly string[]
@@ -90,6 +90,7 @@ export async function loadConfig(options: ServeOptions): Promise<Config> {
           metrics: options.metrics === false ? null : parseListen(options.metrics, '--metrics'),
         }),
     ...storeMember(options, file['store']),
+    ...logMember(options, file['log']),
     ...(options.allowRemoteUpstream === true ? { allow_remote_upstream: true } : {}),
   })
   if (!result.ok) throw new Refusal(`The configuration is wrong: ${result.problems.join('; ')}.`)

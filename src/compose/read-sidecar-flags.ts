@@ -5,6 +5,8 @@
  * @module
  */
 import { posix } from 'node:path'
+import { LOG_NAME } from '../../attestation/protocol/log/log-origin.ts'
+import { DURABILITIES } from '../../enclave/store/group-commit.ts'
 import { DEFAULT_ADDRESS_KEY_DIR } from '../config/config.ts'
 import { parseUpstreamUrl } from '../config/upstream-url.ts'
 import type { UpstreamUrl } from '../config/upstream-url.ts'
@@ -18,6 +20,7 @@ const VALUED = new Set([
   ...['--listen', '--tls', '--upstream', '--weights', '--require-gpu', '--metrics'],
   ...['--address-key', '--address-key-dir', '--expect-address', '--store'],
   ...['--tls-names', '--tls-certificate', '--tls-key'],
+  ...['--store-durability', '--store-days', '--log-name', '--log-interval'],
   ...['--shared-store', '--shared-store-ca'],
   ...['--nvattest', '--require-nvswitches'],
 ])
@@ -75,6 +78,9 @@ function isRead(name: string, value: string): boolean {
   if (PATHS.has(name)) return isPlainPath(value)
   // Its password would pass through the host's network, and who may delete receipts with it.
   if (name === '--shared-store') return parseSharedUrl(value)?.kind === 'tls'
+  if (name === '--store-days' || name === '--log-interval') return /^\d{1,7}$/.test(value)
+  if (name === '--store-durability') return DURABILITIES.some((choice) => choice === value)
+  if (name === '--log-name') return LOG_NAME.test(value)
   if (name === '--require-gpu' || name === '--require-nvswitches') return /^\d{1,2}$/.test(value)
   if (name === '--expect-address') return /^0x[0-9a-fA-F]{40}$/.test(value)
   return value !== '' || name === '--no-metrics'

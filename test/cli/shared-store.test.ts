@@ -54,7 +54,9 @@ describe('flags', () => {
   })
 
   test('without a store of its own there is none to share', async () => {
-    await expect(configOf({ sharedStore: 'rediss://redis' })).rejects.toThrow(/store\.path/)
+    await expect(configOf({ sharedStore: 'rediss://redis' })).rejects.toThrow(
+      /^--shared-store stands beside --store\b.*store\.path/,
+    )
     await expect(configOf({ store: '/data', sharedStoreCa: '/ca.pem' })).rejects.toThrow(/url/)
   })
 })

@@ -123,6 +123,10 @@ export const START_ROWS = rows(
     `sidecar_flag ${COMMAND}`,
   ],
   ['a flag that nobody looked at', more('--new-flag=x'), `sidecar_flag ${COMMAND}`],
+  ['a name of the log that none has', more('--log-name=Node 1'), `sidecar_flag ${COMMAND}`],
+  ['an interval of the log that is none', more('--log-interval=1m'), `sidecar_flag ${COMMAND}`],
+  ['a durability that is none', more('--store-durability=never'), `sidecar_flag ${COMMAND}`],
+  ['days of receipts that are none', more('--store-days=-1'), `sidecar_flag ${COMMAND}`],
   [
     'a shared store over plain TCP, where its password could be read',
     more('--shared-store=redis://10.0.0.5:6379'),
@@ -270,7 +274,7 @@ export const FIT: readonly (readonly [string, () => string[]])[] = [
         allowed_envs: ['COUNTERSIGN_TOKENS', 'COUNTERSIGN_SHARED_STORE_PASSWORD'],
         docker_compose_file: YAML.replace(
           '- --require-gpu=1',
-          '- --require-gpu=1\n      - --store=/data/receipts\n      - --shared-store=rediss://replica@redis.internal:6379\n      - --shared-store-ca=/srv/authority/ca.pem',
+          '- --require-gpu=1\n      - --store=/data/receipts\n      - --store-durability=async\n      - --store-days=90\n      - --log-name=example/replica-1\n      - --log-interval=10000\n      - --shared-store=rediss://replica@redis.internal:6379\n      - --shared-store-ca=/srv/authority/ca.pem',
         )
           .replace(
             'COUNTERSIGN_TOKENS: ${COUNTERSIGN_TOKENS}',
