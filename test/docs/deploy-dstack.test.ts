@@ -1,14 +1,15 @@
 /** A new user follows docs/deploy-dstack.md: its blocks, in order, in one shell, in a fresh copy of what git tracks. */
-import { execFileSync, spawn } from 'node:child_process'
+import { execFileSync } from 'node:child_process'
 import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { isJsonObject } from '../../attestation/protocol/json.ts'
 import { jsonObject } from '../harness/chat.ts'
+import { freePort } from '../harness/sidecar-process.ts'
 import { readText, ROOT } from '../project/source-tree.ts'
 import { commandBlocks, languagesOf } from './command-blocks.ts'
+import { runScript } from './run-script.ts'
 
 const PAGE = 'docs/deploy-dstack.md'
 const BUILD_MS = 600_000
@@ -52,15 +53,6 @@ async function npmInPlace(): Promise<string> {
   return bin
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  if (address === null || typeof address === 'string') throw new Error('no port')
-  return address.port
-}
-
 /** The page's text, but for ports that somebody else may have, and with failures told apart. */
 function scriptOf(port: number): string {
   return REHEARSAL.map(({ text }, index) => {
@@ -71,35 +63,6 @@ function scriptOf(port: number): string {
     const checked = /^! /m.test(here) ? `${here.trimEnd()} || exit 99\n` : here
     return `echo "BLOCK ${index + 1}"\n${checked}`
   }).join('')
-}
-
-interface Ran {
-  readonly code: number | null
-  readonly out: string
-}
-
-function run(script: string, cwd: string, path: string): Promise<Ran> {
-  const { COUNTERSIGN_TOKENS: _none, ...environment } = process.env
-  return new Promise((resolve) => {
-    const child = spawn('bash', ['-euo', 'pipefail', '-c', script], {
-      cwd,
-      env: { ...environment, PATH: path },
-      stdio: ['ignore', 'pipe', 'pipe'],
-      // A group of its own, so that nothing of it is left where a block fails.
-      detached: true,
-    })
-    let out = ''
-    child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()))
-    child.stderr.on('data', (chunk: Buffer) => (out += chunk.toString()))
-    child.once('exit', (code) => {
-      try {
-        if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL')
-      } catch {
-        // All of them have ended by themselves.
-      }
-      resolve({ code, out })
-    })
-  })
 }
 
 test('marks what needs hardware, and has blocks of both kinds', () => {
@@ -117,7 +80,7 @@ test(
   async () => {
     const clone = await freshCopy()
     const path = `${await npmInPlace()}:${dirname(process.execPath)}:${process.env['PATH'] ?? ''}`
-    const { code, out } = await run(scriptOf(await freePort()), clone, path)
+    const { code, out } = await runScript(scriptOf(await freePort()), clone, path)
     expect(out).toContain(`BLOCK ${REHEARSAL.length}\n`)
     expect(code, out.slice(-4000)).toBe(0)
     expect(out).toMatch(/Accepted/i)

@@ -422,3 +422,19 @@ test('each run has its own ids and roots', () => {
   expect(other.pki.rootSha256).not.toEqual(guest.pki.rootSha256)
   expect(other.composeHash).toEqual(guest.composeHash)
 })
+
+test('one seed is one app: ids and keys are the same, the roots of its quotes are not', () => {
+  const seed = new Uint8Array(32).fill(7)
+  const [one, again] = [
+    createSimulatedGuest({ composeText, now, seed }),
+    createSimulatedGuest({ composeText: '{"name":"upgraded"}', now, seed }),
+  ]
+  const request = { path: 'a', purpose: 'b', algorithm: 'secp256k1' } as const
+  expect(again.appId).toEqual(one.appId)
+  expect(again.instanceId).toEqual(one.instanceId)
+  expect(again.keys.kmsRootPublicKey).toEqual(one.keys.kmsRootPublicKey)
+  expect(again.keys.derive(request)).toEqual(one.keys.derive(request))
+  expect(again.pki.rootSha256).not.toEqual(one.pki.rootSha256)
+  const other = createSimulatedGuest({ composeText, now, seed: new Uint8Array(32).fill(8) })
+  expect(other.keys.derive(request).key).not.toEqual(one.keys.derive(request).key)
+})

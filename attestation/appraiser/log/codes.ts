@@ -9,12 +9,12 @@ export const LOG_CODES = {
   log_rolled_back: {
     family: 'invalid',
     meaning:
-      'the log, or what the next boot names of it, is shorter than the head remembered of it',
+      'the log, or what the next boot names of it, is shorter than the head remembered of it: a volume put back from a copy shows so; do as with log_forked',
   },
   log_reset: {
     family: 'invalid',
     meaning:
-      'the log is of another boot, whose boot records do not lead back to the one remembered',
+      'the log is of another boot, whose boot records do not lead back to the one remembered: a service that lost its store, or one put back from a copy older than what is remembered; do as with log_forked',
   },
   log_proof_missing: {
     family: 'absent',

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { hkdfSync, randomBytes } from 'node:crypto'
+import { hkdfSync } from 'node:crypto'
 import { ed25519 } from '@noble/curves/ed25519.js'
 import { secp256k1 } from '@noble/curves/secp256k1.js'
 import { keccak_256 } from '@noble/hashes/sha3.js'
@@ -33,13 +33,16 @@ export interface AppKeys {
 const KEY_BYTES = 32
 const SALT = 'RATLS'
 
-/** @param appId 20 bytes @param withKms whether a KMS vouches for the app's key */
-export function createAppKeys(appId: Uint8Array, withKms: boolean): AppKeys {
-  const kmsRoot = withKms ? secp256k1.utils.randomSecretKey() : null
+/**
+ * @param appId 20 bytes
+ * @param withKms whether a KMS vouches for the app's key
+ * @param secret 32 bytes, the KMS root or else the app's key; default: random
+ */
+export function createAppKeys(appId: Uint8Array, withKms: boolean, secret?: Uint8Array): AppKeys {
+  const root = secret ?? secp256k1.utils.randomSecretKey()
+  const kmsRoot = withKms ? root : null
   const appKey =
-    kmsRoot === null
-      ? Uint8Array.from(randomBytes(KEY_BYTES))
-      : derive(kmsRoot, Buffer.concat([appId, Buffer.from('app-key')]))
+    kmsRoot === null ? root : derive(kmsRoot, Buffer.concat([appId, Buffer.from('app-key')]))
   const issued = Buffer.concat([
     Buffer.from('dstack-kms-issued:'),
     appId,

@@ -1,10 +1,10 @@
 /**
  * One simulated confidential VM as a release of dstack from 0.3 to 0.6 would have booted it: identities, measurements, keys, and quotes that
- * carry them. Ids are random for each run, names start with `sim-`.
+ * carry them. Ids and keys are random for each run unless a seed is given, names start with `sim-`.
  *
  * @module
  */
-import { createHash, randomBytes } from 'node:crypto'
+import { createHash, hkdfSync, randomBytes } from 'node:crypto'
 import { SIMULATION_ID_PREFIX } from '../../protocol/simulation.ts'
 import { createIntelPki } from '../intel/create-intel-pki.ts'
 import type { IntelPki } from '../intel/create-intel-pki.ts'
@@ -34,6 +34,11 @@ export interface SimulatedGuestOptions {
   readonly gpus?: number
   /** Default: the newest that is released. */
   readonly release?: AgentReleaseName
+  /**
+   * 32 secret bytes: the same app, instance and keys for each guest that is made of them. The PKI under which it quotes, and that of its TLS
+   * certificates, are new each time. Default: random.
+   */
+  readonly seed?: Uint8Array
 }
 
 export interface SimulatedGuest {
@@ -69,6 +74,8 @@ export interface SimulatedGuest {
   quote(reportData: Uint8Array): Uint8Array
 }
 
+export const SEED_BYTES = 32
+const SEED_DOMAIN = 'countersign simulated guest v1'
 const ID_BYTES = 20
 const PROVIDER_ID_BYTES = 32
 const MR_CONFIG_ID_BYTES = 48
@@ -77,12 +84,17 @@ const MR_CONFIG_V1 = 1
 export function createSimulatedGuest(options: SimulatedGuestOptions): SimulatedGuest {
   const pki = options.pki ?? createIntelPki({ now: options.now })
   const tls = createTlsAuthority(options.now)
-  const appId = Uint8Array.from(randomBytes(ID_BYTES))
-  const instanceId = Uint8Array.from(randomBytes(ID_BYTES))
+  const ofSeed = expandSeed(options.seed ?? randomBytes(SEED_BYTES))
+  const appId = ofSeed('app id', ID_BYTES)
+  const instanceId = ofSeed('instance id', ID_BYTES)
   const composeHash = sha256(Buffer.from(options.composeText, 'utf8'))
   const osImageHash = label('sha256', 'OS image')
   const release = options.release ?? NEWEST_RELEASE
-  const keyProvider = keyProviderInfo(options.keyProvider ?? 'kms', tls)
+  const keyProvider = keyProviderInfo(
+    options.keyProvider ?? 'kms',
+    tls,
+    ofSeed('provider id', PROVIDER_ID_BYTES),
+  )
   const facts = bootFacts({ release, appId, instanceId, composeHash, osImageHash, keyProvider })
   const eventLog = buildEventLog(facts)
   const rtmrs = replayEventLog(eventLog)
@@ -93,7 +105,7 @@ export function createSimulatedGuest(options: SimulatedGuestOptions): SimulatedG
   return {
     release,
     pki,
-    keys: createAppKeys(appId, keyProvider.name === 'kms'),
+    keys: createAppKeys(appId, keyProvider.name === 'kms', ofSeed('key', SEED_BYTES)),
     tls,
     appName: `${SIMULATION_ID_PREFIX}countersign`,
     appId,
@@ -160,13 +172,22 @@ function bootFacts(facts: BootFacts): readonly RuntimeFact[] {
   ]
 }
 
-function keyProviderInfo(name: KeyProviderName, tls: TlsAuthority): SimulatedGuest['keyProvider'] {
+/** @returns what the seed gives for one purpose (RFC 5869) */
+function expandSeed(seed: Uint8Array): (purpose: string, length: number) => Uint8Array {
+  return (purpose, length) => new Uint8Array(hkdfSync('sha256', seed, SEED_DOMAIN, purpose, length))
+}
+
+function keyProviderInfo(
+  name: KeyProviderName,
+  tls: TlsAuthority,
+  localId: Uint8Array,
+): SimulatedGuest['keyProvider'] {
   switch (name) {
     case 'kms':
       return { name, id: Buffer.from(tls.rootSpki).toString('hex') }
     case 'local-sgx':
     case 'tpm':
-      return { name, id: randomBytes(PROVIDER_ID_BYTES).toString('hex') }
+      return { name, id: Buffer.from(localId).toString('hex') }
     case 'none':
       return { name, id: '' }
   }
