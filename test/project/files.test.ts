@@ -91,6 +91,7 @@ const REASONS: Readonly<Record<string, string>> = {
     'one catalogue of forged reports, in which each kind is also shown as each other kind',
   'test/appraiser/document.test.ts':
     'one catalogue of forged documents over one genuine document, which is costly to make',
+  'test/compose/sidecar-rows.helpers.ts': 'one table of sidecars that a compose text can have',
   'test/compose/refusals.helpers.ts':
     'one table of ways to spoil the shipped compose text, one row each',
   'test/cli/evidence.test.ts':
