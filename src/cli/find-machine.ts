@@ -57,6 +57,11 @@ export interface SeenMachine {
 export const BAD_APP_ID =
   '--tapp-app-id takes the id that the app was started under: printable, without spaces.'
 
+/** Also where only the configuration is to be printed: a generation that no key has is not shown. */
+export const SEALED_IN_SIMULATION =
+  'A guest that is simulated in this process forgets its keys with it, so nothing can be sealed under them. ' +
+  'With --simulate alone try --address-key derived or ephemeral; COUNTERSIGN_AGENT_SOCKET names a simulator that keeps its keys (docs/keys.md).'
+
 const seenHere = (): SeenMachine => ({
   agent: findGuestAgent(),
   tapp: findTapp(),
@@ -165,10 +170,7 @@ export function checkMachineConfig(place: MachinePlace, config: Config): void {
     )
   }
   if (place.kind === 'own' && config.address_key === 'sealed') {
-    throw new Refusal(
-      'A guest that is simulated in this process forgets its keys, so nothing can be sealed under them; ' +
-        'COUNTERSIGN_AGENT_SOCKET names a simulator that keeps them.',
-    )
+    throw new Refusal(SEALED_IN_SIMULATION)
   }
 }
 

@@ -16,7 +16,7 @@ import { parseKeyOptions } from '../config/config.ts'
 import { deriveAddressKey, deriveSealingKey } from '../service/open-address-key.ts'
 import { openSimulation } from '../service/open-simulation.ts'
 import { EXIT } from './exit-codes.ts'
-import { findMachine } from './find-machine.ts'
+import { findMachine, SEALED_IN_SIMULATION } from './find-machine.ts'
 import type { MachineOptions } from './find-machine.ts'
 import { asRefusal, chooseSource } from './open-machine.ts'
 import { isTappPlace, readTappVersion } from './open-tapp-machine.ts'
@@ -164,9 +164,7 @@ async function withMachine<T>(
   const { address_key: asked, address_key_dir: folder } = await readKeyOptions(options)
   const place = findMachine(options, process.env)
   if (place.kind === 'own' && asked === 'sealed') {
-    throw new Refusal(
-      'A guest that is simulated in a process forgets its keys with it; COUNTERSIGN_AGENT_SOCKET names one that keeps them.',
-    )
+    throw new Refusal(SEALED_IN_SIMULATION)
   }
   const { socketPath, close } = place.kind === 'own' ? await rehearse() : { ...place, close: null }
   const waiting = setTimeout(() => {

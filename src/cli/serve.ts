@@ -120,8 +120,9 @@ export async function serve(options: ServeOptions): Promise<void> {
     }
     if (platform === 'tapp' || findGuestAgent() === null) {
       throw new Refusal(
-        'Without a guest agent --print-config needs to be told what the machine would say: --address-key and --require-gpu. ' +
-          'Which generation a sealed key has, only its machine can say.',
+        config.address_key === 'sealed'
+          ? 'The generation of a sealed address key is attested, and only the machine that keeps it knows it: run --print-config there.'
+          : 'Without a guest agent --print-config needs to be told what the machine would say: --address-key and --require-gpu.',
       )
     }
   }

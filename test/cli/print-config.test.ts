@@ -65,6 +65,19 @@ test('says what it must be told where there is no machine to ask', async (contex
   ).rejects.toThrow(/--print-config .*--address-key and --require-gpu/)
 })
 
+test('of a sealed address key is asked of the machine that keeps it, which a simulated guest is not', async (context) => {
+  if (findGuestAgent() !== null) context.skip('SKIPPED: this machine has a dstack guest agent')
+  vi.stubEnv('COUNTERSIGN_TOKENS', `alice:${TOKEN}`)
+  const sealed = {
+    ...{ printConfig: true, upstream: ['unix:/run/vllm.sock'], requireGpu: '8' },
+    addressKey: 'sealed',
+  }
+  await expect(serve(sealed)).rejects.toThrow(/only the machine that keeps it knows it/)
+  await expect(serve({ ...sealed, simulate: true })).rejects.toThrow(
+    /^A guest that is simulated in this process forgets its keys .*derived or ephemeral/,
+  )
+})
+
 test('with --simulate says that it simulates', async () => {
   vi.stubEnv('COUNTERSIGN_TOKENS', `alice:${TOKEN}`)
   const text = await printed({ upstream: ['unix:/run/vllm.sock'], simulate: true, metrics: false })
