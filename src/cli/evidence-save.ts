@@ -9,6 +9,7 @@
 import { randomBytes } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import type { ObservedChannel } from '../../attestation/appraiser/channel/judge-channel.ts'
+import { counted } from '../../attestation/appraiser/counted.ts'
 import {
   parseDocument,
   unwrapDocument,
@@ -291,7 +292,7 @@ export async function evidenceSave(
     throw new Refusal(`${options.out ?? ''} cannot be written, or exists.`, EXIT.internal)
   })
   process.stderr.write(
-    `Saved, not judged: ${file.attestations.length} attestation documents and ${file.receipts.length} receipts. ` +
+    `Saved, not judged: ${counted(file.attestations.length, 'attestation document')} and ${counted(file.receipts.length, 'receipt')}. ` +
       `countersign verify ${options.out} --at ${file.saved_at} judges them.\n`,
   )
 }

@@ -71,6 +71,17 @@ function nameOf({ index, encoding }: Pick<JudgedReceipt, 'index' | 'encoding'>):
   return `receipt ${index}${encoding === 'cose' ? ' as COSE_Sign1' : ''}`
 }
 
+/** A receipt that is there in two encodings is one receipt; it says one level where both reach the same. */
+function levelSentence(receipts: readonly JudgedReceipt[]): string {
+  const places = [...new Set(receipts.map(({ index }) => index))]
+  const levels = places.map((place) => {
+    const encodings = receipts.filter(({ index }) => index === place)
+    return [...new Set(encodings.map(({ level }) => level))].join(' and ')
+  })
+  if (levels.length === 0) return ''
+  return ` The ${levels.length === 1 ? 'receipt shows' : 'receipts show'}: ${levels.join(', ')}.`
+}
+
 function conclude(appraisal: EvidenceAppraisal, receipts: readonly JudgedReceipt[]): Verdict {
   const { verdict } = appraisal
   for (const { checks, ...one } of receipts) {
@@ -83,9 +94,7 @@ function conclude(appraisal: EvidenceAppraisal, receipts: readonly JudgedReceipt
       sentence: `Rejected, although the service itself was accepted: ${nameOf(one)}: ${failed.id}: ${meaning}.`,
     }
   }
-  const levels = receipts.map(({ level }) => level).join(', ')
-  const shown = receipts.length === 0 ? '' : ` The receipts show: ${levels}.`
-  return { ...verdict, sentence: `${verdict.sentence}${shown}` }
+  return { ...verdict, sentence: `${verdict.sentence}${levelSentence(receipts)}` }
 }
 
 function print(report: Report, current: Appraisal | null, asOf: boolean): void {

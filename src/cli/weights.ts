@@ -5,8 +5,8 @@
  * @module
  */
 import { resolve } from 'node:path'
+import { counted } from '../../attestation/appraiser/counted.ts'
 import { WEIGHTS_LABEL } from '../../attestation/protocol/weights-digest.ts'
-import { counted } from '../counted.ts'
 import type { MeasureWeightsOptions, WeightsProgress } from '../weights/measure-weights.ts'
 import { PROCESS } from './compose-hash.ts'
 import type { Printer } from './compose-hash.ts'

@@ -5,6 +5,7 @@
  */
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { counted } from '../../attestation/appraiser/counted.ts'
 import type { GpuEvidence, GpuEvidenceSource } from '../../attestation/attester/evidence-source.ts'
 import { checkCcMode } from '../../attestation/attester/nvml/check-cc-mode.ts'
 import { NvmlError } from '../../attestation/attester/nvml/nvml-error.ts'
@@ -12,7 +13,6 @@ import type { NvmlErrorCode, NvmlFailure } from '../../attestation/attester/nvml
 import type { GpuFacts } from '../../attestation/attester/nvml/read-gpu-facts.ts'
 import { isJsonObject, parseJsonText } from '../../attestation/protocol/json.ts'
 import { measuredGpus } from '../compose/measured-gpus.ts'
-import { counted } from '../counted.ts'
 import { finding, good, gpuFailure, nvmlFailure, unreached } from './doctor-row.ts'
 import type { DoctorRow } from './doctor-row.ts'
 import type { GuestTexts } from './guest-texts.ts'
@@ -88,7 +88,7 @@ function examineNodes(required: number | null, folder: string, may: MayUse): Doc
   const gpus = names.filter((name) => name !== 'nvidiactl').length
   if (gpus === 0 || !names.includes('nvidiactl')) {
     const control = names.includes('nvidiactl') ? 'nvidiactl' : 'no nvidiactl'
-    return finding(check, 'gpu_nodes_absent', `${control}, ${gpus} GPUs in ${folder}`)
+    return finding(check, 'gpu_nodes_absent', `${control}, ${counted(gpus, 'GPU')} in ${folder}`)
   }
   const denied = names.filter((name) => !may(join(folder, name)))
   if (denied.length > 0) return finding(check, 'gpu_nodes_denied', denied.toSorted().join(', '))

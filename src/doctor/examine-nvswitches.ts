@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { counted } from '../../attestation/appraiser/counted.ts'
 import type { GpuEvidence, GpuEvidenceSource } from '../../attestation/attester/evidence-source.ts'
 import { isJsonObject, parseJsonText } from '../../attestation/protocol/json.ts'
 import { finding, good, gpuFailure } from './doctor-row.ts'
@@ -66,7 +67,7 @@ export async function examineNvswitches(
       : finding(CHECK, 'gpu_nvswitches_vm_config', `${stated} where ${required} are configured`)
   try {
     const evidence = await source.collect(nonce)
-    const seen = `of ${evidence.length === 1 ? '1 NVSwitch' : `${evidence.length} NVSwitches`}, under a fresh nonce`
+    const seen = `of ${counted(evidence.length, 'NVSwitch', 'NVSwitches')}, under a fresh nonce`
     return { rows: [number, good(EVIDENCE_CHECK, seen)], evidence }
   } catch (error) {
     return { rows: [number, gpuFailure(EVIDENCE_CHECK, error)], evidence: [] }

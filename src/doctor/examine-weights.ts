@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { counted } from '../counted.ts'
+import { counted } from '../../attestation/appraiser/counted.ts'
 import { listWeights } from '../weights/list-weights.ts'
 import { WeightsError, WEIGHTS_ERRORS } from '../weights/weights-error.ts'
 import { good } from './doctor-row.ts'

@@ -4,9 +4,9 @@
  *
  * @module
  */
+import { counted } from '../../attestation/appraiser/counted.ts'
 import type { JsonObject } from '../../attestation/protocol/json.ts'
 import { isJsonObject, parseJsonText } from '../../attestation/protocol/json.ts'
-import { counted } from '../counted.ts'
 import { callNode } from './call-node.ts'
 import type { NodeAnswer, SmokeNode } from './call-node.ts'
 import { readCompletion, readStream } from './read-answer.ts'
@@ -82,9 +82,10 @@ function shapeRow(probe: string, { role, content, reasoning, finish }: ReadAnswe
       ? found(probe, 'stream_unfinished', 'no finish reason')
       : found(probe, 'answer_malformed', 'no finish reason')
   }
-  if (finish === 'length') return found(probe, 'finish_length', `${content.length} characters`)
+  if (finish === 'length')
+    return found(probe, 'finish_length', counted(content.length, 'character'))
   if (content === '') return found(probe, 'content_empty', `${reasoning.length} of reasoning`)
-  return passed(probe, `${content.length} characters, finish reason ${finish}`)
+  return passed(probe, `${counted(content.length, 'character')}, finish reason ${finish}`)
 }
 
 /** Shape and usage of one answer. */

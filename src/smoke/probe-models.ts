@@ -3,9 +3,9 @@
  *
  * @module
  */
+import { counted } from '../../attestation/appraiser/counted.ts'
 import { isJsonObject } from '../../attestation/protocol/json.ts'
 import type { JsonObject, JsonValue } from '../../attestation/protocol/json.ts'
-import { counted } from '../counted.ts'
 import { callNode } from './call-node.ts'
 import type { SmokeNode } from './call-node.ts'
 import { found, passed } from './smoke-codes.ts'

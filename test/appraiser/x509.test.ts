@@ -284,6 +284,6 @@ describe('PEM chains', () => {
   })
 
   test('refuses one certificate more than asked for', () => {
-    expect(parsePemChain(pem, 1)).toMatchObject({ ok: false, detail: 'more than 1 certificates' })
+    expect(parsePemChain(pem, 1)).toMatchObject({ ok: false, detail: 'more than 1 certificate' })
   })
 })

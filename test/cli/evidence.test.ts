@@ -74,7 +74,9 @@ describe('an evidence file', () => {
     try {
       const { exit, out, last } = await machine.judge(second)
       expect(out).toContain('receipt 0, level reached: bytes')
-      expect(last).toMatch(/^Accepted as of the time given as a SIMULATION.* show: bytes\.$/)
+      expect(last).toMatch(
+        /^Accepted as of the time given as a SIMULATION.* receipt shows: bytes\.$/,
+      )
       expect(exit).toBe(0)
       expect(connect).not.toHaveBeenCalled()
       expect(lookup).not.toHaveBeenCalled()

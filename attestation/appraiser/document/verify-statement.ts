@@ -15,6 +15,7 @@ import { nonceRoot } from '../../protocol/nonce-tree.ts'
 import { gpuNonce, reportData } from '../../protocol/statement.ts'
 import { fail, pass, skip } from '../check.ts'
 import type { Check } from '../check.ts'
+import { counted } from '../counted.ts'
 import type { AppraisalPolicy } from '../policy.ts'
 import type { AttestationDocument } from './parse-document.ts'
 import type { ReadConfig } from './read-config.ts'
@@ -80,7 +81,7 @@ function logCheck(document: AttestationDocument, config: ReadConfig | null): Che
   }
   if (log === null) return fail(id, 'log_head_missing', PROVES.log)
   return log.origin === logOrigin(config.logName, bootId) && isTreeSize(log.size)
-    ? pass(id, PROVES.log, `${log.size} leaves`)
+    ? pass(id, PROVES.log, counted(log.size, 'leaf', 'leaves'))
     : fail(id, 'log_origin_mismatch', PROVES.log)
 }
 
@@ -89,13 +90,13 @@ function freshCheck(document: AttestationDocument, options: StatementOptions): C
   const id = 'statement.fresh'
   const age = at - document.issuedAt
   if (!(age >= -policy.clockSkewS)) {
-    return fail(id, 'statement_from_future', PROVES.fresh, `${-age} seconds ahead`)
+    return fail(id, 'statement_from_future', PROVES.fresh, `${counted(-age, 'second')} ahead`)
   }
   if (asOf) return pass(id, PROVES.fresh, 'age not judged: as of a time, or archived')
   const limit = nonce === null ? policy.maxAgeS : policy.maxAgeWithNonceS
   return age <= limit
-    ? pass(id, PROVES.fresh, `${Math.max(age, 0)} seconds old`)
-    : fail(id, 'statement_stale', PROVES.fresh, `${age} seconds old`)
+    ? pass(id, PROVES.fresh, `${counted(Math.max(age, 0), 'second')} old`)
+    : fail(id, 'statement_stale', PROVES.fresh, `${counted(age, 'second')} old`)
 }
 
 /**

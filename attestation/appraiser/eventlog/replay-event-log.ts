@@ -15,6 +15,7 @@ import { canonicalBytes } from '../../protocol/jcs.ts'
 import { toUtf8 } from '../../protocol/utf8.ts'
 import { fail, pass, skip } from '../check.ts'
 import type { Check } from '../check.ts'
+import { counted } from '../counted.ts'
 import { parseEventLog, RUNTIME_EVENT_TYPE } from './parse-event-log.ts'
 import type { LogEvent, RuntimeEvent } from './parse-event-log.ts'
 import { readSystemEvents } from './read-system-events.ts'
@@ -82,7 +83,7 @@ function rtmrCheck(
     (register, digest) => extendRegister(register, digest, crypto),
     new Uint8Array(RTMR_BYTES),
   )
-  const detail = `${digests.length} events`
+  const detail = counted(digests.length, 'event')
   return expected !== undefined && crypto.equal(replayed, expected)
     ? pass(id, proves, detail)
     : fail(id, 'rtmr_mismatch', proves, `${detail} replay to ${toHex(replayed)}`)
@@ -147,7 +148,7 @@ export function replayEventLog(
   const digestsCheck = digestCheck(events, digests, crypto)
   const rtmr3 = register(3)
   const checks = [
-    pass('eventlog.structure', PROVES.structure, `${events.length} events`),
+    pass('eventlog.structure', PROVES.structure, counted(events.length, 'event')),
     digestsCheck,
     register(0),
     register(1),

@@ -12,6 +12,7 @@ import { hex32Bytes, isHex32 } from '../../protocol/hex.ts'
 import type { Hex32 } from '../../protocol/hex.ts'
 import { fail, pass, skip } from '../check.ts'
 import type { Check } from '../check.ts'
+import { counted } from '../counted.ts'
 import { snapshot } from '../plain-data.ts'
 import type { AppraisalPolicy } from '../policy.ts'
 import { requireOptions } from '../required-options.ts'
@@ -149,11 +150,7 @@ export function appraiseGpu(
     { ...options, gpuCollateral: collateral },
   )
   const checks = [
-    pass(
-      'gpu.file',
-      PROVES.structure,
-      `${read.list.length} ${read.list.length === 1 ? 'device' : 'devices'}`,
-    ),
+    pass('gpu.file', PROVES.structure, counted(read.list.length, 'device')),
     statedCheck(read.statedNonces, nonce),
     simulationCheck(list.chains, policy.allowSimulated),
     ...findings.checks,

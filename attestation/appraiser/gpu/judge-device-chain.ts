@@ -4,6 +4,7 @@
  * @module
  */
 import type { CryptoPort } from '../../crypto/port.ts'
+import { counted } from '../counted.ts'
 import type { CertificateMemo } from '../x509/certificate-memo.ts'
 import type { CheckCode } from '../codes.ts'
 import type { Certificate } from '../x509/parse-certificate.ts'
@@ -53,7 +54,7 @@ export function judgeDeviceChain(
 /** What the report has to show of such a device, beside its number of blocks. */
 function shapeFault({ report }: ParsedGpuEvidence, { kind, blocks }: DeviceRules): string | null {
   const got = report.measurements.length
-  if (got !== blocks) return `${got} measurements, not ${blocks}`
+  if (got !== blocks) return `${counted(got, 'measurement')}, not ${blocks}`
   if (report.vbiosVersion === null) return 'the report states no VBIOS version'
   switch (kind) {
     case 'gpu':

@@ -11,6 +11,7 @@
 import { fail, pass, skip } from '../check.ts'
 import type { Check } from '../check.ts'
 import type { CheckCode } from '../codes.ts'
+import { counted } from '../counted.ts'
 import { unprovenCheck } from './judge-device-list.ts'
 import { pdiOf } from './judge-device-serials.ts'
 import type { DeviceVerdict } from './verify-gpu-device.ts'
@@ -75,10 +76,12 @@ function boardFault(
 ): Fault | null {
   const [gpuPdis, switchPdis] = [certifiedPdis(gpus), certifiedPdis(switches)]
   if (gpuPdis.size !== BOARD_GPUS || gpus.length !== BOARD_GPUS) {
-    return mismatch(`${gpus.length} GPUs, a board with switches has ${BOARD_GPUS}`)
+    return mismatch(`${counted(gpus.length, 'GPU')}, a board with switches has ${BOARD_GPUS}`)
   }
   if (switchPdis.size !== BOARD_SWITCHES || switches.length !== BOARD_SWITCHES) {
-    return mismatch(`${switches.length} switches, such a board has ${BOARD_SWITCHES}`)
+    return mismatch(
+      `${counted(switches.length, 'switch', 'switches')}, such a board has ${BOARD_SWITCHES}`,
+    )
   }
   return gpuFault(gpus, switchPdis) ?? switchFault(switches, gpuPdis)
 }
@@ -111,7 +114,11 @@ export function judgeTopology(
   const fault = boardFault(gpus, switches)
   return [
     fault === null
-      ? pass(ID, PROVES, `${gpus.length} GPUs, ${switches.length} switches`)
+      ? pass(
+          ID,
+          PROVES,
+          `${counted(gpus.length, 'GPU')}, ${counted(switches.length, 'switch', 'switches')}`,
+        )
       : fail(ID, fault.code, PROVES, fault.detail),
   ]
 }

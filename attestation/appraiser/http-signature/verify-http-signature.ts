@@ -21,6 +21,7 @@ import type { TrustedKeyset } from '../appraise-document.ts'
 import { fail, pass, skip } from '../check.ts'
 import type { Check } from '../check.ts'
 import type { CheckCode } from '../codes.ts'
+import { counted } from '../counted.ts'
 import type { AppraisalPolicy } from '../policy.ts'
 import { requireOptions } from '../required-options.ts'
 
@@ -114,13 +115,13 @@ function judgeTimes(
   }
   const { clockSkewS } = policy
   if (created > at + clockSkewS) {
-    throw new Refused('http_signature_from_future', `${created - at} seconds ahead`)
+    throw new Refused('http_signature_from_future', `${counted(created - at, 'second')} ahead`)
   }
   const over =
     created > trusted.notAfter ||
     at - created > maxAgeS + clockSkewS ||
     (typeof expires === 'number' && at > expires + clockSkewS)
-  if (over) throw new Refused('http_signature_expired', `${at - created} seconds old`)
+  if (over) throw new Refused('http_signature_expired', `${counted(at - created, 'second')} old`)
 }
 
 function judgeSignature(

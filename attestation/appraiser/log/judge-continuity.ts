@@ -19,6 +19,7 @@ import type { LogHead } from '../../protocol/statement.ts'
 import { fail, info, pass } from '../check.ts'
 import type { Check } from '../check.ts'
 import type { CheckCode } from '../codes.ts'
+import { counted } from '../counted.ts'
 import { MAX_PAST_BOOTS } from './log-state.ts'
 import type { RememberedLog } from './log-state.ts'
 import { parseBootProof, parseConsistencyProof } from './parse-log-proofs.ts'
@@ -104,7 +105,11 @@ export function judgeOlderHead(
   return {
     check:
       fault === null
-        ? pass(ID, PROVES, `${head.size} leaves, of ${known.size} that are remembered by now`)
+        ? pass(
+            ID,
+            PROVES,
+            `${counted(head.size, 'leaf', 'leaves')}, of ${known.size} that are remembered by now`,
+          )
         : fail(ID, fault, PROVES),
     next: null,
   }
@@ -126,7 +131,12 @@ export function judgeContinuity(
   })
   if (remembered === null) {
     return {
-      check: info(ID, 'log_first_seen', PROVES, `${head.origin}, ${head.size} leaves`),
+      check: info(
+        ID,
+        'log_first_seen',
+        PROVES,
+        `${head.origin}, ${counted(head.size, 'leaf', 'leaves')}`,
+      ),
       next: { head, past: [] },
     }
   }
@@ -153,7 +163,10 @@ export function judgeContinuity(
   }
   const fault = broken(known, reached, evidence.consistency, crypto)
   if (fault !== null) {
-    return refuse(fault, `${known.size} leaves were remembered, ${reached.size} are shown`)
+    return refuse(
+      fault,
+      `${counted(known.size, 'leaf', 'leaves')} remembered, ${reached.size} shown`,
+    )
   }
   // The last boot first: the one before the head's, down to the one that was remembered, then what was known before.
   const before = passed.length === 0 ? [] : [...passed.slice(1), known.origin]
@@ -162,8 +175,8 @@ export function judgeContinuity(
       ID,
       PROVES,
       passed.length === 0
-        ? `from ${known.size} to ${head.size} leaves`
-        : `${passed.length} boots later`,
+        ? `from ${known.size} to ${counted(head.size, 'leaf', 'leaves')}`
+        : `${counted(passed.length, 'boot')} later`,
     ),
     next: { head, past: [...before, ...past].slice(0, MAX_PAST_BOOTS) },
   }

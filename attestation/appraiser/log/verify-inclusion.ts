@@ -17,6 +17,7 @@ import type { LogHead } from '../../protocol/statement.ts'
 import type { TrustedKeyset } from '../appraise-document.ts'
 import { fail, pass } from '../check.ts'
 import type { Check } from '../check.ts'
+import { counted } from '../counted.ts'
 import { parseInclusionProof } from './parse-log-proofs.ts'
 
 const ID = 'log.inclusion'
@@ -77,7 +78,7 @@ export function verifyInclusion(
     head = signed
   }
   if (head?.size !== proof.treeSize) {
-    return fail(ID, 'log_head_unknown', PROVES, `${proof.treeSize} leaves`)
+    return fail(ID, 'log_head_unknown', PROVES, counted(proof.treeSize, 'leaf', 'leaves'))
   }
   const leaf = fromHex(digestHex(record.recordHash))
   const root =

@@ -11,6 +11,7 @@ import { toHex } from '../../protocol/hex.ts'
 import { toUtf8 } from '../../protocol/utf8.ts'
 import { fail, pass, skip } from '../check.ts'
 import type { Check } from '../check.ts'
+import { counted } from '../counted.ts'
 import type { SystemIdentity } from '../eventlog/read-system-events.ts'
 import { pinnedChecks } from '../pinned-checks.ts'
 import { onlyIfGenuine } from '../quote/only-if-genuine.ts'
@@ -174,7 +175,7 @@ function chainCheck(
     allowSimulated: policy.allowSimulated,
   })
   return fault === null
-    ? pass(id, PROVES.chain, `${chain.length} certificates`)
+    ? pass(id, PROVES.chain, counted(chain.length, 'certificate'))
     : fail(id, 'ratls_chain_invalid', PROVES.chain, `${fault.code}: ${fault.detail}`)
 }
 
@@ -200,7 +201,7 @@ export function appraiseRaTls(pem: string, given: RaTlsOptions): RaTlsAppraisal 
   )
   const issuers = chainCheck(chain, evidence.system, options)
   const checks = [
-    pass('ratls.structure', PROVES.structure, `${chain.length} certificates`),
+    pass('ratls.structure', PROVES.structure, counted(chain.length, 'certificate')),
     usageCheck(found),
     validityCheck(leaf, options.at),
     ...evidence.checks,

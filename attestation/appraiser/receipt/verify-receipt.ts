@@ -22,6 +22,7 @@ import type { TrustedKeyset } from '../appraise-document.ts'
 import { fail, info, pass, skip } from '../check.ts'
 import type { Check } from '../check.ts'
 import type { CheckCode } from '../codes.ts'
+import { counted } from '../counted.ts'
 import type { AppraisalPolicy } from '../policy.ts'
 import { requireOptions } from '../required-options.ts'
 import { parseAnyReceipt } from './parse-any-receipt.ts'
@@ -164,7 +165,7 @@ function judgeTime(record: ReceiptRecord, { at, trusted, policy }: ReceiptOption
   if (record.served_at > trusted.notAfter) return failed('receipt_keyset_expired')
   return record.served_at <= at + policy.clockSkewS
     ? PASS
-    : failed('receipt_from_future', `${record.served_at - at} seconds ahead`)
+    : failed('receipt_from_future', `${counted(record.served_at - at, 'second')} ahead`)
 }
 
 function isSuccess(status: number): boolean {

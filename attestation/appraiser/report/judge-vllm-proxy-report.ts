@@ -11,6 +11,7 @@ import { parseJsonText } from '../../protocol/json.ts'
 import { addressOf } from '../../protocol/legacy-text.ts'
 import { fail, info, pass, skip } from '../check.ts'
 import type { Check } from '../check.ts'
+import { counted } from '../counted.ts'
 import type { SystemIdentity } from '../eventlog/read-system-events.ts'
 import type { GpuBinding } from '../gpu/gpu-ladder.ts'
 import { CORE_GPU_CHECKS, isSimulatedList, judgeGpus, readGpuList } from '../gpu/judge-gpus.ts'
@@ -121,7 +122,7 @@ function claimsCheck(report: VllmProxyReport, evidence: TdxEvidenceAppraisal): C
       return fail(id, 'report_contradicts_evidence', PROVES.claims, name)
     }
   }
-  return pass(id, PROVES.claims, `${report.claims.size} claims`)
+  return pass(id, PROVES.claims, counted(report.claims.size, 'claim'))
 }
 
 /** A forged member that is passed over in silence would be read under the verdict of the rest. */
@@ -180,7 +181,7 @@ function gpuFindings(report: VllmProxyReport, options: ReportOptions): GpuFindin
   const findings = judgeGpus(list, expected, source)
   return {
     ...findings,
-    checks: [pass(id, PROVES.payload, `${list.elements.length} devices`), ...findings.checks],
+    checks: [pass(id, PROVES.payload, counted(list.elements.length, 'device')), ...findings.checks],
     simulated: isSimulatedList(list),
   }
 }

@@ -5,6 +5,7 @@
  */
 import { fail, info, pass } from '../check.ts'
 import type { Check } from '../check.ts'
+import { counted } from '../counted.ts'
 import type { WhatElseRan } from './find-what-else-ran.ts'
 import type { MeasuredApp, TappOperation } from './read-tapp-operations.ts'
 import type { TappPolicy } from './tapp-policy.ts'
@@ -90,7 +91,7 @@ export function claimCheck(operations: readonly TappOperation[]): Check {
     first === undefined ? 'never claimed' : `claimed ${first.shown}`,
     ...(revised === undefined
       ? []
-      : [`trust anchors revised ${anchors.length} times, now ${revised.shown}`]),
+      : [`trust anchors revised ${counted(anchors.length, 'time')}, now ${revised.shown}`]),
   ].join('; ')
   return info(id, 'tapp_claim_shown', TAPP_PROVES[id], detail)
 }

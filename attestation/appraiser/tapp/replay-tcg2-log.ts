@@ -17,6 +17,7 @@ import { toHex } from '../../protocol/hex.ts'
 import { fromUtf8 } from '../../protocol/utf8.ts'
 import { fail, pass, skip } from '../check.ts'
 import type { Check } from '../check.ts'
+import { counted } from '../counted.ts'
 import { extendRegister } from '../eventlog/extend-register.ts'
 import { EV_NO_ACTION, parseTcg2Log, REGISTER_BYTES } from './parse-tcg2-log.ts'
 import type { Tcg2Event } from './parse-tcg2-log.ts'
@@ -112,8 +113,13 @@ function rtmrCheck(
   )
   const proves = PROVES[`rtmr${index}`]
   return crypto.equal(replayed, expected)
-    ? pass(id, proves, `${own.length} events`)
-    : fail(id, 'rtmr_mismatch', proves, `${own.length} events replay to ${toHex(replayed)}`)
+    ? pass(id, proves, counted(own.length, 'event'))
+    : fail(
+        id,
+        'rtmr_mismatch',
+        proves,
+        `${counted(own.length, 'event')}, replayed: ${toHex(replayed)}`,
+      )
 }
 
 function readEntries(
@@ -134,7 +140,7 @@ function readEntries(
     }
     entries.push(entry)
   }
-  return { check: pass(id, PROVES.digests, `${entries.length} entries`), entries }
+  return { check: pass(id, PROVES.digests, counted(entries.length, 'entry', 'entries')), entries }
 }
 
 /**
@@ -165,7 +171,7 @@ export function replayTcg2Log(
   const { check: digests, entries } = readEntries(events, crypto)
   const rtmr3 = rtmrCheck(3, events, rtmrs[3], crypto)
   const checks = [
-    pass('eventlog.structure', PROVES.structure, `${events.length} events`),
+    pass('eventlog.structure', PROVES.structure, counted(events.length, 'event')),
     digests,
     rtmrCheck(0, events, rtmrs[0], crypto),
     rtmrCheck(1, events, rtmrs[1], crypto),

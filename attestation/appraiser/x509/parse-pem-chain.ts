@@ -4,6 +4,7 @@
  * @module
  */
 import { decodeBase64 } from '../../protocol/base64.ts'
+import { counted } from '../counted.ts'
 import type { CertificateMemo } from './certificate-memo.ts'
 import { MAX_CERTIFICATE_BYTES, parseCertificate } from './parse-certificate.ts'
 import type { Certificate } from './parse-certificate.ts'
@@ -39,7 +40,7 @@ export function parsePemChain(
   let offset = LEADING.exec(text)?.[0].length ?? 0
   while (!TRAILING.test(text.slice(offset))) {
     if (certificates.length === maxCertificates) {
-      return { ok: false, detail: `more than ${maxCertificates} certificates` }
+      return { ok: false, detail: `more than ${counted(maxCertificates, 'certificate')}` }
     }
     BLOCK.lastIndex = offset
     const [block, body] = BLOCK.exec(text) ?? []

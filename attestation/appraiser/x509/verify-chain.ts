@@ -8,6 +8,7 @@
  */
 import type { CryptoPort } from '../../crypto/port.ts'
 import { SIMULATION_OID } from '../../protocol/simulation.ts'
+import { counted } from '../counted.ts'
 import type { CertificateMemo } from './certificate-memo.ts'
 import { OID_BASIC_CONSTRAINTS, OID_KEY_USAGE } from './parse-certificate.ts'
 import type { Certificate } from './parse-certificate.ts'
@@ -150,7 +151,7 @@ export function verifyChain(
   const leaf = chain[0]
   const root = chain.at(-1)
   if (leaf === undefined || root === undefined || chain.length !== options.length) {
-    const detail = `expected ${options.length} certificates, got ${chain.length}`
+    const detail = `expected ${counted(options.length, 'certificate')}, got ${chain.length}`
     return { code: 'chain_length', detail }
   }
   const rootIndex = chain.length - 1

@@ -6,6 +6,7 @@
  */
 import { fail, pass } from '../../../attestation/appraiser/check.ts'
 import type { Check } from '../../../attestation/appraiser/check.ts'
+import { counted } from '../../../attestation/appraiser/counted.ts'
 import {
   LOG_CONTINUITY,
   MAX_BOOT_CHAIN,
@@ -127,7 +128,11 @@ export async function followArchived(
   const evidence = await gather(start, newer, read, crypto)
   const { check } = judgeContinuity(start, newer, evidence, crypto)
   if (check.status === 'pass') {
-    return pass(ARCHIVE_ID, PROVES_ARCHIVE, `${archived.origin}, ${archived.size} leaves`)
+    return pass(
+      ARCHIVE_ID,
+      PROVES_ARCHIVE,
+      `${archived.origin}, ${counted(archived.size, 'leaf', 'leaves')}`,
+    )
   }
   const code = check.code === 'log_proof_missing' ? check.code : 'log_forked'
   return fail(ARCHIVE_ID, code, PROVES_ARCHIVE, `no way from ${newer.origin} to ${older.origin}`)

@@ -4,6 +4,7 @@
  * @module
  */
 import { toHex } from '../../../protocol/hex.ts'
+import { counted } from '../../counted.ts'
 import { MAX_GPUS } from '../parse-gpu-evidence.ts'
 import type { GpuEvidence } from '../parse-gpu-evidence.ts'
 import { NONCE_BYTES } from '../parse-spdm-report.ts'
@@ -59,7 +60,7 @@ export function buildNrasRequest(
   if (api === 'v3' && claimsVersion !== '2.0') throw new TypeError('v3 gives claims 2.0 alone')
   const arch = list[0]?.arch
   if (arch === undefined || list.length > MAX_GPUS) {
-    return { ok: false, detail: `${list.length} devices, not 1 to ${MAX_GPUS}` }
+    return { ok: false, detail: `${counted(list.length, 'device')}, not 1 to ${MAX_GPUS}` }
   }
   const kind = KINDS.get(arch)
   if (kind === undefined) return { ok: false, detail: `architecture ${arch.slice(0, 16)}` }

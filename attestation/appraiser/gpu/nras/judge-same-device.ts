@@ -5,6 +5,7 @@
  * @module
  */
 import { toHex } from '../../../protocol/hex.ts'
+import { counted } from '../../counted.ts'
 import type { Judgement } from '../../quote/step-list.ts'
 import type { NrasDevice } from './device-claims.ts'
 
@@ -37,7 +38,7 @@ export function judgeSameDevice(
   tokens: number,
 ): Judgement {
   if (local.length !== tokens) {
-    const detail = `evidence of ${local.length} devices, tokens of ${tokens}`
+    const detail = `evidence of ${counted(local.length, 'device')}, tokens of ${tokens}`
     return { code: 'nras_device_mismatch', detail }
   }
   const own = local.find(({ leafSerial }) => decimalOf(leafSerial) === device.ueid)

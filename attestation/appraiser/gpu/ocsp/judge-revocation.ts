@@ -9,6 +9,7 @@
  */
 import type { CryptoPort } from '../../../crypto/port.ts'
 import { MAX_OCSP_RESPONSES } from '../../../protocol/gpu-collateral.ts'
+import { counted } from '../../counted.ts'
 import type { Certificate } from '../../x509/parse-certificate.ts'
 import { namesCertificate } from './cert-id.ts'
 import type { CertId, CertIdHash } from './cert-id.ts'
@@ -150,7 +151,7 @@ function readResponses(
   memo: OcspMemo,
 ): Responses {
   if (responses.length > MAX_OCSP_RESPONSES) {
-    const detail = `${responses.length} responses`
+    const detail = counted(responses.length, 'response')
     return { readable: [], unreadable: { code: 'ocsp_malformed', detail } }
   }
   const readable: OcspResponse[] = []

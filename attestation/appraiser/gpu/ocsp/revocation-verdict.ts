@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { counted } from '../../counted.ts'
 import type { OcspCode } from './codes.ts'
 import { instantText } from './instant-text.ts'
 import type { RevocationOutcome } from './judge-revocation.ts'
@@ -79,7 +80,7 @@ export function revocationVerdict(
     .toSorted((a, b) => weight(a) - weight(b))
   if (worst !== undefined) return worst
   const held = named.filter(({ outcome }) => outcome.status === 'hold').map(({ name }) => name)
-  const detail = `${outcomes.length} certificates`
+  const detail = counted(outcomes.length, 'certificate')
   const dates = outcomes.map((outcome) => ('madeAt' in outcome ? outcome.madeAt : -Infinity))
   return {
     status: 'pass',

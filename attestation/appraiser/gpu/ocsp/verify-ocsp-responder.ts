@@ -9,6 +9,7 @@
  * @module
  */
 import type { CryptoPort } from '../../../crypto/port.ts'
+import { counted } from '../../counted.ts'
 import { oidOf, readDer, TAG } from '../../x509/der.ts'
 import {
   MAX_CERTIFICATE_BYTES,
@@ -141,7 +142,7 @@ export function verifyOcspResponder(
   if (named.length > MAX_NAMED_RESPONDERS) {
     return refuse(
       'ocsp_responder_untrusted',
-      `${named.length} certificates of the responder’s name`,
+      `${counted(named.length, 'certificate')} of the responder’s name`,
     )
   }
   for (const certificate of named) {
