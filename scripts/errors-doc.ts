@@ -14,6 +14,7 @@ import { COLLATERAL_ERRORS } from '../attestation/collateral/collateral-error.ts
 import { ADDRESS_ERRORS } from '../enclave/keys/address-error.ts'
 import { SEALED_KEY_ERRORS } from '../enclave/keys/sealed/sealed-key-error.ts'
 import { SHARED_STORE_ERRORS } from '../enclave/store/shared-place.ts'
+import { STORE_WARNINGS } from '../enclave/store/store-warnings.ts'
 import { WEIGHTS_ERRORS } from '../src/weights/weights-error.ts'
 import { COMPOSE_REFUSALS } from '../src/compose/compose-refusals.ts'
 import { COMPOSE_WARNINGS } from '../src/compose/hash-compose.ts'
@@ -155,6 +156,14 @@ export function renderErrorsDoc(
       row(['code', 'what happened and what to do']),
       row(['---', '---']),
       ...Object.entries(SHARED_STORE_ERRORS).map(([code, text]) => row([`\`${code}\``, text])),
+      '',
+      '## Warnings of the store',
+      '',
+      'In the log of `serve` when it opens a store, as `cause` with the text as `advice`; the service serves. `boots` and `receipts` say how many.',
+      '',
+      row(['code', 'what happened and what to do']),
+      row(['---', '---']),
+      ...Object.entries(STORE_WARNINGS).map(([code, text]) => row([`\`${code}\``, text])),
       '',
       "## Codes of 0G's TAPP",
       '',

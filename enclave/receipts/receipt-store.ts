@@ -5,6 +5,7 @@
  */
 import type { Hex32, Sha256Digest } from '../../attestation/protocol/hex.ts'
 import type { LeafKeeper } from '../log/leaf-keeper.ts'
+import type { StoreFindings } from '../store/store-warnings.ts'
 import type { BodyHashes, ReceiptRecord } from '../../attestation/protocol/record.ts'
 
 /** Who may see a receipt. */
@@ -108,6 +109,8 @@ export interface DurableStore {
   probe(): Promise<void>
   /** Entries that were there and could not be opened: changed, moved, or of another key. */
   refused(): number
+  /** What opening it found. */
+  readonly found: StoreFindings
   /** Stable code of why it takes nothing, where it knows; for readiness and the log. */
   fault?(): string | null
   close(): Promise<void>

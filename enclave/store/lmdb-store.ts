@@ -17,7 +17,8 @@ import type {
   StoredReceipt,
 } from '../receipts/receipt-store.ts'
 import { createAdmissionJournal } from './admission-journal.ts'
-import { CLOCK_FLOOR_KEY, readClockFloor, sealClockFloor } from './clock-floor.ts'
+import { checkFormat } from './check-format.ts'
+import { readClockFloor, sealClockFloor } from './clock-floor.ts'
 import { openBoots } from './boots.ts'
 import { openLogTables } from './log-tables.ts'
 import { createGroupCommit } from './group-commit.ts'
@@ -31,8 +32,6 @@ import { StoreError } from './store-error.ts'
 import type { BootIdentity } from './stored-entry.ts'
 import { decodeEntry, encodeEntry } from './stored-entry.ts'
 import { takeStore } from './take-store.ts'
-
-export const STORE_FORMAT = '1'
 
 export interface LmdbStoreOptions {
   /** A folder; made where it is missing. */
@@ -81,7 +80,7 @@ async function openOwned(
 ): Promise<OpenStore> {
   const { bootId, now } = options
   const sealer = createSealer(options.rootKey, bootId)
-  await checkFormat(tables, sealer.check, options.ephemeral)
+  const lost = await checkFormat(tables, sealer.check, options.ephemeral)
   let refused = 0
   const refuse = () => void refused++
   const logsSince = () => now() - options.retention.days * DAY_S
@@ -91,6 +90,7 @@ async function openOwned(
     refuse,
     logsSince,
   })
+  const unreadableBoots = refused
   const log = openLogTables({
     tables,
     sealer,
@@ -240,6 +240,7 @@ async function openOwned(
       keepClockFloor: (at) => commit.flushed([sealClockFloor(tables, sealer, bootId, at)]),
       probe: () => commit.flushed([{ table: tables.meta, key: PROBE, value: probeValue(now()) }]),
       refused: () => refused,
+      found: { ephemeral: options.ephemeral, lost, unreadableBoots },
       async close() {
         journal.close()
         await commit.idle()
@@ -250,7 +251,6 @@ async function openOwned(
   }
 }
 
-const FORMAT = Buffer.from('format')
 const OWNER = Buffer.from('owner')
 const PROBE = Buffer.from('probe')
 
@@ -272,23 +272,4 @@ function ownerRow(tables: Tables) {
         return true
       }),
   }
-}
-
-/** @throws StoreError store_key_mismatch, store_damaged */
-async function checkFormat(tables: Tables, check: string, ephemeral: boolean): Promise<void> {
-  const own = `${STORE_FORMAT}\n${ephemeral ? 'ephemeral' : 'lasting'}\n${check}`
-  const found = tables.meta.get(FORMAT)?.toString('latin1') ?? null
-  if (found === own) return
-  if (found !== null) {
-    const [format, key] = found.split('\n')
-    if (format !== STORE_FORMAT) throw new StoreError('store_damaged')
-    if (!ephemeral || key !== 'ephemeral') throw new StoreError('store_key_mismatch')
-    const { boots, documents, records, admissions, receipts, chats, logs, tiles, roots } = tables
-    const all = [boots, documents, records, admissions, receipts, chats, logs, tiles, roots]
-    await Promise.all([
-      ...all.map((table) => table.clearAsync()),
-      tables.meta.remove(CLOCK_FLOOR_KEY),
-    ])
-  }
-  await tables.meta.put(FORMAT, Buffer.from(own, 'latin1'))
 }

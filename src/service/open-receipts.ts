@@ -14,6 +14,7 @@ import { createMemoryStore } from '../../enclave/receipts/memory-store.ts'
 import type { ReceiptStore } from '../../enclave/receipts/receipt-store.ts'
 import { SHARED_STORE_ERRORS } from '../../enclave/store/shared-place.ts'
 import type { SharedFault } from '../../enclave/store/shared-place.ts'
+import { STORE_WARNINGS, storeWarnings } from '../../enclave/store/store-warnings.ts'
 import type { BootIdentity } from '../../enclave/store/stored-entry.ts'
 import type { Config } from '../config/config.ts'
 import type { ServiceLog } from '../operations/open-log.ts'
@@ -75,6 +76,9 @@ export async function openReceipts(options: ReceiptsOptions): Promise<Receipts> 
     })
   }
   const inner = await open(options.source)
+  for (const warning of inner.durable === undefined ? [] : storeWarnings(inner.durable.found)) {
+    log.warn({ ...warning, advice: STORE_WARNINGS[warning.cause] }, 'what opening the store found')
+  }
   watched = watchStore(inner, nowMs)
   const { store } = watched
   let records: BootLog | null = null

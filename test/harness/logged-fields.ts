@@ -23,6 +23,7 @@ const ADVICE = /^[A-Z][\w .,;:()*/=-]{20,400}\.$/
 
 const FIELDS: Readonly<Record<string, RegExp>> = {
   advice: ADVICE,
+  boots: COUNT,
   cause: CAUSE,
   certificate: CODE,
   code: CODE,
@@ -33,6 +34,7 @@ const FIELDS: Readonly<Record<string, RegExp>> = {
   outcome: CODE,
   overhead_ms: COUNT,
   queued_ms: COUNT,
+  receipts: COUNT,
   receipt: /^(?:sim-)?rcpt-[0-9a-f]{12}$/,
   request_bytes: COUNT,
   response_bytes: COUNT,

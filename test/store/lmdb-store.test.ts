@@ -125,6 +125,8 @@ test('what was sealed under a key that ended with its process goes at the next s
   const second = await boot(path, rootKey(), { ephemeral: true })
   expect(second.store.get(id)).toBeNull()
   expect(second.store.usage().receipts).toBe(0)
+  expect(first.store.durable.found.lost).toEqual({ boots: 0, receipts: 0 })
+  expect(second.store.durable.found.lost).toEqual({ boots: 1, receipts: 1 })
 })
 
 test('the volume shows no id, principal, address or text, nor the opening', async () => {

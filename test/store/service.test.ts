@@ -96,3 +96,36 @@ test('after a restart the receipt and the document that vouches for it are serve
   expect((await get(second, '/attestation/keysets/nonsense')).status).toBe(404)
   await second.close()
 })
+
+describe('what opening a store found is said in the log, with what to do', () => {
+  const warned = (at: TestService) =>
+    at.log
+      .filter(
+        ({ level, message }) => level === 'warn' && message === 'what opening the store found',
+      )
+      .map(({ fields: { advice, ...fields } }) => (expect(advice).toBeTypeOf('string'), fields))
+
+  test('a key that ends with the process, and what the process before had sealed under its own', async () => {
+    const path = newFolder()
+    const first = await startTestService(onDisk(path, rootKey(), { ephemeral: true }))
+    expect(warned(first)).toEqual([{ cause: 'store_key_ephemeral' }])
+    for (let i = 0; i < 2; i++) await chat(first, chatBody('x'))
+    await first.close()
+    const second = await startTestService(onDisk(path, rootKey(), { ephemeral: true }))
+    expect(warned(second)).toEqual([
+      { cause: 'store_key_ephemeral' },
+      { cause: 'store_key_gone', boots: 1, receipts: 2 },
+    ])
+    await second.close()
+  })
+
+  test('nothing of a store that opens', async () => {
+    const [path, key] = [newFolder(), rootKey()]
+    for (let i = 0; i < 2; i++) {
+      const at = await startTestService(onDisk(path, key))
+      await chat(at, chatBody('x'))
+      expect(warned(at)).toEqual([])
+      await at.close()
+    }
+  })
+})

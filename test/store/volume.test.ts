@@ -5,6 +5,7 @@ import { open } from 'lmdb'
 import { describe, expect, test } from 'vitest'
 import { parseReceipt } from '../../attestation/appraiser/receipt/parse-receipt.ts'
 import { StoreError } from '../../enclave/store/store-error.ts'
+import { storeWarnings } from '../../enclave/store/store-warnings.ts'
 import { OWN, boot, newFolder, rootKey } from './store.helpers.ts'
 
 const BINARY = { encoding: 'binary', keyEncoding: 'binary' } as const
@@ -111,6 +112,11 @@ describe('a receipt that the volume changed is refused and counted, never served
       entries.map(([id, value]) => [id, Buffer.concat([Buffer.alloc(32, 7), value.subarray(32)])]),
     )
     expect((await told(path, key, ids)).slice(0, 2)).toEqual([0, 0])
+    const at = await boot(path, key)
+    // Not the boot that looked above.
+    expect(storeWarnings(at.store.durable.found)).toEqual([
+      { cause: 'store_boots_unreadable', boots: 1 },
+    ])
   })
 
   test('so is a document, and an admission', async () => {
