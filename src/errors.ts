@@ -160,6 +160,11 @@ export const SERVICE_ERRORS = {
       'The receipt is of an earlier boot, and only that boot could sign it in this encoding.',
   },
   not_found: { status: 404, type: 'not_found', message: 'Not found.' },
+  keyset_unknown: {
+    status: 404,
+    type: 'not_found',
+    message: 'No document of that keyset is kept here.',
+  },
   log_off: { status: 404, type: 'not_found', message: 'This service keeps no log.' },
   log_boot_unknown: {
     status: 404,
@@ -186,6 +191,11 @@ export const SERVICE_ERRORS = {
     status: 410,
     type: 'not_found',
     message: 'The leaves that this proof needs are not kept any more.',
+  },
+  invalid_keyset_digest: {
+    status: 400,
+    type: invalid,
+    message: 'A keyset is named sha256: and 64 lower-case hex digits.',
   },
   invalid_log_query: {
     status: 400,

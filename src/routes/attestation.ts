@@ -138,10 +138,10 @@ export function attestationRoutes(options: AttestationRoutesOptions): Router {
   const keyset = (wrapped: boolean) =>
     limited('canonical', (req, res) => {
       const { digest } = req.params
-      if (!isSha256Digest(digest)) return sendError(res, 'not_found')
+      if (!isSha256Digest(digest)) return sendError(res, 'invalid_keyset_digest')
       const sendArchived = async (): Promise<void> => {
         const document = await archived(digest)
-        if (document === null) sendError(res, 'not_found')
+        if (document === null) sendError(res, 'keyset_unknown')
         else sendText(res, 200, wrapped ? wrapDocument(document) : document)
       }
       return respond(res, async () => {

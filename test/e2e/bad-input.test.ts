@@ -196,7 +196,7 @@ describe('a request that is not admitted', () => {
     ['GET', `/v1/attestation/receipts/${WORD}`, 'alice', 404, 'not_found'],
     ['GET', `/v1/signature/${WORD}`, 'alice', 404, 'not_found'],
     ['GET', `/v1/signature/${WORD}`, '', 401, 'unauthorized'],
-    ['GET', `/attestation/keysets/sha256:${WORD}`, '', 404, 'not_found'],
+    ['GET', `/attestation/keysets/sha256:${WORD}`, '', 400, 'invalid_keyset_digest'],
     ['GET', `/attestation?nonce=${WORD}`, '', 400, 'invalid_nonce'],
     ['GET', `/attestation?nonce=`, '', 400, 'invalid_nonce'],
     ['GET', `/attestation?nonce=${'AB'.repeat(32)}`, '', 400, 'invalid_nonce'],

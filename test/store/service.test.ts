@@ -92,8 +92,10 @@ test('after a restart the receipt and the document that vouches for it are serve
   })
   const wrapped = await get(second, `/v1/attestation/keysets/${digest}`)
   expect(jsonObject(wrapped.body)).toEqual({ document: document.toString() })
-  expect((await get(second, `/attestation/keysets/sha256:${'00'.repeat(32)}`)).status).toBe(404)
-  expect((await get(second, '/attestation/keysets/nonsense')).status).toBe(404)
+  const unknown = await get(second, `/attestation/keysets/sha256:${'00'.repeat(32)}`)
+  expect([unknown.status, errorCode(unknown)]).toEqual([404, 'keyset_unknown'])
+  const odd = await get(second, '/attestation/keysets/nonsense')
+  expect([odd.status, errorCode(odd)]).toEqual([400, 'invalid_keyset_digest'])
   await second.close()
 })
 

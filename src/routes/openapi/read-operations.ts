@@ -72,14 +72,14 @@ export const READ_ROUTES: readonly ReadRoute[] = [
     ['/attestation/keysets/{digest}'],
     attestation('keyset', 'The document of that keyset.', json('Document'), {
       parameters: ['digest'],
-      errors: ['not_found', 'store_unavailable', ...UNAVAILABLE],
+      errors: ['invalid_keyset_digest', 'keyset_unknown', 'store_unavailable', ...UNAVAILABLE],
     }),
   ),
   route(
     ['/v1/attestation/keysets/{digest}', '/v1/proxy/attestation/keysets/{digest}'],
     attestation('keyset_document', 'The document of that keyset inside JSON.', json('Wrapped'), {
       parameters: ['digest'],
-      errors: ['not_found', 'store_unavailable', ...UNAVAILABLE],
+      errors: ['invalid_keyset_digest', 'keyset_unknown', 'store_unavailable', ...UNAVAILABLE],
     }),
   ),
   route(
