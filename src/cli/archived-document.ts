@@ -7,7 +7,24 @@
 import { appraiseDocument } from '../../attestation/appraiser/appraise-document.ts'
 import type { Appraisal, AppraisalOptions } from '../../attestation/appraiser/appraise-document.ts'
 import { stapledCollateral } from '../../attestation/appraiser/document/stapled-collateral.ts'
+import type { KeysetLookup } from '../../attestation/appraiser/receipt/verify-receipt.ts'
+import type { Sha256Digest } from '../../attestation/protocol/hex.ts'
+import { fetchArchived, reached } from './fetch-document.ts'
 import type { FetchedDocument } from './fetch-document.ts'
+import { Refusal } from './refusal.ts'
+
+/** The document that a service keeps of a keyset, or why there is none: what is then said of the receipt that names it. */
+export async function lookUpArchived(
+  target: string,
+  digest: Sha256Digest,
+): Promise<FetchedDocument | Exclude<KeysetLookup, 'not_asked'>> {
+  try {
+    return (await reached(target, () => fetchArchived(target, digest))) ?? 'not_archived'
+  } catch (error) {
+    if (error instanceof Refusal) return 'unreachable'
+    throw error
+  }
+}
 
 /**
  * Judges it at the same time and under the same policy as the document of the keyset in force, all but its age: it is as old as its

@@ -11,6 +11,7 @@ import { parseAnyReceipt } from '../../attestation/appraiser/receipt/parse-any-r
 import { verifyReceipt } from '../../attestation/appraiser/receipt/verify-receipt.ts'
 import type {
   ExpectedExchange,
+  KeysetLookup,
   ReceiptVerdict,
 } from '../../attestation/appraiser/receipt/verify-receipt.ts'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
@@ -147,6 +148,8 @@ export function checkReceipt(
   policy: AppraisalPolicy,
   /** What else the caller knows of the exchange. */
   more: Pick<ExpectedExchange, 'receiptId' | 'endpoint'> = {},
+  /** Why there is no document of the receipt's own keyset, where none was to be had. */
+  keysetLookup: KeysetLookup | null = null,
 ): ReceiptVerdict {
   const { opening, request, response } = files
   const level = levelOf(options, files)
@@ -163,6 +166,7 @@ export function checkReceipt(
     // says that the bytes were rewritten on the way.
     strictBytes: level !== 'content',
     ...(opening === null ? {} : { opening }),
+    ...(keysetLookup === null ? {} : { keysetLookup }),
     expected: {
       ...more,
       ...(options.anyOutcome === true ? {} : { requireOutcome: 'complete' as const }),

@@ -9,6 +9,7 @@ import { POLICIES } from '../../attestation/appraiser/policies.ts'
 import { DEFAULT_POLICY } from '../../attestation/appraiser/policy.ts'
 import { unwrapDocument } from '../../attestation/appraiser/document/parse-document.ts'
 import { keysetOfReceipt } from '../../attestation/appraiser/receipt/keyset-of-receipt.ts'
+import type { KeysetLookup } from '../../attestation/appraiser/receipt/verify-receipt.ts'
 import { parseQuote } from '../../attestation/appraiser/quote/parse-quote.ts'
 import type { AppraisalPolicy } from '../../attestation/appraiser/policy.ts'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
@@ -16,7 +17,7 @@ import type { DcapCollateral } from '../../attestation/protocol/dcap-collateral.
 import { MAX_EVIDENCE_BYTES } from '../../attestation/protocol/evidence-file.ts'
 import { isHex32, toHex32 } from '../../attestation/protocol/hex.ts'
 import type { Hex32 } from '../../attestation/protocol/hex.ts'
-import { appraiseArchived } from './archived-document.ts'
+import { appraiseArchived, lookUpArchived } from './archived-document.ts'
 import {
   isBareReport,
   judgeGpuFile,
@@ -219,17 +220,21 @@ export async function verify(target: string, options: VerifyOptions): Promise<nu
     inForce.trusted === null || log === null ? [] : [await log.follow(inForce.trusted.log)]
   let appraised = inForce
   const named = files === null || inForce.trusted === null ? null : keysetOfReceipt(files.receipt)
+  let lookup: KeysetLookup | null = live ? null : 'not_asked'
   if (live && named !== null && named !== inForce.trusted?.keysetDigest) {
-    const archived = await reached(target, () => fetchArchived(target, named))
-    if (archived !== null) appraised = appraiseArchived(archived, bytes, appraisal)
+    const archived = await lookUpArchived(target, named)
+    if (typeof archived === 'string') lookup = archived
+    else appraised = appraiseArchived(archived, bytes, appraisal)
     const head = inForce.trusted?.log ?? null
-    if (archived !== null && log !== null && head !== null && appraised.trusted !== null) {
+    if (lookup === null && log !== null && head !== null && appraised.trusted !== null) {
       followed.push(await log.archived(head, appraised.trusted.log))
     }
   }
   const { verdict, trusted } = appraised
   const receipt =
-    files === null || trusted === null ? null : checkReceipt(options, files, trusted, at, policy)
+    files === null || trusted === null
+      ? null
+      : checkReceipt(options, files, trusted, at, policy, {}, lookup)
   if (trusted === null) refuseUnknownChecks(options, verdict)
   const time = { at, given: options.at !== undefined }
   const before = appraised === inForce ? null : inForce

@@ -1,7 +1,10 @@
 /** `countersign verify <url> --receipt` where the receipt is of a keyset that is not in force any more. */
+import { createServer } from 'node:http'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, test, vi } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { isJsonObject } from '../../attestation/protocol/json.ts'
+import type { JsonObject } from '../../attestation/protocol/json.ts'
 import { verify } from '../../src/cli/verify.ts'
 import type { VerifyOptions } from '../../src/cli/verify.ts'
 import type { Stage } from '../client/client.helpers.ts'
@@ -31,6 +34,42 @@ async function savedReceipt(stage: Stage, id: string): Promise<string> {
   const path = join(newFolder(), 'receipt.json')
   writeFileSync(path, body)
   return path
+}
+
+function keysetCheck(report: JsonObject): unknown[] {
+  const receipt = report['receipt']
+  const checks = isJsonObject(receipt) ? receipt['checks'] : null
+  const found = Array.isArray(checks)
+    ? checks.filter(isJsonObject).find(({ id }) => id === 'receipt.keyset')
+    : undefined
+  return [found?.['status'], found?.['code']]
+}
+
+/** Shows what `url` serves, but the documents of earlier keysets. */
+async function startTurncoat(url: string) {
+  let fault: 'none' | 'status' | 'reset' = 'none'
+  const server = createServer((req, res) => {
+    const of = req.url ?? ''
+    if (fault !== 'none' && of.includes('/keysets/')) {
+      if (fault === 'status') res.writeHead(500).end()
+      else req.socket.destroy()
+      return
+    }
+    fetch(`${url}${of}`)
+      .then(async (reply) => res.writeHead(reply.status).end(await reply.text()))
+      .catch(() => res.destroy())
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  const address = server.address()
+  if (address === null || typeof address === 'string') throw new Error('no port')
+  return {
+    url: `http://127.0.0.1:${address.port}`,
+    turn: (next: typeof fault) => void (fault = next),
+  }
 }
 
 describe('countersign verify with a receipt', () => {
@@ -77,6 +116,37 @@ describe('countersign verify with a receipt', () => {
     await other.today()
     const { code, report } = await cli(other.stage.at.url, other.stage, { receipt })
     expect(code).toBe(10)
-    expect(JSON.stringify(report['receipt'])).toContain('receipt_other_keyset')
+    // Not as a forgery: nothing was shown for that either.
+    expect(keysetCheck(report)).toEqual(['fail', 'receipt_keyset_not_archived'])
+    expect(String(report['sentence'])).toContain('keeps no document of it')
+  })
+
+  test('whose archived document cannot be had says so, and does not pass', async () => {
+    const { stage, today } = await began()
+    const id = header(await chat(stage.at, chatBody('x')), 'x-receipt-id')
+    const receipt = await savedReceipt(stage, id)
+    await today()
+    const { url, turn } = await startTurncoat(stage.at.url)
+    for (const fault of ['status', 'reset'] as const) {
+      turn(fault)
+      const { code, report } = await cli(url, stage, { receipt })
+      expect(code).toBe(10)
+      expect(keysetCheck(report)).toEqual(['fail', 'receipt_keyset_unreachable'])
+    }
+    turn('none')
+    expect((await cli(url, stage, { receipt })).code).toBe(0)
+  })
+
+  test('of another keyset than that of a saved document says that nobody was asked', async () => {
+    const { stage, today } = await began()
+    const id = header(await chat(stage.at, chatBody('x')), 'x-receipt-id')
+    const receipt = await savedReceipt(stage, id)
+    await today()
+    const nonce = 'ab'.repeat(32)
+    const document = join(newFolder(), 'document.json')
+    writeFileSync(document, (await get(stage.at, `/v1/attestation/document?nonce=${nonce}`)).body)
+    const { code, report } = await cli(document, stage, { receipt, nonce })
+    expect(code).toBe(10)
+    expect(keysetCheck(report)).toEqual(['fail', 'receipt_keyset_not_asked'])
   })
 })

@@ -21,6 +21,8 @@ const VECTORS = publishedVectors()
 
 const OF_CLIENTS = 'of clients, which read an answer while it comes'
 const OF_LEGACY = 'of the legacy text, which another verb judges'
+const OF_LOOKUPS =
+  'of who looks for a keyset that is not in the input: there it is receipt_other_keyset'
 const NOT_SHOWN = 'says that a check was not made; the level is then not reached'
 
 /** Codes of receipts that no vector ends in, and why. */
@@ -34,6 +36,9 @@ const UNREACHED: Readonly<Record<string, string>> = {
   log_first_seen: 'a remark, on a head that is not refused',
   log_other_name: OF_CLIENTS,
   log_state_unusable: OF_CLIENTS,
+  receipt_keyset_not_archived: OF_LOOKUPS,
+  receipt_keyset_not_asked: OF_LOOKUPS,
+  receipt_keyset_unreachable: OF_LOOKUPS,
   receipt_missing: OF_CLIENTS,
   receipt_unavailable: OF_CLIENTS,
   route_unverified: OF_CLIENTS,

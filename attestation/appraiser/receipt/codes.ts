@@ -10,6 +10,21 @@ export const RECEIPT_CODES = {
     family: 'invalid',
     meaning: 'the receipt names another keyset or key than the one that was verified',
   },
+  receipt_keyset_not_archived: {
+    family: 'absent',
+    meaning:
+      'the receipt names a keyset that is not in force, and the service, which was asked, keeps no document of it: it has lost its store, or is another service, or the receipt is nobody’s. Nothing was shown for any of these; a document or evidence file that was saved while that keyset was in force judges the receipt',
+  },
+  receipt_keyset_unreachable: {
+    family: 'absent',
+    meaning:
+      'the receipt names a keyset that is not in force, and the document that the service may keep of it could not be fetched; try again',
+  },
+  receipt_keyset_not_asked: {
+    family: 'absent',
+    meaning:
+      'the receipt names another keyset than that of the document, and nobody was asked for its own: it is at /v1/attestation/keysets/ and the digest that the receipt names',
+  },
   receipt_keyset_expired: {
     family: 'invalid',
     meaning: 'the receipt was made after its keyset had ended',

@@ -70,7 +70,15 @@ export interface ReceiptOptions {
    * intermediary to allow for. A view, which shows no hashes to compare them with, then fails (`receipt_is_view`).
    */
   readonly strictBytes?: boolean
+  /**
+   * What came of looking for the document of the keyset that the receipt names, where that is not the trusted one: without it that reads like
+   * a forgery (`receipt_other_keyset`), although nothing was shown.
+   */
+  readonly keysetLookup?: KeysetLookup
 }
+
+/** Answered with 404, not answered, or not made. */
+export type KeysetLookup = 'not_archived' | 'unreachable' | 'not_asked'
 
 export interface ReceiptVerdict {
   /** No check failed, and the level asked for was reached. */
@@ -141,10 +149,16 @@ function same<T>(expected: T | undefined, found: T, code: CheckCode): Result {
   return expected === found ? PASS : failed(code)
 }
 
-function judgeKeyset(receipt: ParsedReceipt, trusted: TrustedKeyset): Result {
+function judgeKeyset(
+  receipt: ParsedReceipt,
+  { trusted, keysetLookup: lookup }: Pick<ReceiptOptions, 'trusted' | 'keysetLookup'>,
+): Result {
   const { record, keyId } = receipt
   if (record.keyset_digest !== trusted.keysetDigest) {
-    return failed('receipt_other_keyset', record.keyset_digest)
+    return failed(
+      lookup === undefined ? 'receipt_other_keyset' : (`receipt_keyset_${lookup}` as const),
+      record.keyset_digest,
+    )
   }
   return keyOfRole(trusted.keyset, receipt.role)?.key_id === keyId
     ? PASS
@@ -342,7 +356,7 @@ export function verifyReceipt(receipt: string | Uint8Array, given: ReceiptOption
   const { record, bodies } = read
   const form = bodies === null ? 'view' : 'full receipt'
   results.set('structure', { status: 'pass', detail: form })
-  results.set('keyset', judgeKeyset(read, trusted))
+  results.set('keyset', judgeKeyset(read, options))
   if (!held('keyset')) return finish()
   results.set('signature', judgeSignature(read, trusted, crypto))
   if (!held('signature')) return finish()
