@@ -20,7 +20,7 @@ export const NVML_ERRORS = Object.freeze({
   nvml_struct_version:
     'The driver knows another layout of what was asked. Take a driver of the 550 to 590 branches, or a version of this program that knows the newer one.',
   nvml_driver_not_loaded:
-    'The NVIDIA kernel driver is not loaded, or no GPU is passed through. Look at lspci and dmesg of the guest.',
+    'The NVIDIA kernel driver is not loaded, no GPU is passed through, or the container has no /dev/nvidiactl. Look at lspci and dmesg of the guest, then at what the container is given.',
   nvml_driver_mismatch:
     'The library and the kernel driver differ in version. Restart the container after a driver update, so that the runtime mounts the library anew.',
   nvml_no_permission:
