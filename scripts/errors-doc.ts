@@ -99,7 +99,7 @@ export function renderErrorsDoc(
       '',
       '## Causes and warnings of the gate',
       '',
-      'A hard cause keeps the service from serving and stands under `attested` in `/health/ready`: the code of the check that failed under the policy `node`, `attestation_unavailable`, or one of these.',
+      'A hard cause keeps the service from serving and stands under `attested` in `/health/ready`, in `countersign_attestation_cause` and under `warnings` in every document that is made meanwhile: the code of the check that failed under the policy `node`, `attestation_unavailable`, or one of these.',
       '',
       row(['cause', 'meaning']),
       row(['---', '---']),

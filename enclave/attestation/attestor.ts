@@ -57,6 +57,8 @@ export interface AttestorOptions extends Omit<RoundParts, 'collateral'> {
   readonly collateral?: RoundParts['collateral']
   /** What is to be warned about now. Default: nothing. */
   readonly warnings?: () => readonly DocumentWarning[]
+  /** Why no inference request is taken now. Not in what the gate asks for, which decides that. Default: they are taken. */
+  readonly refusal?: () => DocumentWarning | null
   /** Told of each round, and of each quote of its own, when it is over. */
   readonly onRound?: (kind: 'nonces' | 'cached' | 'single', ok: boolean, seconds: number) => void
   /** Given the evidence of each round. Must not throw. */
@@ -199,14 +201,21 @@ export function createAttestor(options: AttestorOptions): Attestor {
     return cached
   }
 
-  function render({ head, keyset }: Round, nonce: object | null): VouchedDocument {
-    const warnings = JSON.stringify(options.warnings?.() ?? [])
+  function render(
+    { head, keyset }: Round,
+    nonce: object | null,
+    lane: 'gate' | 'round',
+  ): VouchedDocument {
+    const refusal = lane === 'gate' ? null : (options.refusal?.() ?? null)
+    const said = options.warnings?.() ?? []
+    const warnings = JSON.stringify(refusal === null ? said : [refusal, ...said])
     return { ...head.with(`,"warnings":${warnings},"nonce":${JSON.stringify(nonce)}}`), keyset }
   }
 
   async function documentFrom(
     nonce: Hex32 | null,
     making: Promise<Round>,
+    lane: 'gate' | 'round' = 'round',
   ): Promise<VouchedDocument> {
     let made: Round
     try {
@@ -215,14 +224,14 @@ export function createAttestor(options: AttestorOptions): Attestor {
       if (error instanceof AttestationError) throw error
       throw new AttestationError('attestation_unavailable', error)
     }
-    if (nonce === null) return render(made, null)
+    if (nonce === null) return render(made, null, lane)
     const proof = made.proofs.get(nonce)
     if (proof === undefined) throw new AttestationError('attestation_unavailable')
-    return render(made, { value: nonce, ...proof })
+    return render(made, { value: nonce, ...proof }, lane)
   }
 
   const vouched = (nonce: Hex32 | null, given: DocumentOptions = {}): Promise<VouchedDocument> =>
-    documentFrom(nonce, nonce === null ? cachedRound() : joinRound(nonce, given))
+    documentFrom(nonce, nonce === null ? cachedRound() : joinRound(nonce, given), given.lane)
 
   return {
     appCompose: cpu.facts.appCompose,
@@ -233,7 +242,7 @@ export function createAttestor(options: AttestorOptions): Attestor {
     async documentOf(keyset, nonce) {
       const making = queue.run('gate', () => round('nonces', [nonce], keyset))
       const busy = () => new AttestationError('attestation_busy')
-      return (await documentFrom(nonce, within(making, maxWaitMs, busy))).text()
+      return (await documentFrom(nonce, within(making, maxWaitMs, busy), 'gate')).text()
     },
 
     ...createSingleQuotes({ cpu, gpu, nowMs, maxWaitMs, queue, timed }),

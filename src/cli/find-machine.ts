@@ -22,6 +22,8 @@ import { Refusal } from './refusal.ts'
 
 export interface MachineOptions {
   readonly simulate?: boolean
+  /** With `simulate` alone: how many GPUs are made up, other than are required. */
+  readonly simulateGpus?: string
   readonly compose?: string
   /** The machine was started by TAPP, and this app under this id. */
   readonly tappAppId?: string

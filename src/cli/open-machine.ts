@@ -31,6 +31,7 @@ import { transportOf } from './obtain-collateral.ts'
 import { isTappPlace, openTappMachine } from './open-tapp-machine.ts'
 import { Refusal } from './refusal.ts'
 import { simulatedCompose } from './simulated-compose.ts'
+import { simulatedGpus } from './simulated-gpus.ts'
 
 const now = (): number => Math.floor(Date.now() / 1000)
 
@@ -81,7 +82,7 @@ export async function openMachine(
   const gpus =
     place.kind === 'real' && config.gpu !== undefined
       ? openGpus(config.gpu)
-      : openSimulatedGpus(required)
+      : openSimulatedGpus(required === 0 ? 0 : simulatedGpus(options, required))
   return {
     parts: {
       cpu: guest.cpu,
@@ -171,7 +172,7 @@ async function ownMachine(config: Config, options: MachineOptions): Promise<Mach
   const gpus = config.gpu?.required ?? 1
   const simulation = await openSimulation({
     composeText: await simulatedCompose(options.compose),
-    gpus: Math.max(gpus, 1),
+    gpus: simulatedGpus(options, gpus),
     addressKey: config.address_key === 'ephemeral' ? 'ephemeral' : 'derived',
   })
   return {

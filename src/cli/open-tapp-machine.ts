@@ -20,6 +20,7 @@ import type { MachineOptions, MachinePlace } from './find-machine.ts'
 import { transportOf } from './obtain-collateral.ts'
 import type { Machine } from './open-machine.ts'
 import { simulatedTappCompose } from './simulated-compose.ts'
+import { simulatedGpus } from './simulated-gpus.ts'
 
 export type TappPlace = MachinePlace & { readonly tappAppId: string }
 
@@ -50,7 +51,9 @@ export async function openTappMachine(
     )
     const required = config.gpu?.required ?? 1
     const gpus =
-      real && config.gpu !== undefined ? openGpus(config.gpu) : openSimulatedGpus(required)
+      real && config.gpu !== undefined
+        ? openGpus(config.gpu)
+        : openSimulatedGpus(required === 0 ? 0 : simulatedGpus(options, required))
     return {
       parts: {
         cpu,
@@ -104,7 +107,7 @@ async function ownTappMachine(
   const simulation = await openTappSimulation({
     appId,
     composeText: await simulatedTappCompose(options.compose),
-    gpus,
+    gpus: simulatedGpus(options, gpus),
   })
   return {
     parts: {

@@ -14,6 +14,7 @@ import { BAD_APP_ID, findMachine } from './find-machine.ts'
 import type { MachineOptions } from './find-machine.ts'
 import { Refusal } from './refusal.ts'
 import { simulatedCompose, simulatedTappCompose } from './simulated-compose.ts'
+import { simulatedGpus } from './simulated-gpus.ts'
 
 export interface Rehearsal {
   readonly socketPath: string
@@ -33,10 +34,10 @@ export async function rehearse(options: MachineOptions, config: Config | null): 
   const place = findMachine(options, process.env)
   const required = config?.gpu?.required ?? 1
   if (place.kind !== 'own') {
-    const gpus = openSimulatedGpus(required)
+    const gpus = openSimulatedGpus(required === 0 ? 0 : simulatedGpus(options, required))
     return { socketPath: place.socketPath, gpus: gpus.source, close: gpus.close }
   }
-  const gpus = Math.max(required, 1)
+  const gpus = simulatedGpus(options, required)
   const simulation =
     place.tappAppId === null
       ? await openSimulation({

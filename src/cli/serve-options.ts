@@ -63,5 +63,9 @@ export function addServeOptions(command: Command): Command {
     )
     .option('--tapp-socket <path>', 'with --simulate: a TAPP that is simulated elsewhere')
     .option('--simulate', 'run without a confidential VM; proves nothing')
+    .option(
+      '--simulate-gpus <n>',
+      'with --simulate: how many GPUs are made up, to see what another number than is required does',
+    )
     .option('--compose <file>', 'with --simulate: the compose text that the simulated guest runs')
 }

@@ -32,6 +32,7 @@ import { printConfig, statedFacts } from './print-config.ts'
 import { readConfigFile } from './read-config-file.ts'
 import { checkEnvironment, loadTokens } from './read-environment.ts'
 import { Refusal } from './refusal.ts'
+import { readSimulatedGpus, simulatedGpusNotice } from './simulated-gpus.ts'
 import { STORE_FAULTS } from './store-faults.ts'
 import { logMember, storeMember } from './store-flags.ts'
 import type { LogFlags, StoreFlags } from './store-flags.ts'
@@ -72,6 +73,7 @@ function gpuMember(options: ServeOptions, gpu: unknown): { readonly gpu?: object
 
 /** The file's members with the flags on top. */
 export async function loadConfig(options: ServeOptions): Promise<Config> {
+  readSimulatedGpus(options)
   const file = options.config === undefined ? {} : await readConfigFile(options.config)
   if (!isJsonObject(file)) throw new Refusal('The configuration is not a JSON object.')
   const result = parseConfig({
@@ -179,7 +181,10 @@ export async function serve(options: ServeOptions): Promise<void> {
   const { address } = machine.parts
   const rootsFile = join(tmpdir(), `countersign-sim-roots-${process.pid}.json`)
   const policyFile = join(tmpdir(), `countersign-sim-policy-${process.pid}.json`)
-  if (machine.parts.simulated) process.stderr.write(`\n*** ${SIMULATION_NOTICE} ***\n\n`)
+  if (machine.parts.simulated) {
+    const gpus = simulatedGpusNotice(options, machine.parts.gpuRequired)
+    process.stderr.write(`\n*** ${SIMULATION_NOTICE}${gpus} ***\n\n`)
+  }
   if (machine.roots !== null) {
     await writeFile(rootsFile, JSON.stringify(machine.roots), { mode: 0o600 })
     const { platform } = machine.parts.cpu.facts

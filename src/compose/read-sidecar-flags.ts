@@ -34,6 +34,7 @@ const REFUSED: ReadonlyMap<string, ComposeRefusal> = new Map([
   ['--config', 'sidecar_config_elsewhere'],
   ['--allow-remote-upstream', 'sidecar_remote_upstream'],
   ['--simulate', 'sidecar_simulated'],
+  ['--simulate-gpus', 'sidecar_simulated'],
   ['--compose', 'sidecar_simulated'],
 ])
 

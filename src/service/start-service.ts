@@ -40,7 +40,7 @@ import { openListeners } from './open-listeners.ts'
 import type { ListenersOptions } from './open-listeners.ts'
 import type { Listeners } from './open-listeners.ts'
 import type { Service, ServiceParts } from './service.ts'
-import { createServiceState } from './state.ts'
+import { createServiceState, refusalWarning } from './state.ts'
 import { openTls } from './tls/open-tls.ts'
 
 /** Milliseconds for the requests that a shutdown cut to be settled. */
@@ -103,6 +103,7 @@ export async function startService(parts: ServiceParts): Promise<Service> {
     gpu: parts.gpu,
     collateral: stapler === null ? null : () => stapler.entries(),
     warnings,
+    refusal: () => refusalWarning(state),
     log: records === null ? null : () => records.head,
     onEvidence: ({ cpu: { quote }, gpu }) => stapler?.observe({ quote, gpu }),
     nowMs,

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { DocumentWarning } from '../../enclave/attestation/attestor.ts'
 import type { ServiceErrorCode } from '../errors.ts'
 
 export interface ServiceState {
@@ -36,6 +37,15 @@ export interface StateOptions {
   readonly now: () => number
   /** The store takes no receipts. */
   readonly storeRefuses: () => boolean
+}
+
+/** For the document: whoever asks while nothing is served learns why, as readiness and metrics say it. */
+export function refusalWarning({
+  attestation: { refusal, cause },
+}: Pick<ServiceState, 'attestation'>): DocumentWarning | null {
+  return refusal === null
+    ? null
+    : { code: cause ?? refusal, detail: 'no inference request is taken while this lasts' }
 }
 
 export function createServiceState(options: StateOptions): ServiceState {

@@ -154,13 +154,16 @@ describe('soft causes: served with a warning', () => {
 })
 
 describe('hard causes: not ready, inference refused, and back by itself', () => {
-  const hard = async (world: World, cause: string): Promise<void> => {
+  const hard = async (world: World, cause: string, documented = true): Promise<void> => {
     await expect.poll(() => world.health(), POLL).toBe(`503 ${cause}`)
     expect(await world.chat()).toBe('503 not_attested')
     expect(await world.metric('cause')).toEqual([cause])
+    // Where evidence can be had at all, the document says so too.
+    if (documented) expect(await world.warnings()).toContain(cause)
     world.mend()
     await expect.poll(() => world.health(), POLL).toBe('200 null')
     expect(await world.metric('cause')).toEqual([])
+    expect(await world.warnings()).not.toContain(cause)
   }
 
   test('a GPU that was lost', async () => {
@@ -174,7 +177,7 @@ describe('hard causes: not ready, inference refused, and back by itself', () => 
     const world = await ready(await start())
     world.faults.gpus = () =>
       Promise.reject(new NvmlError({ code: 'nvml_cc_off', detail: 'GPU 0' }))
-    await hard(world, 'nvml_cc_off')
+    await hard(world, 'nvml_cc_off', false)
   })
 
   test('a host that configured another number of GPUs', async () => {

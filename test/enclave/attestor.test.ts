@@ -11,6 +11,7 @@ import type { JsonObject } from '../../attestation/protocol/json.ts'
 import { MAX_NONCES_PER_ROUND, nonceRoot } from '../../attestation/protocol/nonce-tree.ts'
 import { gpuNonce, reportData } from '../../attestation/protocol/statement.ts'
 import { createAttestor } from '../../enclave/attestation/attestor.ts'
+import type { DocumentWarning } from '../../enclave/attestation/attestor.ts'
 import { CACHED_ROUND_MS, MAX_WAITING_QUOTES } from '../../enclave/attestation/single-quotes.ts'
 import { createEphemeralAddressKey } from '../../enclave/keys/address-key.ts'
 import { createBootKeys } from '../../enclave/keys/boot-keys.ts'
@@ -22,6 +23,7 @@ function setup(
     readonly stapled?: () => readonly object[]
     readonly maxWaitMs?: number
     readonly maxCollectMs?: number
+    readonly refusal?: () => DocumentWarning | null
   } = {},
 ) {
   let now = 1_790_000_000_000
@@ -75,6 +77,7 @@ function setup(
     ...(options.stapled === undefined ? {} : { collateral: options.stapled }),
     ...(options.maxWaitMs === undefined ? {} : { maxWaitMs: options.maxWaitMs }),
     ...(options.maxCollectMs === undefined ? {} : { maxCollectMs: options.maxCollectMs }),
+    ...(options.refusal === undefined ? {} : { refusal: options.refusal }),
     nowMs: () => now,
   })
   return {
@@ -181,6 +184,26 @@ describe('rounds', () => {
     const { value } = object(forged)['nonce'] as { readonly value: Hex32 }
     const statement = statementOf(forged, value, parts)
     expect(quoteOf(text)).not.toBe(toHex(reportData(statement, nodeCrypto)))
+  })
+
+  test('say why nothing is served, but for what the gate judges, and may be kept, when that is over', async () => {
+    let refusal: DocumentWarning | null = { code: 'gpu_count_mismatch', detail: 'x' }
+    const parts = setup({ refusal: () => refusal })
+    const pending = [
+      parts.attestor.document(nonce(), { lane: 'gate' }),
+      parts.attestor.document(nonce()),
+    ]
+    ;(await parts.quoteNumber(1)).answer()
+    const [gate, client] = await Promise.all(pending)
+    expect(object(gate ?? '')['warnings']).toEqual([])
+    expect(object(client ?? '')['warnings']).toEqual([refusal])
+    const next = parts.attestor.documentOf(parts.keys.current, nonce())
+    ;(await parts.quoteNumber(2)).answer()
+    expect(object(await next)['warnings']).toEqual([])
+    refusal = null
+    const cached = parts.attestor.document(null)
+    ;(await parts.quoteNumber(3)).answer()
+    expect(object(await cached)['warnings']).toEqual([])
   })
 
   test('one nonce sent twice is one leaf', async () => {
