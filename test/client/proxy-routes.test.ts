@@ -103,6 +103,7 @@ describe('routes', () => {
     const before = stage.broker.requests.length
     const said = await ask(proxy, {}, { method, path })
     expect([said.status, said.code]).toEqual([403, 'route_unverified'])
+    expect(proxy.last()).toMatchObject({ ending: 'refused', code: 'route_unverified' })
     expect(stage.broker.requests.length).toBe(before)
   })
 

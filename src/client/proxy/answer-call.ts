@@ -102,14 +102,14 @@ class Exchange {
     const method = req.method ?? ''
     const route = findRoute(method, req.url ?? '', base, passed)
     if (route.kind === 'refused') {
-      this.#refuse('route_unverified')
+      this.#refuse('refused', 'route_unverified')
       return
     }
     this.#route = route.kind === 'verified' ? route.operation.endpoint : route.name
     const body = await readRequest(req, limits)
     if (!body.ok) {
       if (body.why === 'left') this.#settle('client_left', 0, 'client_left')
-      else this.#refuse(body.why, { Connection: 'close' })
+      else this.#refuse('failed', body.why, { Connection: 'close' })
       return
     }
     this.#requestBytes = body.bytes.length
@@ -262,10 +262,14 @@ class Exchange {
     else writeError(this.#call, error, verdictHeaders(this.#verdict))
   }
 
-  #refuse(code: ProxyErrorCode, more: OutgoingHttpHeaders = {}): void {
+  #refuse(
+    ending: 'refused' | 'failed',
+    code: ProxyErrorCode,
+    more: OutgoingHttpHeaders = {},
+  ): void {
     const error = proxyError(code)
     writeError(this.#call, error, more)
-    this.#settle('failed', error.status, code)
+    this.#settle(ending, error.status, code)
   }
 
   #settle(ending: CallEnding, status: number, code: string): void {

@@ -12,11 +12,13 @@ const LOGGED_ID = /^(?:sim-)?rcpt-[0-9a-f]{12}/
 export type CallEnding =
   /** Verified, and handed out. */
   | 'verified'
-  /** Not verified, and not handed out. */
+  /** Not verified, and not handed out; or of a route that cannot be verified, and nothing was sent. */
   | 'refused'
   /** An error answer, or a route of `--pass-unverified`. */
   | 'unverified'
+  /** Nothing to verify: the service was not reached or broke off, or the request could not be read. */
   | 'failed'
+  /** The client closed its connection before the end. */
   | 'client_left'
 
 export interface CallSummary {
