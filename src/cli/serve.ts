@@ -104,6 +104,11 @@ function placeOf(error: unknown): string {
   return typeof port === 'number' ? `: port ${port}` : ''
 }
 
+/** The sentence for a store that cannot be opened; any other error as it is. */
+function storeRefusal(error: unknown): unknown {
+  return error instanceof StoreError ? new Refusal(STORE_FAULTS[error.code]) : error
+}
+
 /** Runs until SIGTERM or SIGINT. */
 export async function serve(options: ServeOptions): Promise<void> {
   // Before anything is opened that has to be closed again.
@@ -150,12 +155,15 @@ export async function serve(options: ServeOptions): Promise<void> {
     return
   }
   let weights: Weights | null
+  let kept: Awaited<ReturnType<typeof storeOpener>>
   try {
+    // What keeps a store from being opened at all is said before the weights are read, which takes minutes.
+    kept = await storeOpener(config.store, machine.storeKey, shared)
     weights = await loadWeights(config, stopped, log)
   } catch (error) {
     flush()
     await machine.close()
-    throw error
+    throw storeRefusal(error)
   }
   let service: Service
   try {
@@ -163,20 +171,19 @@ export async function serve(options: ServeOptions): Promise<void> {
       config,
       principals,
       ...machine.parts,
-      ...(await storeOpener(config.store, machine.storeKey, shared)),
+      ...kept,
       weights,
       log,
       logLinesDropped: dropped,
     })
   } catch (error) {
     await machine.close()
-    if (error instanceof StoreError) throw new Refusal(STORE_FAULTS[error.code])
     const code = error instanceof Error && 'code' in error ? error.code : undefined
     if (code === 'EADDRINUSE')
       throw new Refusal(
         `An address to listen on is in use (--listen, --tls, --metrics)${placeOf(error)}.`,
       )
-    throw error
+    throw storeRefusal(error)
   }
   const { address } = machine.parts
   const rootsFile = join(tmpdir(), `countersign-sim-roots-${process.pid}.json`)

@@ -1,10 +1,11 @@
 /** The shared store as it is configured: by flags, by the file, and its password by neither. */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { loadSharedStore } from '../../src/cli/load-shared-store.ts'
-import { loadConfig } from '../../src/cli/serve.ts'
+import { loadConfig, serve } from '../../src/cli/serve.ts'
 import type { ServeOptions } from '../../src/cli/serve.ts'
+import { STORE_FAULTS } from '../../src/cli/store-faults.ts'
 import { attestedConfig } from '../../src/config/attested-config.ts'
 import { parseConfig } from '../../src/config/config.ts'
 import { StoreError } from '../../enclave/store/store-error.ts'
@@ -162,4 +163,24 @@ test('a key that ends with the process is not shared: no replica could read what
   )
   await expect(open).rejects.toThrow(StoreError)
   await expect(open).rejects.toMatchObject({ code: 'shared_without_key' })
+})
+
+test('a shared store that cannot be is said before the weights are read', async () => {
+  const config = file(
+    'config.json',
+    JSON.stringify({ listen: { port: 0 }, metrics: null, gpu: { required: 0 } }),
+  )
+  vi.stubEnv('COUNTERSIGN_TOKENS', 'alice:alice-token-0123456789')
+  const stdout = vi.spyOn(process.stdout, 'write').mockImplementation(() => true)
+  onTestFinished(() => {
+    vi.unstubAllEnvs()
+    stdout.mockRestore()
+  })
+  // There is no such folder, which would be found first by whoever read the weights first.
+  const weights = join(newFolder(), 'none')
+  const flags = { simulate: true, config, upstream: UPSTREAM, store: newFolder(), weights }
+  await expect(serve({ ...flags, sharedStore: 'unix:/redis.sock' })).rejects.toThrow(
+    STORE_FAULTS.shared_without_key,
+  )
+  await expect(serve(flags)).rejects.not.toThrow(STORE_FAULTS.shared_without_key)
 })
