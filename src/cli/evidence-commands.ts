@@ -41,7 +41,7 @@ export function addEvidenceCommands(program: Command): void {
       '--policy <file|name>',
       'with --receipt, how the service must be attested before a token goes over a certificate that nobody vouches for (default relying-party)',
     )
-    .option('--roots <file>', 'roots of a simulation')
+    .option('--roots <file>', 'roots of a simulation, of which a copy is kept beside --out')
     .option(
       '--allow-simulated',
       'over TLS that nobody vouches for, show a token to a simulation too',

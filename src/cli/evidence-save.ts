@@ -9,7 +9,6 @@
 import { randomBytes } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import type { ObservedChannel } from '../../attestation/appraiser/channel/judge-channel.ts'
-import { counted } from '../../attestation/appraiser/counted.ts'
 import {
   parseDocument,
   unwrapDocument,
@@ -50,42 +49,25 @@ import { readBounded } from './read-bounded.ts'
 import type { PolicyOptions } from './load-policy.ts'
 import { openReceiptDoor } from './receipt-door.ts'
 import type { ReceiptDoor } from './receipt-door.ts'
-import { readSecret } from './read-secret.ts'
+import { receiptHeaders, WITHOUT_TOKEN } from './receipt-headers.ts'
+import type { ReceiptSecrets } from './receipt-headers.ts'
 import { Refusal } from './refusal.ts'
+import { tellSaved } from './tell-saved.ts'
+import type { SavedEvidence } from './tell-saved.ts'
 import { collateralFor } from './verify.ts'
 
 export interface EvidenceSaveOptions
-  extends CollateralOptions, GpuCollateralOptions, PolicyOptions {
+  extends CollateralOptions, GpuCollateralOptions, PolicyOptions, ReceiptSecrets {
   readonly receipt?: readonly string[]
   readonly request?: string
   readonly response?: string
   /** Receipts are kept as COSE_Sign1 too. */
   readonly cose?: boolean
   readonly out?: string
-  /** Names of variables: arguments of a process are for all to read. */
-  readonly tokenEnv?: string
-  readonly ownerSecretEnv?: string
 }
 
-const DEFAULT_TOKEN_ENV = 'COUNTERSIGN_TOKEN'
 /** Receipt ids and completion ids, as far as they need no escape in a path. */
 const RECEIPT_NAME = /^[A-Za-z0-9._~-]{1,256}$/
-
-type Environment = NodeJS.ProcessEnv
-
-async function headersOf(
-  { tokenEnv, ownerSecretEnv }: EvidenceSaveOptions,
-  environment: Environment,
-): Promise<Record<string, string>> {
-  const usual = (environment[DEFAULT_TOKEN_ENV] ?? '') === '' ? undefined : DEFAULT_TOKEN_ENV
-  const token = await readSecret('token', { name: tokenEnv ?? usual }, environment)
-  const secret = await readSecret('owner-secret', { name: ownerSecretEnv }, environment)
-  return {
-    accept: 'application/json',
-    ...(token === null ? {} : { authorization: `Bearer ${token}` }),
-    ...(secret === null ? {} : { 'x-countersign-owner-secret': secret }),
-  }
-}
 
 /** @param asks for receipts too, with a token and a secret */
 function refuseUrl(text: string, asks: boolean): void {
@@ -111,7 +93,7 @@ function textOf(bytes: Uint8Array, what: string): string {
 async function attestationOf(
   bytes: Uint8Array,
   options: EvidenceSaveOptions,
-): Promise<EvidenceAttestation & { readonly keyset: Sha256Digest }> {
+): Promise<EvidenceAttestation & { readonly keyset: Sha256Digest; readonly simulated: boolean }> {
   const parsed = parseDocument(bytes)
   if (!parsed.ok) {
     throw new Refusal(`The attestation document cannot be read: ${parsed.detail}.`, EXIT.malformed)
@@ -121,6 +103,7 @@ async function attestationOf(
     collateral: await collateralFor(bytes, 'countersign', options, DEFAULT_POLICY),
     gpu_collateral: await obtainGpuCollateral(bytes, 'countersign', options, DEFAULT_POLICY),
     keyset: keysetDigest(parsed.document.keyset, nodeCrypto),
+    simulated: parsed.document.config['simulation'] === true,
   }
 }
 
@@ -140,6 +123,12 @@ async function receiptOf(
   headers: Readonly<Record<string, string>>,
 ): Promise<SavedReceipt> {
   const { status, body } = await door.ask(`receipts/${id}`, headers)
+  if (status === 401 && headers['authorization'] === undefined) {
+    throw new Refusal(
+      `Receipt ${id}: the service answered 401, and ${WITHOUT_TOKEN}`,
+      EXIT.internal,
+    )
+  }
   if (status !== 200) {
     throw new Refusal(`Receipt ${id}: the service answered ${status}.`, EXIT.internal)
   }
@@ -223,7 +212,7 @@ async function collectEvidence(
   base: string,
   options: EvidenceSaveOptions,
   headers: Readonly<Record<string, string>>,
-): Promise<EvidenceFile> {
+): Promise<SavedEvidence> {
   const ids = [...new Set(options.receipt ?? [])]
   const nonce = toHex32(randomBytes(32))
   const fetched = await reached(base, () => fetchDocument(base, nonce))
@@ -245,27 +234,30 @@ async function collectEvidence(
     }
     attestations.push(await attestationOf(await keptDocument(base, keyset), options))
   }
-  return {
+  const file: EvidenceFile = {
     purpose: EVIDENCE_PURPOSE,
     saved_at: Math.floor(Date.now() / 1000),
     channel: savedChannel(fetched.channel),
-    attestations: attestations.map(({ keyset: _keyset, ...attestation }) => attestation),
+    attestations: attestations.map(
+      ({ keyset: _keyset, simulated: _simulated, ...attestation }) => attestation,
+    ),
     receipts: receipts.map(({ keyset: _keyset, ...receipt }) => receipt),
   }
+  return { file, simulated: first.simulated }
 }
 
 /** @throws Refusal where something cannot be had, read or written */
 export async function evidenceSave(
   base: string,
   options: EvidenceSaveOptions,
-  environment: Environment = process.env,
+  environment: NodeJS.ProcessEnv = process.env,
 ): Promise<void> {
   const ids = options.receipt ?? []
   refuseUrl(base, ids.length > 0)
   await refuseUnreadSettings(options)
   const odd = ids.find((id) => !RECEIPT_NAME.test(id))
   if (odd !== undefined) throw new Refusal('--receipt takes the id of a receipt or completion.')
-  const needless = ids.length > 0 ? [] : (['cose', 'policy', 'roots', 'allowSimulated'] as const)
+  const needless = ids.length > 0 ? [] : (['cose', 'policy', 'allowSimulated'] as const)
   const idle = needless.find((name) => (options[name] ?? false) !== false)
   if (idle !== undefined) {
     const flag = idle === 'allowSimulated' ? 'allow-simulated' : idle
@@ -275,8 +267,8 @@ export async function evidenceSave(
   if (bodies !== undefined && ids.length !== 1) {
     throw new Refusal('--request and --response are the bodies of exactly one --receipt.')
   }
-  const file = await collectEvidence(base, options, await headersOf(options, environment))
-  const text = `${JSON.stringify(file)}\n`
+  const saved = await collectEvidence(base, options, await receiptHeaders(options, environment))
+  const text = `${JSON.stringify(saved.file)}\n`
   const bytes = toUtf8(text)
   const parsed = parseEvidenceFile(bytes)
   if (!parsed.ok) {
@@ -291,8 +283,5 @@ export async function evidenceSave(
   await writeFile(options.out, bytes, { flag: 'wx', mode: 0o600 }).catch(() => {
     throw new Refusal(`${options.out ?? ''} cannot be written, or exists.`, EXIT.internal)
   })
-  process.stderr.write(
-    `Saved, not judged: ${counted(file.attestations.length, 'attestation document')} and ${counted(file.receipts.length, 'receipt')}. ` +
-      `countersign verify ${options.out} --at ${file.saved_at} judges them.\n`,
-  )
+  process.stderr.write(await tellSaved(saved, options.out, options.roots))
 }

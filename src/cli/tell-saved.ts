@@ -1,0 +1,46 @@
+/**
+ * What `countersign evidence save` says when the file is written: how it is judged. The roots of a simulation are kept beside it, because the
+ * file that holds them goes with the service.
+ *
+ * @module
+ */
+import { writeFile } from 'node:fs/promises'
+import { counted } from '../../attestation/appraiser/counted.ts'
+import type { EvidenceFile } from '../../attestation/protocol/evidence-file.ts'
+import { readBounded } from './read-bounded.ts'
+
+const MAX_ROOTS_BYTES = 64 * 1024
+
+const WITHOUT_ROOTS =
+  'It is SIMULATED evidence, and --allow-simulated takes any. The roots of this simulation are in the file that `serve --simulate` named, which goes with ' +
+  'that process: keep a copy of it for --roots, or name it to evidence save, which then does.\n'
+
+export interface SavedEvidence {
+  readonly file: EvidenceFile
+  /** By what its document says. */
+  readonly simulated: boolean
+}
+
+/**
+ * @param out where the evidence was written
+ * @param roots file with the roots of a simulation
+ * @returns lines for a person
+ */
+export async function tellSaved(
+  { file, simulated }: SavedEvidence,
+  out: string,
+  roots: string | undefined,
+): Promise<string> {
+  const saved =
+    `Saved, not judged: ${counted(file.attestations.length, 'attestation document')} and ${counted(file.receipts.length, 'receipt')}. ` +
+    `countersign verify ${out} --at ${file.saved_at}`
+  if (!simulated) return `${saved} judges them.\n`
+  if (roots === undefined) return `${saved} --allow-simulated judges them.\n${WITHOUT_ROOTS}`
+  const copy = `${out}.roots.json`
+  const bytes = await readBounded(roots, MAX_ROOTS_BYTES)
+  const kept = await writeFile(copy, bytes, { flag: 'wx', mode: 0o600 }).then(
+    () => copy,
+    () => roots,
+  )
+  return `${saved} --allow-simulated --roots ${kept} judges them.\n`
+}
