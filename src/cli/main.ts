@@ -114,7 +114,7 @@ program
   .option('--receipt <file>', 'a receipt to verify under the keyset')
   .option(
     '--opening <hex>',
-    'the receipt’s opening (X-Countersign-Opening of the answer); without it no member of a body is shown',
+    'the receipt’s opening: X-Countersign-Opening of the answer, or of the answer that the receipt was fetched in, as a COSE_Sign1 holds none; without it no member of a body is shown',
   )
   .option('--request <file>', 'the exact request body')
   .option('--response <file>', 'the exact response body')
