@@ -46,6 +46,8 @@ export interface MetricSources {
   readonly store: () => StoreUsage
   readonly storeFailures: () => number
   readonly storeRefused: () => number
+  /** Of opening it; codes of a closed list. */
+  readonly storeWarnings: () => readonly string[]
   readonly readiness: () => Readiness
   /** What the attestation document warns about; codes of closed lists. */
   readonly warnings: () => readonly { readonly code: string }[]
@@ -237,27 +239,25 @@ export function createMetrics(sources: MetricSources): Metrics {
       for (const part of READINESS_PARTS) this.set({ part }, readiness[part].ready ? 1 : 0)
     },
   })
-  new Gauge({
-    name: 'countersign_attestation_cause',
-    help: '1 under the code of what keeps the service from serving.',
-    labelNames: ['code'],
-    registers,
-    collect() {
-      this.reset()
-      const { ready, code, cause } = sources.readiness().attested
-      if (!ready) this.set({ code: cause ?? code ?? 'not_attested' }, 1)
-    },
+  const perCode = (name: string, help: string, read: () => readonly string[]) =>
+    new Gauge({
+      name,
+      help,
+      labelNames: ['code'],
+      registers,
+      collect() {
+        this.reset()
+        for (const code of read()) this.set({ code }, 1)
+      },
+    })
+  perCode('countersign_attestation_cause', '1 under the code of why it does not serve.', () => {
+    const { ready, code, cause } = sources.readiness().attested
+    return ready ? [] : [cause ?? code ?? 'not_attested']
   })
-  new Gauge({
-    name: 'countersign_attestation_warning',
-    help: '1 for each code that the attestation document warns about.',
-    labelNames: ['code'],
-    registers,
-    collect() {
-      this.reset()
-      for (const { code } of sources.warnings()) this.set({ code }, 1)
-    },
-  })
+  perCode('countersign_attestation_warning', '1 for each code that the document warns about.', () =>
+    sources.warnings().map(({ code }) => code),
+  )
+  perCode('countersign_store_warning', '1 for each code of opening it.', sources.storeWarnings)
   const info = new Gauge({
     name: 'countersign_info',
     help: 'Always 1: what runs here.',

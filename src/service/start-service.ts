@@ -9,6 +9,7 @@ import { canonicalBytes } from '../../attestation/protocol/jcs.ts'
 import { createAttestor } from '../../enclave/attestation/attestor.ts'
 import { createHttpSigner } from '../../enclave/http-signatures/http-signer.ts'
 import { createBootKeys } from '../../enclave/keys/boot-keys.ts'
+import { storeWarnings } from '../../enclave/store/store-warnings.ts'
 import { attestedConfig } from '../config/attested-config.ts'
 import { limitsOf } from '../config/config.ts'
 import { relayRules } from '../config/relay-rules.ts'
@@ -139,6 +140,8 @@ export async function startService(parts: ServiceParts): Promise<Service> {
     store: () => store.usage(),
     storeFailures: stored.failures,
     storeRefused: () => durable?.refused() ?? 0,
+    storeWarnings: () =>
+      durable === null ? [] : storeWarnings(durable.found).map(({ cause }) => cause),
     readiness,
     warnings,
     logLinesDropped: parts.logLinesDropped ?? (() => 0),

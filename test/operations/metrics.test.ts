@@ -161,6 +161,7 @@ test('a request costs the metrics a few microseconds at most', () => {
     store: () => ({ receipts: 0, bytes: 0 }),
     storeFailures: () => 0,
     storeRefused: () => 0,
+    storeWarnings: () => [],
     readiness: () => {
       throw new Error('nobody asked')
     },

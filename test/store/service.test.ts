@@ -2,7 +2,15 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { startTestService } from '../harness/service.ts'
 import type { TestService } from '../harness/service.ts'
-import { chat, chatBody, errorCode, get, header, jsonObject } from '../harness/chat.ts'
+import {
+  chat,
+  chatBody,
+  errorCode,
+  get,
+  getOperations,
+  header,
+  jsonObject,
+} from '../harness/chat.ts'
 import { newFolder, onDisk, rootKey, until } from './store.helpers.ts'
 
 const ready = async (at: TestService) => (await get(at, '/health/ready')).status === 200
@@ -113,7 +121,14 @@ describe('what opening a store found is said in the log, with what to do', () =>
     expect(warned(first)).toEqual([{ cause: 'store_key_ephemeral' }])
     for (let i = 0; i < 2; i++) await chat(first, chatBody('x'))
     await first.close()
-    const second = await startTestService(onDisk(path, rootKey(), { ephemeral: true }))
+    const second = await startTestService({
+      ...onDisk(path, rootKey(), { ephemeral: true }),
+      operations: true,
+    })
+    const { text } = await getOperations(second, '/metrics')
+    expect(
+      [...text.matchAll(/^countersign_store_warning\{code="(\w+)"\} 1$/gm)].map(([, code]) => code),
+    ).toEqual(['store_key_ephemeral', 'store_key_gone'])
     expect(warned(second)).toEqual([
       { cause: 'store_key_ephemeral' },
       { cause: 'store_key_gone', boots: 1, receipts: 2 },
