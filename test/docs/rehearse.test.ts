@@ -13,7 +13,7 @@ import { commandBlocks, languagesOf } from './command-blocks.ts'
 import { runScript } from './run-script.ts'
 
 const PAGE = 'docs/rehearse.md'
-/** Some 25 s on an idle machine: six starts of the service. */
+/** Some 45 s on an idle machine: nine starts of the service. */
 const REHEARSAL_MS = 300_000
 
 let checkout = ''
@@ -42,7 +42,7 @@ test('every block is run', () => {
 })
 
 test(
-  'followed step by step, keeps address and archive over a restart, and sees each volume that was put back',
+  'followed step by step, keeps address and archive over a restart, sees each volume that was put back, and readiness leave and return',
   async () => {
     await cp(join(ROOT, 'scripts'), join(checkout, 'scripts'), { recursive: true })
     await writeFile(join(checkout, 'package.json'), '{"type":"module"}')
@@ -59,12 +59,18 @@ test(
       .map(({ text }, index) => `echo "BLOCK ${index + 1}"\n${text}`)
       .join('')
       .replaceAll('127.0.0.1:8080', `127.0.0.1:${service}`)
+      .replaceAll('127.0.0.1:9464', `127.0.0.1:${metrics}`)
       .replace(/--listen \S+/, (flag) => `${flag} --metrics 127.0.0.1:${metrics}`)
     const path = `${bin}:${dirname(process.execPath)}:${process.env['PATH'] ?? ''}`
     const { code, out } = await runScript(script, checkout, path)
     expect(out).toContain(`BLOCK ${commandBlocks(PAGE).length}\n`)
     expect(code, out.slice(-4000)).toBe(0)
     expect(out).toContain('SIMULATION: this agent')
+    expect(
+      [...out.matchAll(/^countersign_attestation_cause\{code="(\w+)"\} 1$/gm)].map(
+        ([, code]) => code,
+      ),
+    ).toEqual(['gpu_count_mismatch', 'gpu_count_vm_config', 'agent_unreachable'])
     expect(
       [...out.matchAll(/^ +FAIL +log\.continuity +(log_\w+)/gm)].map(([, name]) => name),
     ).toEqual(

@@ -7,7 +7,7 @@
 /** What happened and what to do, for the operator. Codes are stable; `docs/errors.md` is generated from this table. */
 export const GUEST_AGENT_ERRORS = Object.freeze({
   agent_unreachable:
-    'No socket, nobody listens, or the connection broke before the answer was whole. See that /var/run/dstack.sock is mounted and that the guest agent runs.',
+    'No socket, nobody listens, or the connection broke before the answer was whole. See that /var/run/dstack.sock is mounted, or with --simulate that COUNTERSIGN_AGENT_SOCKET names the right path, and that the guest agent runs.',
   agent_denied:
     'The socket is there and this user may not use it. dstack gives it mode 0777: look at its mode, and at user: in the compose file.',
   agent_timeout:
