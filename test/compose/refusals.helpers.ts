@@ -397,6 +397,7 @@ export const SIDECAR_ROWS = rows(
     `sidecar_remote_upstream ${sidecar('command')}`,
   ],
   ['that simulates', more('--simulate'), `sidecar_simulated ${sidecar('command')}`],
+  ['that simulates GPUs', more('--simulate-gpus=7'), `sidecar_simulated ${sidecar('command')}`],
   [
     'that does not measure the weights',
     yaml('      - --weights=/models/model\n', ''),
