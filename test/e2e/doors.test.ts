@@ -94,7 +94,7 @@ describe('the canonical door', () => {
       expect(wrapped['document']).toBe(text)
     }
     const other = await get(at, `/attestation/keysets/sha256:${'0'.repeat(64)}`)
-    expect([other.status, errorCode(other)]).toEqual([404, 'not_found'])
+    expect([other.status, errorCode(other)]).toEqual([404, 'keyset_unknown'])
   })
 
   test('shares one round among the clients that wait, each with its own nonce', async () => {
