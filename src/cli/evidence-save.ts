@@ -267,6 +267,8 @@ export async function evidenceSave(
   if (bodies !== undefined && ids.length !== 1) {
     throw new Refusal('--request and --response are the bodies of exactly one --receipt.')
   }
+  const { roots: path } = options
+  const roots = path === undefined ? null : { path, bytes: await readBounded(path) }
   const saved = await collectEvidence(base, options, await receiptHeaders(options, environment))
   const text = `${JSON.stringify(saved.file)}\n`
   const bytes = toUtf8(text)
@@ -283,5 +285,5 @@ export async function evidenceSave(
   await writeFile(options.out, bytes, { flag: 'wx', mode: 0o600 }).catch(() => {
     throw new Refusal(`${options.out ?? ''} cannot be written, or exists.`, EXIT.internal)
   })
-  process.stderr.write(await tellSaved(saved, options.out, options.roots))
+  process.stderr.write(await tellSaved(saved, options.out, roots))
 }

@@ -7,13 +7,16 @@
 import { writeFile } from 'node:fs/promises'
 import { counted } from '../../attestation/appraiser/counted.ts'
 import type { EvidenceFile } from '../../attestation/protocol/evidence-file.ts'
-import { readBounded } from './read-bounded.ts'
-
-const MAX_ROOTS_BYTES = 64 * 1024
 
 const WITHOUT_ROOTS =
   'It is SIMULATED evidence, and --allow-simulated takes any. The roots of this simulation are in the file that `serve --simulate` named, which goes with ' +
   'that process: keep a copy of it for --roots, or name it to evidence save, which then does.\n'
+
+/** The roots of a simulation, as they were given. */
+export interface GivenRoots {
+  readonly path: string
+  readonly bytes: Uint8Array
+}
 
 export interface SavedEvidence {
   readonly file: EvidenceFile
@@ -23,24 +26,23 @@ export interface SavedEvidence {
 
 /**
  * @param out where the evidence was written
- * @param roots file with the roots of a simulation
+ * @param roots null: none were given
  * @returns lines for a person
  */
 export async function tellSaved(
   { file, simulated }: SavedEvidence,
   out: string,
-  roots: string | undefined,
+  roots: GivenRoots | null,
 ): Promise<string> {
   const saved =
     `Saved, not judged: ${counted(file.attestations.length, 'attestation document')} and ${counted(file.receipts.length, 'receipt')}. ` +
     `countersign verify ${out} --at ${file.saved_at}`
   if (!simulated) return `${saved} judges them.\n`
-  if (roots === undefined) return `${saved} --allow-simulated judges them.\n${WITHOUT_ROOTS}`
+  if (roots === null) return `${saved} --allow-simulated judges them.\n${WITHOUT_ROOTS}`
   const copy = `${out}.roots.json`
-  const bytes = await readBounded(roots, MAX_ROOTS_BYTES)
-  const kept = await writeFile(copy, bytes, { flag: 'wx', mode: 0o600 }).then(
+  const kept = await writeFile(copy, roots.bytes, { flag: 'wx', mode: 0o600 }).then(
     () => copy,
-    () => roots,
+    () => roots.path,
   )
   return `${saved} --allow-simulated --roots ${kept} judges them.\n`
 }

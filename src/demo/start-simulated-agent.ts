@@ -5,7 +5,7 @@
  * @module
  */
 import { randomBytes } from 'node:crypto'
-import { readFile, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { isTeeMachine } from '../../attestation/attester/dstack/tee-machine.ts'
 import { fromHex } from '../../attestation/protocol/hex.ts'
 import {
@@ -15,9 +15,12 @@ import {
 import type { SimulatedGuestOptions } from '../../attestation/simulator/dstack/create-simulated-guest.ts'
 import { startGuestAgent } from '../../attestation/simulator/dstack/start-guest-agent.ts'
 import type { RunningGuestAgent } from '../../attestation/simulator/dstack/start-guest-agent.ts'
+import { readBounded } from '../cli/read-bounded.ts'
 
 const HEAD = 'countersign SIMULATED keys, of no machine: '
 const OWNER_ONLY = 0o600
+/** Far more than one has. */
+const MAX_KEY_FILE_BYTES = 256
 
 /** What whoever started it can mend; the message says how. */
 export class SimulatedAgentError extends Error {
@@ -40,7 +43,7 @@ export async function keepSeed(file: string): Promise<Uint8Array> {
   } catch (error) {
     if (codeOf(error) !== 'EEXIST') throw new SimulatedAgentError(`${file} cannot be written.`)
   }
-  const text = await readFile(file, 'utf8').catch(() => '')
+  const text = await readBounded(file, MAX_KEY_FILE_BYTES).then(String, () => '')
   const seed = text.startsWith(HEAD) ? fromHex(text.slice(HEAD.length).trimEnd()) : null
   if (seed?.length === SEED_BYTES) return seed
   throw new SimulatedAgentError(`${file} is no key file of this simulator.`)
