@@ -8,12 +8,21 @@ import { expect, test } from 'vitest'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
 import { contentDigest } from '../../attestation/protocol/content.ts'
 import { contentOfBody } from '../../attestation/protocol/content-kinds.ts'
+import { toHex } from '../../attestation/protocol/hex.ts'
+import { answerDigest } from '../../src/client/answer-digest.ts'
 import { AnswerEvents } from '../../src/client/answer-events.ts'
 import { EventStream } from '../../src/demo/broker/event-stream.ts'
 import { sanitizeJson } from '../../src/demo/broker/sanitize.ts'
 import { CONTENT_VECTORS } from './content.helpers.ts'
 import type { ContentVector, Framing } from './content.helpers.ts'
 
+const ENDPOINTS: Readonly<Record<ContentVector['kind'], string>> = {
+  'chat/v1': '/v1/chat/completions',
+  'text/v1': '/v1/completions',
+  'messages/v1': '/v1/messages',
+  'responses/v1': '/v1/responses',
+  'embeddings/v1': '/v1/embeddings',
+}
 const KEY = { apiKey: 'none', maxRetries: 0 } as const
 const ASK = { model: 'demo', messages: [{ role: 'user' as const, content: 'x' }] }
 
@@ -88,8 +97,7 @@ function digestOf({ kind, opening }: ContentVector, { form }: Framing, bytes: Bu
 }
 
 async function digestOfObject({ kind, opening }: ContentVector, object: Promise<unknown>) {
-  const { content } = contentOfBody(kind, await object, nodeCrypto)
-  return content === null ? null : contentDigest(content, opening, nodeCrypto)
+  return answerDigest({ endpoint: ENDPOINTS[kind], answer: await object }, toHex(opening)).digest
 }
 
 const NO_ROLE = "OpenAI's stream helper throws where no delta states a role"
