@@ -1,10 +1,11 @@
 /** An answer of which an application holds only what its SDK made of it, behind a broker that rewrites. */
+import Anthropic from '@anthropic-ai/sdk'
 import type OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parseReceipt } from '../../attestation/appraiser/receipt/parse-receipt.ts'
 import { answerDigest } from '../../src/client/answer-digest.ts'
 import { jsonObject } from '../harness/chat.ts'
-import { TOKENS } from '../harness/service.ts'
+import { MODEL, TOKENS } from '../harness/service.ts'
 import { ASK, openStage, turnBroker, user } from './client.helpers.ts'
 import type { Stage, User } from './client.helpers.ts'
 
@@ -59,6 +60,17 @@ describe('the digest of an object that an SDK made', () => {
     expect(answerDigest({ endpoint: ENDPOINT, answer }, opening).digest).toBe(expected)
     const cut = events.filter(({ choices }) => typeof choices[0]?.finish_reason !== 'string')
     expect(answerDigest({ endpoint: ENDPOINT, events: cut }, opening).digest).not.toBe(expected)
+  })
+
+  test("is the record's, of the message that Anthropic's helper made of a stream", async () => {
+    const alice = user(stage)
+    const baseURL = alice.base.replace(/\/v1$/, '')
+    const anthropic = new Anthropic({ apiKey: TOKENS.alice, baseURL, fetch: alice.fetch })
+    const messages = [{ role: 'user' as const, content: 'hello' }]
+    const ask = { model: MODEL, max_tokens: 50, messages }
+    const answer = await anthropic.messages.stream(ask).finalMessage()
+    const { stated, opening } = await receiptOf(alice)
+    expect(answerDigest({ endpoint: '/v1/messages', answer }, opening).digest).toBe(stated)
   })
 })
 

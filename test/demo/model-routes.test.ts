@@ -77,6 +77,7 @@ describe('messages', () => {
     expect(whole.content.map(({ type }) => type)).toEqual(['text'])
     expect(whole.stop_reason).toBe('end_turn')
     const final = await anthropic.messages.stream(ask).finalMessage()
+    expect(final).toMatchObject({ type: 'message', role: 'assistant' })
     expect(final.content[0]?.type).toBe('text')
     expect(final.usage.output_tokens).toBeGreaterThan(0)
   })

@@ -2,7 +2,8 @@
  * `POST /v1/messages` and `/v1/messages/count_tokens`, Anthropic's API as vLLM speaks it
  * (vllm/entrypoints/anthropic/protocol.py @00589e56, serving.py @0001948b, api_router.py @01540b75; stored copies read on
  * 2026-11-26): the request becomes a chat request; bodies are printed with `exclude_none`, events with `exclude_unset` and
- * an `event:` line; a thought gets a random signature; `stop`, `length`, `tool_calls` become `end_turn`, `max_tokens`,
+ * an `event:` line (`message_start` names `type` and `role` as Anthropic's API does, which vLLM then leaves unset: what a helper of
+ * an SDK makes of a stream is else no message); a thought gets a random signature; `stop`, `length`, `tool_calls` become `end_turn`, `max_tokens`,
  * `tool_use`, and an abort becomes no stop reason at all; `[DONE]` of the inner stream becomes `message_stop`, also after an
  * error event.
  *
@@ -168,6 +169,8 @@ function stream(call: ChatCall, choice: DemoChoice, context: RouteContext): read
     event('message_start', {
       message: {
         id: `chatcmpl-${context.requestId}`,
+        type: 'message',
+        role: 'assistant',
         content: [],
         model: context.model,
         stop_reason: null,
