@@ -17,6 +17,7 @@ import { faultCode, faultName } from './fault-name.ts'
 import { gateAdvice } from './gate-advice.ts'
 import type { Gate } from './gate.ts'
 import type { Keysets } from './keysets.ts'
+import { createSayAgain } from './say-again.ts'
 import type { ServiceState } from './state.ts'
 
 /** Milliseconds between two attempts to pass the gate while it is shut. */
@@ -85,6 +86,7 @@ export function attestItself(options: SelfAttestationOptions): SelfAttestation {
   let archived: NamedKeyset | null = null
   /** The store did not take something, so the next attempt comes soon. */
   let unkept = false
+  const trouble = createSayAgain()
   const { sleep, wake } = createSleep(closing)
   // New collateral may say what the last judgement could not know.
   stapler?.onChange(wake)
@@ -112,11 +114,13 @@ export function attestItself(options: SelfAttestationOptions): SelfAttestation {
       // Until there is another one it goes on under the keyset whose document is kept.
       if (archived === null) state.notAttested('store_unavailable')
       else serve()
+      if (!unkept) trouble.over()
       return
     }
     state.notAttested(findings.cause)
     const { cause } = findings
     const advice = gateAdvice(cause)
+    if (!trouble.due(cause)) return
     log.error({ cause, advice }, 'refuses to serve: its own evidence does not pass')
   }
 
@@ -139,7 +143,9 @@ export function attestItself(options: SelfAttestationOptions): SelfAttestation {
       log.info({ keyset: keyset.digest }, 'keyset renewed')
     } catch (error) {
       unkept = true
-      log.warn({ cause: faultName(error) }, 'the store did not take the document; will try again')
+      const cause = faultName(error)
+      if (!trouble.due(cause)) return
+      log.warn({ cause }, 'the store did not take the document; will try again')
     }
   }
 
@@ -149,6 +155,7 @@ export function attestItself(options: SelfAttestationOptions): SelfAttestation {
     const serving = state.attestation.refusal !== 'not_attested'
     const [cause, fault, advice] = [faultCode(error), faultName(error), adviceOf(error)]
     if (!serving || missed >= MAX_MISSED) state.notAttested(cause)
+    if (!trouble.due(`${cause} ${fault}`)) return
     const told = advice === null ? { cause, fault } : { cause, fault, advice }
     log.warn(told, 'no evidence yet; will try again')
   }
