@@ -159,7 +159,7 @@ export function renderErrorsDoc(
       '',
       '## Warnings of the store',
       '',
-      'In the log of `serve` when it opens a store, as `cause` with the text as `advice`; the service serves. `boots` and `receipts` say how many.',
+      'In the log of `serve` when it opens a store, as `cause` with the text as `advice`; the service serves. `boots`, `receipts` and `admissions` say how many.',
       '',
       row(['code', 'what happened and what to do']),
       row(['---', '---']),

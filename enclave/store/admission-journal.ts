@@ -5,6 +5,9 @@
  * comes {@link JOURNAL_MS} after it, and struck out in the commit that holds its receipt. A kill thus loses the admissions
  * of that moment, whose requests may have reached the model and leave no trace but the upstream's own.
  *
+ * Whoever has the volume can keep a row and put it back when it was struck out; it still opens in its place. A receipt and the end of its
+ * admission are one commit, so a row whose receipt id has its receipt was put back, and nobody is told that its request was interrupted.
+ *
  * @module
  */
 import type { InterruptedAdmission, OpenAdmission } from '../receipts/receipt-store.ts'
@@ -25,6 +28,8 @@ export interface AdmissionJournal {
   /** The changes that strike an admission out. */
   settled(receiptId: string): readonly Change[]
   readonly interrupted: readonly InterruptedAdmission[]
+  /** What strikes out again the rows that were put back. */
+  readonly putBack: readonly Change[]
   close(): void
 }
 
@@ -34,10 +39,12 @@ export function createAdmissionJournal(
   boots: Boots,
   refuse: () => void,
   write: (changes: readonly Change[]) => void,
+  hasReceipt: (receiptId: string) => boolean,
 ): AdmissionJournal {
   /** Written, by receipt id. */
   const written = new Map<string, Buffer>()
   const interrupted: InterruptedAdmission[] = []
+  const putBack: Change[] = []
   for (const { key, value } of tables.admissions.getRange({ limit: MAX_INTERRUPTED })) {
     const boot = boots.of(key)
     const plain =
@@ -47,6 +54,11 @@ export function createAdmissionJournal(
       continue
     }
     const admission = decodeAdmission(plain)
+    if (hasReceipt(admission.receiptId)) {
+      refuse()
+      putBack.push({ table: tables.admissions, key: Buffer.from(key), value: null })
+      continue
+    }
     written.set(admission.receiptId, Buffer.from(key))
     interrupted.push({ admission, bootId: boot.bootId })
   }
@@ -69,6 +81,7 @@ export function createAdmissionJournal(
 
   return {
     interrupted,
+    putBack,
     admitted(admission) {
       young.set(admission.receiptId, admission)
       timer ??= setTimeout(flush, JOURNAL_MS).unref()

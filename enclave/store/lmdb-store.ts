@@ -99,9 +99,11 @@ async function openOwned(
     now,
     flushed: (changes) => commit.flushed(changes),
   })
-  const journal = createAdmissionJournal(tables, sealer, boots, refuse, (changes) => {
-    void commit.write(changes)
-  })
+  const receiptIndex = (receiptId: string) => sealer.indexKey('receipt', receiptId)
+  /** Whatever it leads to: a receipt that the volume has since changed was there once. */
+  const hasReceipt = (receiptId: string) => tables.receipts.doesExist(receiptIndex(receiptId))
+  const toDisk = (changes: readonly Change[]) => void commit.write(changes)
+  const journal = createAdmissionJournal(tables, sealer, boots, refuse, toDisk, hasReceipt)
 
   /** Of chats that are on their way to the disk, so that a second one of the same batch cannot take the place. */
   const pendingChats = new Set<string>()
@@ -134,6 +136,9 @@ async function openOwned(
     commit: (batches) => (disk === undefined ? write(batches) : disk(() => write(batches))),
     onFailure: options.onFailure,
   })
+  let admissionsPutBack = journal.putBack.length
+  // Where it fails, the next boot finds them again.
+  if (admissionsPutBack > 0) void commit.flushed(journal.putBack)
 
   let position = 0n
   const archived = new Set<string>()
@@ -180,13 +185,15 @@ async function openOwned(
 
   const add = (entry: ReceiptEntry): Promise<void> | undefined => {
     const { receiptId, chatId, ownership } = entry
+    // Whatever asks for it: what the id leads to is the receipt that somebody may hold.
+    if (hasReceipt(receiptId)) throw new TypeError('a receipt id that has its receipt')
     const key = boots.key(++position)
     const time = Buffer.alloc(TIME_BYTES)
     time.writeUInt32BE(now())
     const sealed = sealer.seal('records', key, time, encodeEntry(entry))
     const changes: Change[] = [
       { table: tables.records, key, value: Buffer.concat([time, sealed]) },
-      { table: tables.receipts, key: sealer.indexKey('receipt', receiptId), value: key },
+      { table: tables.receipts, key: receiptIndex(receiptId), value: key },
       ...journal.settled(receiptId),
     ]
     if (chatId === null) return commit.write(changes)
@@ -215,7 +222,7 @@ async function openOwned(
     get: (receiptId) =>
       find(
         tables.receipts,
-        sealer.indexKey('receipt', receiptId),
+        receiptIndex(receiptId),
         ({ record }) => record.receipt_id === receiptId,
       ),
     findByChatId: (principal, chatId) =>
@@ -228,6 +235,11 @@ async function openOwned(
     durable: {
       admitted: (admission: OpenAdmission) => journal.admitted(admission),
       interrupted: journal.interrupted satisfies readonly InterruptedAdmission[],
+      async hasReceipt(receiptId) {
+        refuse()
+        admissionsPutBack++
+        await commit.flushed(journal.settled(receiptId))
+      },
       archive: async (digest, document) => {
         const changes = archived.has(digest) ? [] : boots.archive(digest, document)
         if (changes.length === 0) return
@@ -240,7 +252,14 @@ async function openOwned(
       keepClockFloor: (at) => commit.flushed([sealClockFloor(tables, sealer, bootId, at)]),
       probe: () => commit.flushed([{ table: tables.meta, key: PROBE, value: probeValue(now()) }]),
       refused: () => refused,
-      found: { ephemeral: options.ephemeral, lost, unreadableBoots },
+      found: {
+        ephemeral: options.ephemeral,
+        lost,
+        unreadableBoots,
+        get admissionsPutBack() {
+          return admissionsPutBack
+        },
+      },
       async close() {
         journal.close()
         await commit.idle()

@@ -11,6 +11,8 @@ export interface StoreFindings {
   readonly lost: { readonly boots: number; readonly receipts: number }
   /** Boots whose entry does not open under this key: their receipts and documents cannot be read. */
   readonly unreadableBoots: number
+  /** Admissions without an end whose receipt is kept, here or in the shared place: struck out once, and put back since. */
+  readonly admissionsPutBack: number
 }
 
 /** Stable codes of the log, each with what to do. */
@@ -21,6 +23,8 @@ export const STORE_WARNINGS = Object.freeze({
     'The store held what an earlier process had sealed under a key that ended with it. Nobody can open it, and it was removed: its receipts are answered with 404, and to those who remember its log this one was reset.',
   store_boots_unreadable:
     'Entries of earlier boots were changed, moved or damaged, so that they do not open under this key: their receipts and keyset documents are not served. Put the volume back from a copy, and say so to those who verify.',
+  store_admissions_put_back:
+    'Requests stood as without an end that have their receipt: somebody put rows of the volume back, or all of an older volume. Their receipts stand, and none is called interrupted. Look who writes to the disk.',
 })
 export type StoreWarning = keyof typeof STORE_WARNINGS
 
@@ -29,15 +33,19 @@ export interface WarnedStore {
   readonly cause: StoreWarning
   readonly boots?: number
   readonly receipts?: number
+  readonly admissions?: number
 }
 
 export function storeWarnings(found: StoreFindings): readonly WarnedStore[] {
-  const { ephemeral, lost, unreadableBoots } = found
+  const { ephemeral, lost, unreadableBoots, admissionsPutBack } = found
   return [
     ...(ephemeral ? [{ cause: 'store_key_ephemeral' as const }] : []),
     ...(lost.boots + lost.receipts === 0 ? [] : [{ cause: 'store_key_gone' as const, ...lost }]),
     ...(unreadableBoots === 0
       ? []
       : [{ cause: 'store_boots_unreadable' as const, boots: unreadableBoots }]),
+    ...(admissionsPutBack === 0
+      ? []
+      : [{ cause: 'store_admissions_put_back' as const, admissions: admissionsPutBack }]),
   ]
 }

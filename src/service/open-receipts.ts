@@ -20,6 +20,7 @@ import type { Config } from '../config/config.ts'
 import type { ServiceLog } from '../operations/open-log.ts'
 import { watchStore } from '../operations/watch-store.ts'
 import type { WatchedStore } from '../operations/watch-store.ts'
+import { accountForInterrupted } from './account-for-interrupted.ts'
 import { faultName } from './fault-name.ts'
 
 /** What a store that outlives the boot is told of it. */
@@ -76,9 +77,6 @@ export async function openReceipts(options: ReceiptsOptions): Promise<Receipts> 
     })
   }
   const inner = await open(options.source)
-  for (const warning of inner.durable === undefined ? [] : storeWarnings(inner.durable.found)) {
-    log.warn({ ...warning, advice: STORE_WARNINGS[warning.cause] }, 'what opening the store found')
-  }
   watched = watchStore(inner, nowMs)
   const { store } = watched
   let records: BootLog | null = null
@@ -108,17 +106,13 @@ export async function openReceipts(options: ReceiptsOptions): Promise<Receipts> 
   const publishing =
     config === null ? null : setInterval(() => void publish(), config.interval_ms).unref()
   const issuer = createReceiptIssuer({ keys, configDigest, store, log: records, now })
-  const interrupted = store.durable?.interrupted ?? []
   try {
-    await Promise.all(
-      interrupted.flatMap((admission) => {
-        const stored = issuer.interrupt(admission)
-        return stored === null ? [] : [stored]
-      }),
-    )
+    await accountForInterrupted(store, issuer)
   } catch (error) {
-    // They stay in the journal, for the boot after this one.
     log.error({ cause: faultName(error) }, 'the store did not take what an earlier boot left open')
+  }
+  for (const warning of inner.durable === undefined ? [] : storeWarnings(inner.durable.found)) {
+    log.warn({ ...warning, advice: STORE_WARNINGS[warning.cause] }, 'what opening the store found')
   }
   return {
     watched,

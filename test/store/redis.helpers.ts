@@ -153,10 +153,10 @@ export interface Replica {
 export async function replica(
   open: OpenSharedPlace,
   rootKey: Uint8Array,
-  more: Pick<Partial<LmdbStoreOptions>, 'now' | 'durability' | 'disk'> = {},
+  more: Pick<Partial<LmdbStoreOptions>, 'now' | 'durability' | 'disk' | 'path'> = {},
 ): Promise<Replica> {
   const now = more.now ?? (() => NOW)
-  const { keys, store: local } = await boot(newFolder(), rootKey, more)
+  const { keys, store: local } = await boot(more.path ?? newFolder(), rootKey, more)
   const faults: (SharedFault | null)[] = []
   let failures = 0
   const store = shareStore(local, {

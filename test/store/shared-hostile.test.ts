@@ -1,19 +1,27 @@
 /** A shared place that changes, exchanges, forgets and rolls back what it was given. */
+import { copyFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { toHex32 } from '../../attestation/protocol/hex.ts'
 import { MAX_LOOKUPS } from '../../enclave/store/share-store.ts'
 import { createSealer } from '../../enclave/store/sealer.ts'
-import type { OpenSharedPlace } from '../../enclave/store/shared-place.ts'
+import { SharedStoreError } from '../../enclave/store/shared-place.ts'
+import type { OpenSharedPlace, SharedFault } from '../../enclave/store/shared-place.ts'
+import { accountForInterrupted } from '../../src/service/account-for-interrupted.ts'
 import { faultOf, replica } from './redis.helpers.ts'
 import type { Replica } from './redis.helpers.ts'
-import { NOW, rootKey, until } from './store.helpers.ts'
+import { NOW, OWN, exchange, newFolder, rootKey, until } from './store.helpers.ts'
 
 /** A place in memory that its test holds in its hand. */
 function inHand() {
   const rows = new Map<string, Buffer>()
+  let fault: SharedFault | null = null
   const open: OpenSharedPlace = () => ({
-    read: (key) => Promise.resolve(rows.get(key) ?? null),
+    read: (key) =>
+      fault === null
+        ? Promise.resolve(rows.get(key) ?? null)
+        : Promise.reject(new SharedStoreError(fault)),
     has: (key) => Promise.resolve(rows.has(key)),
     write(added) {
       for (const { key, value } of added) if (!rows.has(key)) rows.set(key, value)
@@ -22,7 +30,7 @@ function inHand() {
     close: () => undefined,
   })
   const named = (kind: string) => [...rows.keys()].filter((key) => key.includes(`:${kind}:`))
-  return { rows, open, named }
+  return { rows, open, named, fails: (why: SharedFault | null) => void (fault = why) }
 }
 
 describe('a place that changes what it was given', () => {
@@ -184,4 +192,46 @@ test('questions that wait for the place are no more than so many', async () => {
   expect(await faultOf(Promise.resolve(a.store.get('rcpt-more')))).toBe('shared_store_busy')
   // Of no id that is minted here: not asked.
   expect(await a.store.get('no such id!')).toBeNull()
+})
+
+describe('a volume that was rolled back beside a place that was not', () => {
+  async function rolledBack(): Promise<{
+    readonly hand: ReturnType<typeof inHand>
+    readonly id: string
+    readonly again: Replica
+  }> {
+    const [hand, key, path, copy] = [inHand(), rootKey(), newFolder(), newFolder()]
+    const first = await replica(hand.open, key, { path })
+    const admission = first.issuer.admit({
+      ownership: OWN,
+      challenge: null,
+      endpoint: '/v1/chat/completions',
+      method: 'POST',
+    })
+    await sleep(100)
+    await first.local.durable.probe()
+    copyFileSync(join(path, 'receipts.mdb'), join(copy, 'receipts.mdb'))
+    await first.issuer.settle(admission, exchange({ chatId: 'chat-1' }))
+    const again = await replica(hand.open, key, { path: copy })
+    return { hand, id: admission.receiptId, again }
+  }
+
+  test('says of no request that it was interrupted whose receipt the place has', async () => {
+    const { id, again } = await rolledBack()
+    await accountForInterrupted(again.store, again.issuer)
+    expect((await again.store.get(id))?.record.outcome).toBe('complete')
+    expect(again.local.get(id)).toBeNull()
+    expect(again.store.durable?.refused()).toBe(1)
+    expect(again.store.durable?.found.admissionsPutBack).toBe(1)
+  })
+
+  test('says nothing while the place does not answer', async () => {
+    const { hand, id, again } = await rolledBack()
+    hand.fails('shared_store_unreachable')
+    expect(await faultOf(accountForInterrupted(again.store, again.issuer))).toBe(
+      'shared_store_unreachable',
+    )
+    expect(again.local.get(id)).toBeNull()
+    expect(again.store.durable?.found.admissionsPutBack).toBe(0)
+  })
 })

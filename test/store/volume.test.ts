@@ -6,7 +6,8 @@ import { describe, expect, test } from 'vitest'
 import { parseReceipt } from '../../attestation/appraiser/receipt/parse-receipt.ts'
 import { StoreError } from '../../enclave/store/store-error.ts'
 import { storeWarnings } from '../../enclave/store/store-warnings.ts'
-import { OWN, boot, newFolder, rootKey } from './store.helpers.ts'
+import { accountForInterrupted } from '../../src/service/account-for-interrupted.ts'
+import { OWN, boot, exchange, newFolder, rootKey } from './store.helpers.ts'
 
 const BINARY = { encoding: 'binary', keyEncoding: 'binary' } as const
 
@@ -29,6 +30,15 @@ async function tamper(
   ])
   for (const [key, value] of change(entries)) await table.put(key, value)
   await root.close()
+}
+
+async function entriesOf(path: string, name: string): Promise<readonly [Buffer, Buffer][]> {
+  let found: readonly [Buffer, Buffer][] = []
+  await tamper(path, name, (entries) => {
+    found = entries
+    return []
+  })
+  return found
 }
 
 async function filled(): Promise<{ path: string; key: Uint8Array; ids: string[] }> {
@@ -234,5 +244,38 @@ describe('a request that a kill cut', () => {
     const third = await boot(copy, key)
     expect(third.store.durable.interrupted).toEqual([])
     expect(third.store.get(open.receiptId)?.record.outcome).toBe('interrupted')
+  })
+
+  test('is not one that ended and whose admission was put back: its receipt stands, and the row is struck out and counted', async () => {
+    const [path, key] = [newFolder(), rootKey()]
+    const first = await boot(path, key)
+    const open = first.issuer.admit(request)
+    const other = first.issuer.admit(request)
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    await first.store.durable.probe()
+    const rows = await entriesOf(path, 'admissions')
+    expect(rows).toHaveLength(2)
+    await first.issuer.settle(open, exchange({ chatId: 'chat-1' }))
+    await first.store.durable.close()
+    for (const round of [1, 2]) {
+      await tamper(path, 'admissions', () => rows.slice(0, 1))
+      const next = await boot(path, key)
+      const { interrupted, found } = next.store.durable
+      // The one that was open when the first boot ended is accounted for, once.
+      expect(interrupted.map(({ admission }) => admission.receiptId)).toEqual(
+        round === 1 ? [other.receiptId] : [],
+      )
+      await accountForInterrupted(next.store, next.issuer)
+      expect(next.store.get(other.receiptId)?.record.outcome).toBe('interrupted')
+      expect(next.store.get(open.receiptId)?.record).toMatchObject({
+        outcome: 'complete',
+        boot_id: first.keys.bootId,
+      })
+      expect(next.store.findByChatId('alice', 'chat-1')?.record.receipt_id).toBe(open.receiptId)
+      expect(next.store.durable.refused()).toBe(1)
+      expect(storeWarnings(found)).toEqual([{ cause: 'store_admissions_put_back', admissions: 1 }])
+      await next.store.durable.close()
+      expect(await entriesOf(path, 'admissions')).toEqual([])
+    }
   })
 })
