@@ -21,6 +21,10 @@ export function addEvidenceCommands(program: Command): void {
     .option('--receipt <id>', 'a receipt to keep; may be repeated', collect)
     .option('--request <file>', 'with one receipt: the exact request body')
     .option('--response <file>', 'with one receipt: the exact response body')
+    .option(
+      '--opening <hex>',
+      'with one receipt: verdict.opening, or X-Countersign-Opening of the answer; where another owns the receipt (an owner secret), the service gives a view without it',
+    )
     .option('--cose', 'keep receipts as COSE_Sign1 too, which their boot alone can sign')
     .option('--out <file>', 'a file that does not exist yet (default: standard output)')
     .option(

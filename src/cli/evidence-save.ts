@@ -9,35 +9,24 @@
 import { randomBytes } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import type { ObservedChannel } from '../../attestation/appraiser/channel/judge-channel.ts'
-import {
-  parseDocument,
-  unwrapDocument,
-} from '../../attestation/appraiser/document/parse-document.ts'
+import { parseDocument } from '../../attestation/appraiser/document/parse-document.ts'
 import { parseEvidenceFile } from '../../attestation/appraiser/evidence/parse-evidence-file.ts'
-import { parseInclusionProof } from '../../attestation/appraiser/log/parse-log-proofs.ts'
 import { DEFAULT_POLICY } from '../../attestation/appraiser/policy.ts'
-import { parseReceipt } from '../../attestation/appraiser/receipt/parse-receipt.ts'
-import { parseAnyReceipt } from '../../attestation/appraiser/receipt/parse-any-receipt.ts'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
-import { encodeBase64 } from '../../attestation/protocol/base64.ts'
-import { COSE_MEDIA_TYPE, MAX_COSE_RECEIPT_BYTES } from '../../attestation/protocol/cose-receipt.ts'
 import {
   EVIDENCE_PURPOSE,
   MAX_EVIDENCE_ATTESTATIONS,
-  MAX_EVIDENCE_BODY_BYTES,
   MAX_EVIDENCE_BYTES,
 } from '../../attestation/protocol/evidence-file.ts'
 import type {
   EvidenceAttestation,
   EvidenceChannel,
   EvidenceFile,
-  EvidenceReceipt,
 } from '../../attestation/protocol/evidence-file.ts'
 import { isHex32, toHex32 } from '../../attestation/protocol/hex.ts'
 import type { Sha256Digest } from '../../attestation/protocol/hex.ts'
-import { isJsonObject, parseJson } from '../../attestation/protocol/json.ts'
 import { keysetDigest } from '../../attestation/protocol/keyset.ts'
-import { fromUtf8, toUtf8 } from '../../attestation/protocol/utf8.ts'
+import { toUtf8 } from '../../attestation/protocol/utf8.ts'
 import { isLoopback } from '../channel/is-loopback.ts'
 import { EXIT } from './exit-codes.ts'
 import { fetchArchived, fetchDocument, reached } from './fetch-document.ts'
@@ -48,21 +37,18 @@ import type { GpuCollateralOptions } from './obtain-gpu-collateral.ts'
 import { readBounded } from './read-bounded.ts'
 import type { PolicyOptions } from './load-policy.ts'
 import { openReceiptDoor } from './receipt-door.ts'
-import type { ReceiptDoor } from './receipt-door.ts'
-import { receiptHeaders, WITHOUT_TOKEN } from './receipt-headers.ts'
+import { receiptHeaders } from './receipt-headers.ts'
 import type { ReceiptSecrets } from './receipt-headers.ts'
 import { Refusal } from './refusal.ts'
+import { saveReceipt, textOf } from './save-receipt.ts'
+import type { ReceiptToSave, SavedReceipt } from './save-receipt.ts'
 import { tellSaved } from './tell-saved.ts'
 import type { SavedEvidence } from './tell-saved.ts'
 import { collateralFor } from './verify.ts'
 
 export interface EvidenceSaveOptions
-  extends CollateralOptions, GpuCollateralOptions, PolicyOptions, ReceiptSecrets {
+  extends CollateralOptions, GpuCollateralOptions, PolicyOptions, ReceiptSecrets, ReceiptToSave {
   readonly receipt?: readonly string[]
-  readonly request?: string
-  readonly response?: string
-  /** Receipts are kept as COSE_Sign1 too. */
-  readonly cose?: boolean
   readonly out?: string
 }
 
@@ -84,12 +70,6 @@ function refuseUrl(text: string, asks: boolean): void {
   }
 }
 
-function textOf(bytes: Uint8Array, what: string): string {
-  const text = fromUtf8(bytes)
-  if (text === null) throw new Refusal(`${what} is not UTF-8.`, EXIT.malformed)
-  return text
-}
-
 async function attestationOf(
   bytes: Uint8Array,
   options: EvidenceSaveOptions,
@@ -105,91 +85,6 @@ async function attestationOf(
     keyset: keysetDigest(parsed.document.keyset, nodeCrypto),
     simulated: parsed.document.config['simulation'] === true,
   }
-}
-
-async function bodyOf(path: string | undefined): Promise<string | null> {
-  if (path === undefined) return null
-  return (await readBounded(path, MAX_EVIDENCE_BODY_BYTES)).toString('base64')
-}
-
-interface SavedReceipt extends EvidenceReceipt {
-  readonly keyset: Sha256Digest
-}
-
-async function receiptOf(
-  door: ReceiptDoor,
-  id: string,
-  options: EvidenceSaveOptions,
-  headers: Readonly<Record<string, string>>,
-): Promise<SavedReceipt> {
-  const { status, body } = await door.ask(`receipts/${id}`, headers)
-  if (status === 401 && headers['authorization'] === undefined) {
-    throw new Refusal(
-      `Receipt ${id}: the service answered 401, and ${WITHOUT_TOKEN}`,
-      EXIT.internal,
-    )
-  }
-  if (status !== 200) {
-    throw new Refusal(`Receipt ${id}: the service answered ${status}.`, EXIT.internal)
-  }
-  const receipt = textOf(unwrapDocument(body), `Receipt ${id}`)
-  const parsed = parseReceipt(receipt)
-  if (!parsed.ok)
-    throw new Refusal(`Receipt ${id} cannot be read: ${parsed.detail}.`, EXIT.malformed)
-  const wrapper = parseJson(body)
-  const opening = wrapper.ok && isJsonObject(wrapper.value) ? wrapper.value['opening'] : null
-  const cose = options.cose === true ? await coseOf(door, id, headers) : null
-  return {
-    receipt,
-    ...(cose === null ? {} : { cose }),
-    opening: isHex32(opening) ? opening : null,
-    request: await bodyOf(options.request),
-    response: await bodyOf(options.response),
-    inclusion: await inclusionOf(door, id, headers),
-    keyset: parsed.receipt.record.keyset_digest,
-  }
-}
-
-/** @returns base64 of the COSE_Sign1, which is signed when it is asked for */
-async function coseOf(
-  door: ReceiptDoor,
-  id: string,
-  headers: Readonly<Record<string, string>>,
-): Promise<string> {
-  const asked = { ...headers, accept: COSE_MEDIA_TYPE }
-  const { status, body } = await door.ask(`receipts/${id}`, asked)
-  if (status === 406) {
-    throw new Refusal(
-      `Receipt ${id} is not to be had as COSE_Sign1 any more: the boot that made it has ended.`,
-      EXIT.internal,
-    )
-  }
-  if (status !== 200) {
-    throw new Refusal(`Receipt ${id} as COSE_Sign1: the service answered ${status}.`, EXIT.internal)
-  }
-  const parsed = body.length > MAX_COSE_RECEIPT_BYTES ? null : parseAnyReceipt(body)
-  if (parsed?.ok !== true) {
-    throw new Refusal(`Receipt ${id} cannot be read as COSE_Sign1.`, EXIT.malformed)
-  }
-  return encodeBase64(body)
-}
-
-/** A record is proved once a published head covers it; before that, and where there is no log, there is nothing to keep. */
-async function inclusionOf(
-  door: ReceiptDoor,
-  id: string,
-  headers: Readonly<Record<string, string>>,
-): Promise<string | null> {
-  const { status, body } = await door.ask(`log/inclusion/${id}`, headers)
-  if (status !== 200) {
-    process.stderr.write(`Receipt ${id}: no proof that it is in the log (${status}).\n`)
-    return null
-  }
-  const text = textOf(unwrapDocument(body), `The proof of ${id}`)
-  if (parseInclusionProof(text) === null) {
-    throw new Refusal(`The proof of ${id} cannot be read.`, EXIT.malformed)
-  }
-  return text
 }
 
 /** What the service keeps of a keyset that is not in force: of an earlier boot, or renewed since. */
@@ -222,7 +117,7 @@ async function collectEvidence(
   if (ids.length > 0) {
     const door = await openReceiptDoor(base, fetched, first, nonce, options)
     try {
-      for (const id of ids) receipts.push(await receiptOf(door, id, options, headers))
+      for (const id of ids) receipts.push(await saveReceipt(door, id, options, headers))
     } finally {
       await door.close()
     }
@@ -241,9 +136,9 @@ async function collectEvidence(
     attestations: attestations.map(
       ({ keyset: _keyset, simulated: _simulated, ...attestation }) => attestation,
     ),
-    receipts: receipts.map(({ keyset: _keyset, ...receipt }) => receipt),
+    receipts: receipts.map(({ keyset: _keyset, view: _view, ...receipt }) => receipt),
   }
-  return { file, simulated: first.simulated }
+  return { file, simulated: first.simulated, views: receipts.some(({ view }) => view) }
 }
 
 /** @throws Refusal where something cannot be had, read or written */
@@ -263,9 +158,13 @@ export async function evidenceSave(
     const flag = idle === 'allowSimulated' ? 'allow-simulated' : idle
     throw new Refusal(`--${flag} says nothing without --receipt.`)
   }
-  const bodies = options.request ?? options.response
-  if (bodies !== undefined && ids.length !== 1) {
-    throw new Refusal('--request and --response are the bodies of exactly one --receipt.')
+  const { opening } = options
+  const ofOne = opening ?? options.request ?? options.response
+  if (ofOne !== undefined && ids.length !== 1) {
+    throw new Refusal('--request, --response and --opening are those of exactly one --receipt.')
+  }
+  if (opening !== undefined && !isHex32(opening)) {
+    throw new Refusal('--opening takes 64 lower-case hex digits.')
   }
   const { roots: path } = options
   const roots = path === undefined ? null : { path, bytes: await readBounded(path) }

@@ -16,7 +16,7 @@ import type { GpuBinding } from '../../attestation/appraiser/gpu/gpu-ladder.ts'
 import type { GpuDevice } from '../../attestation/appraiser/gpu/read-gpu-devices.ts'
 import { VERDICT_EXIT_CODES } from '../../attestation/appraiser/verdict.ts'
 import type { Verdict } from '../../attestation/appraiser/verdict.ts'
-import { fromHex } from '../../attestation/protocol/hex.ts'
+import { fromHex, isHex32 } from '../../attestation/protocol/hex.ts'
 import { checkEncodings, checkReceipt } from './check-receipt.ts'
 import type { EncodingVerdict, ReceiptOptions } from './check-receipt.ts'
 import { formatBinding, formatDevices } from './print-devices.ts'
@@ -27,7 +27,7 @@ import { refuseUnknownChecks } from './refuse-unknown-checks.ts'
 
 export interface EvidenceFileOptions extends Pick<
   ReceiptOptions,
-  'challenge' | 'level' | 'anyOutcome'
+  'challenge' | 'level' | 'anyOutcome' | 'opening'
 > {
   readonly json?: boolean
   readonly require?: readonly string[]
@@ -55,7 +55,8 @@ function judgeReceipt(
   moment: EvidenceOptions,
   options: EvidenceFileOptions,
 ): readonly EncodingVerdict[] {
-  const { opening, request, response, inclusion } = entry
+  const { request, response, inclusion } = entry
+  const opening = entry.opening ?? options.opening ?? null
   const files = {
     opening: opening === null ? null : fromHex(opening),
     request: request === null ? null : Buffer.from(request),
@@ -65,6 +66,21 @@ function judgeReceipt(
   return checkEncodings(entry, (receipt) =>
     checkReceipt(options, { ...files, receipt }, trusted, moment.at, moment.policy),
   )
+}
+
+/** One that would be ignored, or could be for either of two. */
+function refuseOpening(
+  receipts: readonly ReceiptToJudge[],
+  { opening }: EvidenceFileOptions,
+): void {
+  if (opening === undefined) return
+  if (!isHex32(opening)) throw new Refusal('The opening is 64 lower-case hex digits.')
+  if (receipts.length > 1) {
+    throw new Refusal('--opening is that of one answer, and the file holds several receipts.')
+  }
+  if (receipts.some(({ entry }) => entry.opening !== null)) {
+    throw new Refusal('The file holds the opening, so that --opening would be ignored.')
+  }
 }
 
 function nameOf({ index, encoding }: Pick<JudgedReceipt, 'index' | 'encoding'>): string {
@@ -127,6 +143,7 @@ export function judgeEvidenceFile(
   if (options.challenge !== undefined && appraisal.receipts.length > 1) {
     throw new Refusal('--challenge is that of one request, and the file holds several receipts.')
   }
+  refuseOpening(appraisal.receipts, options)
   const receipts = appraisal.receipts.flatMap((one, index) =>
     judgeReceipt(one, moment, options).map((judged) => ({ ...judged, index })),
   )

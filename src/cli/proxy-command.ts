@@ -39,6 +39,10 @@ export function addProxyCommand(program: Command): void {
       'variable that holds a token which callers must show to this proxy',
     )
     .option('--token-file <file>', 'file that holds it')
+    .option(
+      '--owner-secret-env <name>',
+      'variable that holds a secret in base64url under which receipts are asked for, so that evidence save gets them whole with the same one (default: random, and gone with the proxy)',
+    )
     .option('--allow-origin <origin>', 'a web page that may use the port; may be repeated', collect)
     .option(
       '--allow-host <host:port>',

@@ -13,6 +13,7 @@ import type { PassedRoute } from '../client/proxy/find-route.ts'
 import { startProxy } from '../client/proxy/start-proxy.ts'
 import type { Proxy, ProxyOptions } from '../client/proxy/start-proxy.ts'
 import type { CollateralOf } from '../client/attestations.ts'
+import { OWNER_SECRET_BYTES } from '../client/create-client.ts'
 import { openLog } from '../operations/open-log.ts'
 import { awaitStop } from './await-stop.ts'
 import { loadPolicy } from './load-policy.ts'
@@ -22,6 +23,7 @@ import type { CollateralOptions } from './obtain-collateral.ts'
 import { obtainGpuCollateral } from './obtain-gpu-collateral.ts'
 import type { GpuCollateralOptions } from './obtain-gpu-collateral.ts'
 import { parseListen } from './parse-flags.ts'
+import { readOwnerSecret } from './read-owner-secret.ts'
 import { readSecret } from './read-secret.ts'
 import { Refusal } from './refusal.ts'
 import { logNameOf } from './service-log.ts'
@@ -44,6 +46,7 @@ export interface ProxyCommandOptions
   readonly apiKeyFile?: string
   readonly tokenEnv?: string
   readonly tokenFile?: string
+  readonly ownerSecretEnv?: string
 }
 
 export const DEFAULT_PROXY_LISTEN = '127.0.0.1:4180'
@@ -121,6 +124,7 @@ function collateralOf(
 interface Secrets {
   readonly key: string | null
   readonly token: string | null
+  readonly owner: Uint8Array | null
 }
 
 /** What the flags ask for. @throws Refusal where they contradict each other or would open a door that nobody asked for */
@@ -129,7 +133,7 @@ async function readOptions(
   secrets: Secrets,
 ): Promise<Omit<ProxyOptions, 'log'>> {
   await refuseUnreadSettings(options)
-  const { key, token } = secrets
+  const { key, token, owner } = secrets
   const at = parseListen(options.listen ?? DEFAULT_PROXY_LISTEN)
   if (!isLoopback(at.host)) {
     if (options.allowRemoteClients !== true) {
@@ -157,6 +161,7 @@ async function readOptions(
     passed: passedOf(options.passUnverified ?? []),
     ...(token === null ? {} : { tokenHash: createHash('sha256').update(token).digest() }),
     ...(key === null ? {} : { key }),
+    ...(owner === null ? {} : { ownerSecret: owner }),
     ...(collateral === undefined ? {} : { collateralOf: collateral }),
     ...(options.state === undefined ? {} : { logState: resolve(options.state) }),
     ...(logName === null ? {} : { logName }),
@@ -194,6 +199,7 @@ export async function proxy(
       { name: options.tokenEnv, path: options.tokenFile },
       environment,
     ),
+    owner: await readOwnerSecret(options.ownerSecretEnv, environment, OWNER_SECRET_BYTES.min),
   }
   const settings = await readOptions(options, secrets)
   const { log, flush } = openLog()

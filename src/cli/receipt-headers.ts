@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { toBase64Url } from '../client/bytes.ts'
+import { readOwnerSecret } from './read-owner-secret.ts'
 import { readSecret } from './read-secret.ts'
 
 export interface ReceiptSecrets {
@@ -23,10 +25,10 @@ export async function receiptHeaders(
 ): Promise<Record<string, string>> {
   const usual = (environment[DEFAULT_TOKEN_ENV] ?? '') === '' ? undefined : DEFAULT_TOKEN_ENV
   const token = await readSecret('token', { name: tokenEnv ?? usual }, environment)
-  const secret = await readSecret('owner-secret', { name: ownerSecretEnv }, environment)
+  const secret = await readOwnerSecret(ownerSecretEnv, environment)
   return {
     accept: 'application/json',
     ...(token === null ? {} : { authorization: `Bearer ${token}` }),
-    ...(secret === null ? {} : { 'x-countersign-owner-secret': secret }),
+    ...(secret === null ? {} : { 'x-countersign-owner-secret': toBase64Url(secret) }),
   }
 }

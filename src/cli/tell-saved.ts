@@ -22,6 +22,17 @@ export interface SavedEvidence {
   readonly file: EvidenceFile
   /** By what its document says. */
   readonly simulated: boolean
+  /** One of its receipts is a view, which shows no body hashes. */
+  readonly views: boolean
+}
+
+/** How bodies are compared with a view, where the file has both. */
+function levelFlags({ file, views }: SavedEvidence): string {
+  const [receipt] = file.receipts
+  if (!views || receipt === undefined || receipt.request === null || receipt.response === null) {
+    return ''
+  }
+  return receipt.opening === null ? ' --level content --opening HEX' : ' --level content'
 }
 
 /**
@@ -30,13 +41,14 @@ export interface SavedEvidence {
  * @returns lines for a person
  */
 export async function tellSaved(
-  { file, simulated }: SavedEvidence,
+  evidence: SavedEvidence,
   out: string,
   roots: GivenRoots | null,
 ): Promise<string> {
+  const { file, simulated } = evidence
   const saved =
     `Saved, not judged: ${counted(file.attestations.length, 'attestation document')} and ${counted(file.receipts.length, 'receipt')}. ` +
-    `countersign verify ${out} --at ${file.saved_at}`
+    `countersign verify ${out} --at ${file.saved_at}${levelFlags(evidence)}`
   if (!simulated) return `${saved} judges them.\n`
   if (roots === null) return `${saved} --allow-simulated judges them.\n${WITHOUT_ROOTS}`
   const copy = `${out}.roots.json`

@@ -86,7 +86,6 @@ const FLAGS_WITHOUT_USE = {
     gpuCollateral: 'gpu-collateral',
     fetchCollateral: 'fetch-collateral',
     receipt: 'receipt',
-    opening: 'opening',
     request: 'request',
     response: 'response',
     inclusion: 'inclusion',

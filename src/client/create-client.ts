@@ -20,6 +20,8 @@ import type { ClientVerdict } from './verification-error.ts'
 
 /** Bytes of a challenge and of an owner's secret. */
 export const CHALLENGE_BYTES = 32
+/** Of an owner's secret that is given: fewer can be guessed at by the hash that goes with each request, and the service takes no more. */
+export const OWNER_SECRET_BYTES = Object.freeze({ min: 16, max: 256 })
 export interface VerifiedOptions {
   /** Members of an `AppraisalPolicy`; those not given have their default. */
   readonly policy?: Partial<AppraisalPolicy>
@@ -61,7 +63,10 @@ export interface VerifiedOptions {
   readonly crypto?: CryptoPort
   /** Unix seconds. */
   readonly now?: () => number
-  /** Whoever shows these bytes owns the receipts. Default: random, for this client alone. */
+  /**
+   * 16 to 256 random bytes. Whoever shows them owns the receipts: gets them with body hashes and opening, later too, where others have a view. Default:
+   * random, and gone with this client, so that what a dispute needs besides is `verdict.opening`.
+   */
   readonly ownerSecret?: Uint8Array
 }
 
@@ -83,6 +88,14 @@ function checkOptions(options: VerifiedOptions): void {
     if (value !== undefined && typeof value !== 'boolean') {
       throw new TypeError(`${name} is neither true nor false`)
     }
+  }
+  const secret: unknown = options.ownerSecret
+  const { min, max } = OWNER_SECRET_BYTES
+  if (
+    secret !== undefined &&
+    !(secret instanceof Uint8Array && secret.length >= min && secret.length <= max)
+  ) {
+    throw new TypeError(`ownerSecret is not ${min} to ${max} bytes`)
   }
   const oneOf = (name: 'level' | 'onFailure' | 'otherRequests', values: readonly string[]) => {
     const value = options[name]

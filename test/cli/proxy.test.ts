@@ -113,6 +113,7 @@ describe('it does not start', () => {
       /token of its own/,
     ],
     ['with an empty key', { apiKeyEnv: 'NO_KEY' }, /nothing in NO_KEY/],
+    ['under a secret to guess at', { ownerSecretEnv: 'A_KEY' }, /16 to 256 bytes/],
     ['with a key from two places', { apiKeyEnv: 'A_KEY', apiKeyFile: '/x' }, /two ways/],
     ['at a level that is none', { requireLevel: 'signer' }, /--require-level takes/],
     ['with a third way to stream', { stream: 'fast' }, /--stream takes/],

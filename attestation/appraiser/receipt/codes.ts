@@ -56,7 +56,7 @@ export const RECEIPT_CODES = {
   receipt_is_view: {
     family: 'note',
     meaning:
-      'the receipt is a view, which shows no body hashes: compare what was said (--level content with --opening)',
+      'the receipt is a view, which shows no body hashes: compare what was said (--level content, with --opening where the opening is not beside the receipt)',
   },
   endpoint_mismatch: {
     family: 'invalid',

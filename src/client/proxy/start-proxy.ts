@@ -40,6 +40,8 @@ export interface ProxyOptions {
   readonly tokenHash?: Uint8Array
   /** Of the service. */
   readonly key?: string
+  /** Whoever shows it owns the receipts, see `VerifiedOptions`. */
+  readonly ownerSecret?: Uint8Array
   readonly collateralOf?: CollateralOf
   /** A file in which the heads of logs are remembered, see `VerifiedOptions`. */
   readonly logState?: string
@@ -69,13 +71,14 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   const { log, upstream: base, key = null } = options
   const limits: ProxyLimits = { ...PROXY_LIMITS, ...options.limits }
   const service = connectService(limits)
-  const { policy, level, collateralOf, logState, logName } = options
+  const { policy, level, collateralOf, logState, logName, ownerSecret } = options
   const client = createClient(
     {
       policy,
       level,
       ...(logState === undefined ? {} : { logState }),
       ...(logName === undefined ? {} : { logName }),
+      ...(ownerSecret === undefined ? {} : { ownerSecret }),
     },
     {
       fetch: service.fetch,

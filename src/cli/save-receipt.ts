@@ -1,0 +1,181 @@
+/**
+ * One receipt of an evidence file: as the service gives it, with the proof of the log and what the saver has of its answer.
+ *
+ * @module
+ */
+import { unwrapDocument } from '../../attestation/appraiser/document/parse-document.ts'
+import { parseInclusionProof } from '../../attestation/appraiser/log/parse-log-proofs.ts'
+import { parseAnyReceipt } from '../../attestation/appraiser/receipt/parse-any-receipt.ts'
+import { parseReceipt } from '../../attestation/appraiser/receipt/parse-receipt.ts'
+import type { ParsedReceipt } from '../../attestation/appraiser/receipt/read-record.ts'
+import { nodeCrypto } from '../../attestation/crypto/node.ts'
+import { encodeBase64 } from '../../attestation/protocol/base64.ts'
+import { COSE_MEDIA_TYPE, MAX_COSE_RECEIPT_BYTES } from '../../attestation/protocol/cose-receipt.ts'
+import { MAX_EVIDENCE_BODY_BYTES } from '../../attestation/protocol/evidence-file.ts'
+import type { EvidenceReceipt } from '../../attestation/protocol/evidence-file.ts'
+import { fromHex, isHex32 } from '../../attestation/protocol/hex.ts'
+import type { Hex32, Sha256Digest } from '../../attestation/protocol/hex.ts'
+import { isJsonObject, parseJson } from '../../attestation/protocol/json.ts'
+import { bodiesCommitment } from '../../attestation/protocol/record.ts'
+import { memberDigest } from '../../attestation/protocol/request-members.ts'
+import { fromUtf8 } from '../../attestation/protocol/utf8.ts'
+import { EXIT } from './exit-codes.ts'
+import { readBounded } from './read-bounded.ts'
+import type { ReceiptDoor } from './receipt-door.ts'
+import { WITHOUT_TOKEN } from './receipt-headers.ts'
+import { Refusal } from './refusal.ts'
+
+type Headers = Readonly<Record<string, string>>
+
+/** What the saver has of its answer, and how the receipt is kept. */
+export interface ReceiptToSave {
+  /** Paths. */
+  readonly request?: string
+  readonly response?: string
+  /** 64 hex digits, of whoever is not given it with the receipt. */
+  readonly opening?: string
+  /** Receipts are kept as COSE_Sign1 too. */
+  readonly cose?: boolean
+}
+
+export interface SavedReceipt extends EvidenceReceipt {
+  readonly keyset: Sha256Digest
+  /** Without body hashes, as whoever does not own it gets it. */
+  readonly view: boolean
+}
+
+export function textOf(bytes: Uint8Array, what: string): string {
+  const text = fromUtf8(bytes)
+  if (text === null) throw new Refusal(`${what} is not UTF-8.`, EXIT.malformed)
+  return text
+}
+
+async function bodyOf(path: string | undefined): Promise<Buffer | null> {
+  return path === undefined ? null : readBounded(path, MAX_EVIDENCE_BODY_BYTES)
+}
+
+/**
+ * Whether an opening is the receipt's: by the body hashes, or in a view, which has none, by any member of the request.
+ *
+ * @returns null where there is nothing to say it by
+ */
+function opens(
+  { record, bodies }: ParsedReceipt,
+  opening: Uint8Array,
+  request: Uint8Array | null,
+): boolean | null {
+  if (bodies !== null) return bodiesCommitment(bodies, opening, nodeCrypto) === record.bodies
+  const parsed = request === null ? null : parseJson(request)
+  const { members } = record
+  if (parsed?.ok !== true || !isJsonObject(parsed.value) || members === null) return null
+  const sent = parsed.value
+  const both = members.filter(({ name }) => Object.hasOwn(sent, name))
+  if (both.length === 0) return null
+  return both.some(
+    ({ name, digest }) => memberDigest(name, sent[name], opening, nodeCrypto) === digest,
+  )
+}
+
+/** @throws Refusal for one of another receipt, which would make each comparison name the wrong culprit */
+function refuseStrangeOpening(
+  id: string,
+  receipt: ParsedReceipt,
+  opening: Hex32,
+  request: Uint8Array | null,
+): void {
+  const opened = opens(receipt, fromHex(opening) ?? new Uint8Array(0), request)
+  if (opened === true) return
+  throw new Refusal(
+    opened === null
+      ? `Receipt ${id} is a view, by which alone an opening cannot be told from another’s: --opening goes with --request, the JSON body that was sent.`
+      : `--opening does not belong to receipt ${id}${receipt.bodies === null ? ', or --request is not what it answers' : ''}.`,
+  )
+}
+
+function tellView(id: string): void {
+  process.stderr.write(
+    `*** Receipt ${id}: only a VIEW, without its opening: the service gives more to its owner alone, and by this file the answer cannot be compared with it. ` +
+      'Save it again with --opening HEX (verdict.opening of the verified fetch, X-Countersign-Opening of the proxy or the service), or with --owner-secret-env NAME if the answer was asked for under an owner secret of yours. ***\n',
+  )
+}
+
+/** @throws Refusal where it cannot be had or read */
+export async function saveReceipt(
+  door: ReceiptDoor,
+  id: string,
+  options: ReceiptToSave,
+  headers: Headers,
+): Promise<SavedReceipt> {
+  const { status, body } = await door.ask(`receipts/${id}`, headers)
+  if (status === 401 && headers['authorization'] === undefined) {
+    throw new Refusal(
+      `Receipt ${id}: the service answered 401, and ${WITHOUT_TOKEN}`,
+      EXIT.internal,
+    )
+  }
+  if (status !== 200) {
+    throw new Refusal(`Receipt ${id}: the service answered ${status}.`, EXIT.internal)
+  }
+  const receipt = textOf(unwrapDocument(body), `Receipt ${id}`)
+  const parsed = parseReceipt(receipt)
+  if (!parsed.ok)
+    throw new Refusal(`Receipt ${id} cannot be read: ${parsed.detail}.`, EXIT.malformed)
+  const wrapper = parseJson(body)
+  const came = wrapper.ok && isJsonObject(wrapper.value) ? wrapper.value['opening'] : null
+  const request = await bodyOf(options.request)
+  const response = await bodyOf(options.response)
+  const given = isHex32(options.opening) ? options.opening : null
+  if (given !== null) refuseStrangeOpening(id, parsed.receipt, given, request)
+  const opening = given ?? (isHex32(came) ? came : null)
+  const view = parsed.receipt.bodies === null
+  if (view && opening === null) tellView(id)
+  const cose = options.cose === true ? await coseOf(door, id, headers) : null
+  return {
+    receipt,
+    ...(cose === null ? {} : { cose }),
+    opening,
+    request: request?.toString('base64') ?? null,
+    response: response?.toString('base64') ?? null,
+    inclusion: await inclusionOf(door, id, headers),
+    keyset: parsed.receipt.record.keyset_digest,
+    view,
+  }
+}
+
+/** @returns base64 of the COSE_Sign1, which is signed when it is asked for */
+async function coseOf(door: ReceiptDoor, id: string, headers: Headers): Promise<string> {
+  const asked = { ...headers, accept: COSE_MEDIA_TYPE }
+  const { status, body } = await door.ask(`receipts/${id}`, asked)
+  if (status === 406) {
+    throw new Refusal(
+      `Receipt ${id} is not to be had as COSE_Sign1 any more: the boot that made it has ended.`,
+      EXIT.internal,
+    )
+  }
+  if (status !== 200) {
+    throw new Refusal(`Receipt ${id} as COSE_Sign1: the service answered ${status}.`, EXIT.internal)
+  }
+  const parsed = body.length > MAX_COSE_RECEIPT_BYTES ? null : parseAnyReceipt(body)
+  if (parsed?.ok !== true) {
+    throw new Refusal(`Receipt ${id} cannot be read as COSE_Sign1.`, EXIT.malformed)
+  }
+  return encodeBase64(body)
+}
+
+/** A record is proved once a published head covers it; before that, and where there is no log, there is nothing to keep. */
+async function inclusionOf(
+  door: ReceiptDoor,
+  id: string,
+  headers: Headers,
+): Promise<string | null> {
+  const { status, body } = await door.ask(`log/inclusion/${id}`, headers)
+  if (status !== 200) {
+    process.stderr.write(`Receipt ${id}: no proof that it is in the log (${status}).\n`)
+    return null
+  }
+  const text = textOf(unwrapDocument(body), `The proof of ${id}`)
+  if (parseInclusionProof(text) === null) {
+    throw new Refusal(`The proof of ${id} cannot be read.`, EXIT.malformed)
+  }
+  return text
+}
