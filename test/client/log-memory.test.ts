@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import {
   chmodSync,
   mkdtempSync,
@@ -6,6 +7,7 @@ import {
   readdirSync,
   rmSync,
   symlinkSync,
+  truncateSync,
   unlinkSync,
   writeFileSync,
 } from 'node:fs'
@@ -14,7 +16,7 @@ import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { fail, pass } from '../../attestation/appraiser/check.ts'
 import type { RememberedLog } from '../../attestation/appraiser/log/log-state.ts'
-import { parseLogState } from '../../attestation/appraiser/log/log-state.ts'
+import { MAX_LOG_STATE, parseLogState } from '../../attestation/appraiser/log/log-state.ts'
 import { toHex32 } from '../../attestation/protocol/hex.ts'
 import { openLogMemory } from '../../src/client/log/log-memory.ts'
 
@@ -132,6 +134,28 @@ describe('remembered heads', () => {
       expect(readFileSync(path, 'utf8')).toBe(text)
     }
   })
+
+  test.skipIf(process.platform === 'win32')(
+    'in a pipe that nobody writes to, a device without end, a folder or a file that is too long are refused at once, and nothing is judged',
+    async () => {
+      const pipe = newFile()
+      execFileSync('mkfifo', [pipe])
+      const long = newFile()
+      writeFileSync(long, '')
+      truncateSync(long, MAX_LOG_STATE + 1)
+      const link = newFile()
+      symlinkSync('/dev/zero', link)
+      for (const path of [pipe, '/dev/zero', link, join(pipe, '..'), long]) {
+        const detail = path === long ? 'the file is too large' : 'it is not a regular file'
+        const memory = openLogMemory(path)
+        expect(await memory.read()).toEqual({ ok: false, detail })
+        const outcome = await memory.update('one', () => {
+          throw new Error('nothing is judged without a memory')
+        })
+        expect(outcome).toEqual({ ok: false, detail })
+      }
+    },
+  )
 
   const root = process.getuid?.() === 0
   if (root) console.warn('SKIPPED: root may write anywhere, so no folder is closed to it')

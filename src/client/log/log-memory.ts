@@ -8,7 +8,7 @@
  * @module
  */
 import { randomBytes } from 'node:crypto'
-import { lstat, open, readFile, realpath, rename, stat, unlink } from 'node:fs/promises'
+import { lstat, open, realpath, rename, unlink } from 'node:fs/promises'
 import type { Check } from '../../../attestation/appraiser/check.ts'
 import type { Continuity } from '../../../attestation/appraiser/log/judge-continuity.ts'
 import {
@@ -18,6 +18,8 @@ import {
   parseLogState,
 } from '../../../attestation/appraiser/log/log-state.ts'
 import type { LogState, RememberedLog } from '../../../attestation/appraiser/log/log-state.ts'
+import { readRegularFile } from '../../read-regular-file.ts'
+import type { RegularFile } from '../../read-regular-file.ts'
 
 /** Milliseconds to wait for a verifier that writes, and between two looks. Writing takes as long as a flush of the disk. */
 export const STATE_LOCK_MS = 5_000
@@ -66,16 +68,19 @@ async function fileBehind(path: string): Promise<string> {
 }
 
 async function readState(path: string): Promise<LogState> {
-  let text: string
+  let file: RegularFile
   try {
-    const { size } = await stat(path)
-    if (size > MAX_LOG_STATE) throw new StateFault('the file is too large')
-    text = await readFile(path, 'utf8')
+    file = await readRegularFile(path, MAX_LOG_STATE)
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return new Map()
     throw error
   }
-  const state = parseLogState(text)
+  if (!file.ok) {
+    throw new StateFault(
+      file.why === 'too_large' ? 'the file is too large' : 'it is not a regular file',
+    )
+  }
+  const state = parseLogState(file.bytes.toString('utf8'))
   if (state === null) throw new StateFault('the file does not hold what was written there')
   return state
 }
