@@ -13,6 +13,11 @@ const JSON_BODY = /^application\/json(?: *; *charset="?utf-?8"?)? *$/i
 /** Readers take 204 for an answer of nothing, and others for something else. */
 export const ANSWER_STATUS = 200
 
+/** RFC 9110 §15: there is no other. `Response` throws for one above. */
+export function isHttpStatus(status: number): boolean {
+  return status >= 100 && status <= 599
+}
+
 export type AnswerForm = 'stream' | 'body'
 
 /** What the reader of the answer awaits; anything true is taken for "stream", as clients do. */

@@ -12,12 +12,9 @@ export function withBody(
   from: Response,
   body: Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array>,
 ): Response {
-  const { status, statusText, headers } = from
-  const response = new Response(NULL_BODY_STATUSES.has(status) ? null : body, {
-    status,
-    statusText,
-    headers,
-  })
+  const { status, headers } = from
+  // Without the reason phrase: readers must ignore it (RFC 9112 §4), anybody on the way writes it, and `Response` throws for most of what can stand there.
+  const response = new Response(NULL_BODY_STATUSES.has(status) ? null : body, { status, headers })
   Object.defineProperty(response, 'url', { value: from.url })
   return response
 }

@@ -5,10 +5,12 @@ import type { ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import OpenAI from 'openai'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { TOKENS } from '../harness/service.ts'
 import { ASK, openStage } from './client.helpers.ts'
 import type { Stage } from './client.helpers.ts'
-import { curl, openProxy, refusal } from './proxy.helpers.ts'
+import { ask, curl, openProxy, refusal } from './proxy.helpers.ts'
 import type { TestProxy } from './proxy.helpers.ts'
 
 let stage: Stage
@@ -203,6 +205,54 @@ test('collateral that was given is judged by, and evidence for which there is no
     })
     await without.close()
   }
+})
+
+test('an odd reason phrase changes nothing, and an odd status is refused once: no client pays again', async () => {
+  let line = ''
+  let answers = 0
+  const { at, close } = await meddling(async (answer, res) => {
+    const body = Buffer.from(await answer.text())
+    answers++
+    const headers = [...answer.headers].filter(([name]) => name !== 'transfer-encoding')
+    const head = [line, ...headers.map((pair) => pair.join(': ')), 'connection: close', '', '']
+    // Written by hand: node:http does not say such things.
+    res.socket?.end(Buffer.concat([Buffer.from(head.join('\r\n'), 'latin1'), body]))
+    return undefined
+  })
+  const eager = new OpenAI({ baseURL: `${at.url}/v1`, apiKey: TOKENS.alice, maxRetries: 2 })
+  for (line of ['HTTP/1.1 200 \xe9', 'HTTP/1.1 200 ', 'HTTP/1.1 200 a\tb']) {
+    const { choices } = await eager.chat.completions.create(ASK)
+    expect(choices).toHaveLength(1)
+    expect(at.last()).toMatchObject({ ending: 'verified', shown: 'bytes' })
+  }
+  for (line of ['HTTP/1.1 600 X', 'HTTP/1.1 999 X']) {
+    for (const stream of [false, true]) {
+      answers = 0
+      const refused = await refusal(eager.chat.completions.create({ ...ASK, stream }))
+      expect(refused).toEqual({ status: 502, code: 'answer_form_mismatch' })
+      expect(answers).toBe(1)
+      const said = await curl(at, { ...ASK, stream }, ['-D', '-'])
+      expect(said.out.toLowerCase()).toContain('x-should-retry: false')
+      expect(said.out.toLowerCase()).not.toMatch(/x-countersign-(?:level: bytes|code: ok)/)
+    }
+  }
+  await close()
+})
+
+test('a status that HTTP does not have is not passed on of a route that nobody vouches for either', async () => {
+  const server = createServer((_req, res) => res.writeHead(799).end('{}'))
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  const at = await openProxy(stage, {
+    upstream: `http://127.0.0.1:${String(port)}/v1`,
+    passed: [{ method: 'GET', path: '/v1/models' }],
+  })
+  const said = await ask(at, {}, { method: 'GET', path: '/v1/models' })
+  expect([said.status, said.code]).toEqual([502, 'service_status_unknown'])
+  expect(said.headers).not.toHaveProperty('x-countersign-level')
+  await at.close()
+  server.closeAllConnections()
+  server.close()
 })
 
 test('a service whose log does not go on from the head that was remembered is refused', async () => {

@@ -157,7 +157,8 @@ export const RECEIPT_CODES = {
   },
   answer_form_mismatch: {
     family: 'invalid',
-    meaning: 'the answer is a stream where none was asked for, or none where one was asked for',
+    meaning:
+      'the answer is a stream where none was asked for, or none where one was asked for, or its status or type is none that an answer has',
   },
   route_unverified: {
     family: 'policy',

@@ -6,14 +6,14 @@
 import { once } from 'node:events'
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import type { ServiceLog } from '../../operations/open-log.ts'
-import { hasForm } from '../answer-form.ts'
+import { hasForm, isHttpStatus } from '../answer-form.ts'
 import { readBytes } from '../bytes.ts'
 import type { Client } from '../judge-answer.ts'
 import { passOn } from '../send-over.ts'
 import { VerificationError } from '../verification-error.ts'
 import type { ClientVerdict } from '../verification-error.ts'
 import { MAX_ANSWER_BYTES, fetchVerifying } from '../verified.ts'
-import { faultOf } from './ask-service.ts'
+import { ServiceFault, faultOf } from './ask-service.ts'
 import { logCall } from './call-log.ts'
 import type { CallEnding } from './call-log.ts'
 import { findRoute } from './find-route.ts'
@@ -26,7 +26,7 @@ import {
   unverifiedErrorHeaders,
   verdictHeaders,
 } from './pass-headers.ts'
-import { proxyError, verificationError } from './proxy-errors.ts'
+import { proxyError, verificationError, withoutRetry } from './proxy-errors.ts'
 import type { ProxyError, ProxyErrorCode } from './proxy-errors.ts'
 import type { ProxyLimits } from './proxy-limits.ts'
 import { readRequest } from './read-request.ts'
@@ -216,6 +216,7 @@ class Exchange {
 
   async #pass(response: Response): Promise<void> {
     const { res, origin } = this.#call
+    if (!isHttpStatus(response.status)) throw new ServiceFault('service_status_unknown')
     res.writeHead(response.status, {
       ...responseHeaders(response.headers),
       ...verdictHeaders(null),
@@ -243,23 +244,25 @@ class Exchange {
       this.#refuseAnswer(error.code)
     } else {
       const code = faultOf(error)
-      this.#breakOff(proxyError(code))
-      this.#settle('failed', proxyError(code).status, code)
+      const fault = proxyError(code)
+      // What was found of an answer that is not handed out is nothing to say of this error; that the model has answered is.
+      this.#breakOff(this.#verdict === null ? fault : withoutRetry(fault), {})
+      this.#settle('failed', fault.status, code)
     }
   }
 
   #refuseAnswer(code: VerificationError['code']): void {
     const error = verificationError(code)
-    this.#breakOff(error)
+    this.#breakOff(error, verdictHeaders(this.#verdict))
     this.#settle('refused', error.status, code)
   }
 
   /** In words where nothing was sent; else so that no reader takes the connection's end for the answer's. */
-  #breakOff(error: ProxyError): void {
+  #breakOff(error: ProxyError, more: OutgoingHttpHeaders): void {
     const { req, res } = this.#call
     // A reset, not a close: some readers take the close of a connection for the end of an answer in chunks.
     if (res.headersSent) req.socket.resetAndDestroy()
-    else writeError(this.#call, error, verdictHeaders(this.#verdict))
+    else writeError(this.#call, error, more)
   }
 
   #refuse(

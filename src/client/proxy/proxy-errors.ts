@@ -82,6 +82,11 @@ export const PROXY_ERRORS = {
     message:
       'The service points elsewhere. Prompt and key go to the address that was named and no other.',
   },
+  service_status_unknown: {
+    status: 502,
+    type: 'server_error',
+    message: 'The service answered with a status that HTTP does not have.',
+  },
   error_unverified: {
     status: 502,
     type: 'unverified_error',
@@ -121,6 +126,10 @@ const WORTH_RETRYING: ReadonlySet<CheckCode> = new Set(['attestation_unavailable
 export function verificationError(code: CheckCode): ProxyError {
   const message = `Not verified, and not handed out: ${CHECK_CODES[code].meaning}.`
   const error = render(code, { status: 502, type: 'verification_error', message })
-  // OpenAI's and Anthropic's clients would pay for two more answers: they ask again after every 502 that does not say so.
-  return WORTH_RETRYING.has(code) ? error : { ...error, headers: { 'X-Should-Retry': 'false' } }
+  return WORTH_RETRYING.has(code) ? error : withoutRetry(error)
+}
+
+/** OpenAI's and Anthropic's clients would pay for two more answers: they ask again after every 500 or 502 that does not say so. */
+export function withoutRetry(error: ProxyError): ProxyError {
+  return { ...error, headers: { ...error.headers, 'X-Should-Retry': 'false' } }
 }
