@@ -5,7 +5,10 @@
  */
 import type { ContentKind } from '../../attestation/protocol/content.ts'
 import type { JsonObject } from '../../attestation/protocol/json.ts'
+import { membersOf } from './answer-members.ts'
+import type { Members } from './answer-members.ts'
 import { ChunkShape, isPlainCompletion } from './answer-shape.ts'
+import { hasPlainNames } from './has-plain-names.ts'
 import { MessageShape, isPlainMessage } from './messages-shape.ts'
 import { ResponseShape, isPlainResponse } from './responses-shape.ts'
 import { TextShape, isPlainEmbeddings, isPlainText } from './text-shape.ts'
@@ -20,7 +23,7 @@ export interface StreamShape {
 /** A stream of vectors is never plain. */
 const NEVER: StreamShape = Object.freeze({ plain: false, model: null, add: () => undefined })
 
-export function createStreamShape(kind: ContentKind): StreamShape {
+function shapeOf(kind: ContentKind): StreamShape {
   switch (kind) {
     case 'chat/v1':
       return new ChunkShape()
@@ -35,8 +38,41 @@ export function createStreamShape(kind: ContentKind): StreamShape {
   }
 }
 
+/** The shape of its kind, and names that every reader takes for the same. */
+class NamedShape implements StreamShape {
+  readonly #shape: StreamShape
+  readonly #members: Members
+  #plain = true
+
+  constructor(kind: ContentKind) {
+    this.#shape = shapeOf(kind)
+    this.#members = membersOf(kind, true)
+  }
+
+  get plain(): boolean {
+    return this.#plain && this.#shape.plain
+  }
+
+  get model(): string | null {
+    return this.#shape.model
+  }
+
+  add(event: unknown): void {
+    if (!hasPlainNames(event, this.#members)) this.#plain = false
+    this.#shape.add(event)
+  }
+}
+
+export function createStreamShape(kind: ContentKind): StreamShape {
+  return new NamedShape(kind)
+}
+
 /** @param request what was asked, null where it is not known */
 export function isPlainBody(kind: ContentKind, body: unknown, request: JsonObject | null): boolean {
+  return hasPlainNames(body, membersOf(kind, false)) && isPlainShape(kind, body, request)
+}
+
+function isPlainShape(kind: ContentKind, body: unknown, request: JsonObject | null): boolean {
   switch (kind) {
     case 'chat/v1':
       return isPlainCompletion(body)
