@@ -30,6 +30,8 @@ export interface EvidenceRequest {
   readonly authorization: string | null
   readonly maxBytes: number
   readonly timeoutMs: number
+  /** The connection is not used for another request: a balancer then chooses anew. */
+  readonly once?: boolean
 }
 
 export interface Channels {
@@ -85,11 +87,15 @@ async function toSend(
 async function unobserved(
   { fetch, demand }: ChannelOptions,
   url: string,
-  { authorization, maxBytes, timeoutMs }: EvidenceRequest,
+  { authorization, maxBytes, timeoutMs, once }: EvidenceRequest,
 ): Promise<Evidence> {
   const credentials = authorization === null || demand === 'bound' ? {} : { authorization }
   const response = await fetch(url, {
-    headers: { accept: 'application/json', ...credentials },
+    headers: {
+      accept: 'application/json',
+      ...credentials,
+      ...(once === true ? { connection: 'close' } : {}),
+    },
     signal: AbortSignal.timeout(timeoutMs),
   })
   const channel: ObservedChannel | null = url.startsWith('http:') ? { kind: 'plain' } : null

@@ -131,7 +131,11 @@ program
     '--state <file>',
     'remember the head of the service’s log there, and refuse a service whose log does not go on from it',
   )
-  .option('--log-name <name>', 'with --state, the only name that the log may have')
+  .option(
+    '--log-name <name>',
+    'with --state, a name that the log may have; may be repeated',
+    collect,
+  )
   .option('--any-outcome', 'accept the receipt of an answer that did not end well')
   .option('--json', 'print the verdict as one JSON document')
   .action(async (target: string, options: VerifyOptions) => {

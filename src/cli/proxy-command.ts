@@ -63,7 +63,11 @@ export function addProxyCommand(program: Command): void {
       '--state <file>',
       'remember the heads of logs there, and refuse a service whose log does not go on from it',
     )
-    .option('--log-name <name>', 'with --state, the only name that the log may have')
+    .option(
+      '--log-name <name>',
+      'with --state, a name that the log may have; may be repeated',
+      collect,
+    )
     .option('--collateral <file|dir>', "Intel's collateral")
     .option('--gpu-collateral <file|dir>', "NVIDIA's: RIMs and OCSP responses")
     .option('--fetch-collateral', 'ask Intel and NVIDIA')

@@ -26,7 +26,7 @@ import { parseListen } from './parse-flags.ts'
 import { readOwnerSecret } from './read-owner-secret.ts'
 import { readSecret } from './read-secret.ts'
 import { Refusal } from './refusal.ts'
-import { logNameOf } from './service-log.ts'
+import { logNamesOf } from './service-log.ts'
 import { collateralFor } from './verify.ts'
 
 export interface ProxyCommandOptions
@@ -36,7 +36,7 @@ export interface ProxyCommandOptions
   readonly requireLevel?: string
   readonly stream?: string
   readonly state?: string
-  readonly logName?: string
+  readonly logName?: readonly string[]
   readonly passUnverified?: readonly string[]
   readonly allowOrigin?: readonly string[]
   readonly allowHost?: readonly string[]
@@ -149,7 +149,7 @@ async function readOptions(
   }
   const policy = await loadPolicy(options, POLICIES['relying-party'])
   const collateral = collateralOf(options, policy)
-  const logName = logNameOf(options)
+  const logName = logNamesOf(options)
   return {
     upstream: upstreamOf(options.upstream, options.allowPlainUpstream === true),
     listen: at,

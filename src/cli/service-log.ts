@@ -5,15 +5,16 @@
  */
 import { resolve } from 'node:path'
 import type { Check } from '../../attestation/appraiser/check.ts'
-import { unwrapDocument } from '../../attestation/appraiser/document/parse-document.ts'
 import { MAX_PROOF_TEXT } from '../../attestation/appraiser/log/parse-log-proofs.ts'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
-import { LOG_NAME } from '../../attestation/protocol/log/log-origin.ts'
 import type { LogHead } from '../../attestation/protocol/statement.ts'
-import { fromUtf8 } from '../../attestation/protocol/utf8.ts'
 import { getOnce } from '../channel/get-once.ts'
-import { followArchived, followLog } from '../client/log/follow-log.ts'
+import { askReplicas } from '../client/log/ask-replicas.ts'
+import { followArchived } from '../client/log/follow-archived.ts'
+import { followLog } from '../client/log/follow-log.ts'
 import { openLogMemory } from '../client/log/log-memory.ts'
+import type { LogNames } from '../client/log/log-names.ts'
+import { readLogNames } from '../client/log/log-names.ts'
 import { EXIT } from './exit-codes.ts'
 import { FETCH_MS, attestationUrl } from './fetch-document.ts'
 import { Refusal } from './refusal.ts'
@@ -21,27 +22,28 @@ import { Refusal } from './refusal.ts'
 export interface ServiceLogOptions {
   /** File of remembered heads. */
   readonly state?: string
-  /** The only name that the log may have. */
-  readonly logName?: string
+  /** The names that a log may have. */
+  readonly logName?: string | readonly string[]
   readonly at?: string
 }
 
 /** @throws Refusal for what no log can be named, and where no head is remembered */
-export function logNameOf({ state, logName }: ServiceLogOptions): string | null {
+export function logNamesOf({ state, logName }: ServiceLogOptions): LogNames | null {
   if (logName === undefined) return null
   if (state === undefined) {
-    throw new Refusal('--log-name says which log --state remembers, and would be ignored.')
+    throw new Refusal('--log-name says which logs --state remembers, and would be ignored.')
   }
-  if (!LOG_NAME.test(logName)) {
+  const names = readLogNames(logName)
+  if (names === null) {
     throw new Refusal('--log-name takes the name of a log, as in the service’s `log.name`.')
   }
-  return logName
+  return names
 }
 
 /** A head that is old when it is read says nothing about what came since. */
 export function refuseStateOptions(options: ServiceLogOptions, live: boolean): void {
   const { state, at } = options
-  logNameOf(options)
+  logNamesOf(options)
   if (state === undefined || (live && at === undefined)) return
   throw new Refusal('--state remembers what a service says now: it takes an address, and no --at.')
 }
@@ -50,11 +52,8 @@ export function refuseStateOptions(options: ServiceLogOptions, live: boolean): v
 async function readProof(target: string, path: string): Promise<string | null> {
   const mark = path.indexOf('?')
   const url = attestationUrl(target, `log/${path.slice(0, mark)}`, path.slice(mark))
-  const answer = await getOnce(url, { maxBytes: 2 * MAX_PROOF_TEXT, timeoutMs: FETCH_MS }).catch(
-    () => null,
-  )
-  if (answer?.status !== 200 || answer.body === null) return null
-  return fromUtf8(unwrapDocument(answer.body))
+  // Each over a connection of its own.
+  return askReplicas(() => getOnce(url, { maxBytes: 2 * MAX_PROOF_TEXT, timeoutMs: FETCH_MS }))
 }
 
 /** What judges heads of one service. */
@@ -77,13 +76,13 @@ export async function openServiceLog(
 ): Promise<ServiceLog | null> {
   const { state } = options
   if (state === undefined) return null
-  const named = logNameOf(options)
+  const named = logNamesOf(options)
   const memory = openLogMemory(resolve(state))
   const before = await memory.read()
   if (!before.ok) throw new Refusal(`--state ${state}: ${before.detail}.`, EXIT.malformed)
   const read = (path: string): Promise<string | null> => readProof(target, path)
   return {
     follow: (head) => followLog(head, named, before, memory, read, nodeCrypto),
-    archived: (inForce, head) => followArchived(inForce, head, read, nodeCrypto),
+    archived: (inForce, head) => followArchived(inForce, head, named, memory, read, nodeCrypto),
   }
 }

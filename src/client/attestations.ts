@@ -16,25 +16,26 @@ import {
   unwrapDocument,
 } from '../../attestation/appraiser/document/parse-document.ts'
 import { stapledCollateral } from '../../attestation/appraiser/document/stapled-collateral.ts'
+import { MAX_PROOF_TEXT } from '../../attestation/appraiser/log/parse-log-proofs.ts'
 import type { AppraisalPolicy } from '../../attestation/appraiser/policy.ts'
 import type { CryptoPort } from '../../attestation/crypto/port.ts'
 import type { DcapCollateral } from '../../attestation/protocol/dcap-collateral.ts'
 import type { GpuCollateral } from '../../attestation/protocol/gpu-collateral.ts'
 import { toHex32 } from '../../attestation/protocol/hex.ts'
 import type { Sha256Digest } from '../../attestation/protocol/hex.ts'
-import { fromUtf8 } from '../../attestation/protocol/utf8.ts'
 import type { Channels, Evidence } from '../channel/open-channels.ts'
 import { randomBytes } from './bytes.ts'
-import { followArchived, followLog } from './log/follow-log.ts'
-import type { ReadLog } from './log/follow-log.ts'
+import { MAX_BASES, createKnownKeysets, remember } from './known-keysets.ts'
+import type { Archived, Attested } from './known-keysets.ts'
+import { askReplicas } from './log/ask-replicas.ts'
+import { followArchived } from './log/follow-archived.ts'
+import { followLog } from './log/follow-log.ts'
+import type { ReadLog } from './log/gather-proofs.ts'
 import type { LogMemory } from './log/log-memory.ts'
+import type { LogNames } from './log/log-names.ts'
 
 /** Evidence of several GPUs takes seconds, and clients share rounds. */
 export const ATTESTATION_TIMEOUT_MS = 60_000
-/** Base URLs remembered; the oldest go first. */
-export const MAX_BASES = 256
-/** Keysets remembered that were in force before the one that was attested. */
-export const MAX_ARCHIVED = 64
 
 const PROVES = 'The service showed its evidence.'
 const PROVES_ARCHIVE = 'The document that the service keeps of a keyset is of that keyset.'
@@ -45,8 +46,7 @@ type JudgedBy = Pick<AppraisalOptions, 'nonce'> &
   Partial<Pick<AppraisalOptions, 'asOf' | 'channel' | 'collateral' | 'gpuCollateral' | 'policy'>>
 
 export type AttestationOutcome =
-  | { readonly ok: true; readonly trusted: TrustedKeyset; readonly checks: readonly Check[] }
-  | { readonly ok: false; readonly checks: readonly Check[] }
+  Attested | { readonly ok: false; readonly checks: readonly Check[] }
 
 /** What vendors sign about the machine that made a document. */
 export interface GivenCollateral {
@@ -56,22 +56,6 @@ export interface GivenCollateral {
 
 /** @param document unwrapped. A rejection is no evidence: the service is then unavailable */
 export type CollateralOf = (document: Uint8Array) => Promise<GivenCollateral>
-
-type Attested = AttestationOutcome & { readonly ok: true }
-
-interface Archived {
-  readonly attested: Attested
-  /** The keysets in force whose logs lead back to it, where heads are remembered. */
-  readonly provedBy: WeakSet<TrustedKeyset>
-}
-
-/** What replaces the oldest where there are too many. */
-function remember<T>(map: Map<string, T>, key: string, value: T, limit: number): void {
-  map.delete(key)
-  map.set(key, value)
-  const oldest = map.keys().next().value
-  if (map.size > limit && oldest !== undefined) map.delete(oldest)
-}
 
 export interface AttestationOptions {
   readonly channels: Channels
@@ -83,13 +67,15 @@ export interface AttestationOptions {
   readonly collateralOf?: CollateralOf
   /** Default: no head is remembered. */
   readonly logMemory?: LogMemory
-  /** The only name that a log may have. Default: any. */
-  readonly logName?: string
+  /** The names that a log may have. Default: any. */
+  readonly logNames?: LogNames
 }
 
 export interface Attestations {
   /** The keyset of a base, attested now where none is known or the known one has expired. */
   get(base: string, authorization: string | null): Promise<AttestationOutcome>
+  /** The keyset of that digest, where it is known to be one of that base beside the one in force: another replica's. */
+  beside(base: string, digest: Sha256Digest): Attested | null
   /** Attests anew where `known` is still the keyset of that base: a receipt named another one. */
   renew(
     base: string,
@@ -109,9 +95,7 @@ export interface Attestations {
 
 export function createAttestations(options: AttestationOptions): Attestations {
   const { channels, crypto, policy, now } = options
-  const known = new Map<string, Attested>()
-  /** By digest: whoever served the document, it vouches for those keys and no others. */
-  const earlier = new Map<string, Archived>()
+  const keysets = createKnownKeysets(now)
   /** By base, what its last document was stapled with. */
   const stapled = new Map<string, GivenCollateral>()
   const pending = new Map<string, Promise<AttestationOutcome>>()
@@ -143,7 +127,7 @@ export function createAttestations(options: AttestationOptions): Attestations {
 
   /** What was found of it before holds no more: nothing is sent there until it is attested again, and accepted. */
   const forget = (base: string): void => {
-    known.delete(base)
+    keysets.forget(base)
     channels.bind(base, null)
   }
 
@@ -164,28 +148,42 @@ export function createAttestations(options: AttestationOptions): Attestations {
 
   const logOf =
     (base: string, authorization: string | null): ReadLog =>
-    async (path) => {
-      const proof = await read(`${base}/attestation/log/${path}`, authorization)
-      return 'ok' in proof ? null : fromUtf8(proof.bytes)
-    }
+    (path) =>
+      askReplicas((once) =>
+        channels.evidence(`${base}/attestation/log/${path}`, {
+          ...{ authorization, once },
+          maxBytes: 2 * MAX_PROOF_TEXT,
+          timeoutMs: ATTESTATION_TIMEOUT_MS,
+        }),
+      )
 
-  /** What is in an archive is shown by the broker's choice: with heads remembered, the log of the keyset in force must lead to it. */
+  /**
+   * What is in an archive is shown by the broker's choice: with heads remembered, the log of the keyset in force must lead to it, or it
+   * must be of a log of its own name that is followed too.
+   */
   async function prove(
     base: string,
     authorization: string | null,
     { attested, provedBy }: Archived,
   ): Promise<AttestationOutcome> {
-    if (options.logMemory === undefined) return attested
-    const inForce = known.get(base)?.trusted
+    const { logMemory, logNames = null } = options
+    const inForce = keysets.inForce(base)?.trusted
+    if (logMemory === undefined) {
+      if (inForce !== undefined) provedBy.set(inForce, attested)
+      return attested
+    }
     // Followed when it was attested.
     if (inForce === undefined || inForce.log === null) return unavailable('no log was followed')
-    if (provedBy.has(inForce)) return attested
+    const known = provedBy.get(inForce)
+    if (known !== undefined) return known
     const proofs = logOf(base, authorization)
-    const check = await followArchived(inForce.log, attested.trusted.log, proofs, crypto)
+    const { log } = attested.trusted
+    const check = await followArchived(inForce.log, log, logNames, logMemory, proofs, crypto)
     const checks = [...attested.checks, check]
     if (check.status === 'fail') return { ok: false, checks }
-    provedBy.add(inForce)
-    return { ...attested, checks }
+    const proved: Attested = { ...attested, checks }
+    provedBy.set(inForce, proved)
+    return proved
   }
 
   async function attest(base: string, authorization: string | null): Promise<AttestationOutcome> {
@@ -210,7 +208,7 @@ export function createAttestations(options: AttestationOptions): Attestations {
       const proofs = logOf(base, authorization)
       const check = await followLog(
         outcome.trusted.log,
-        options.logName ?? null,
+        options.logNames ?? null,
         before,
         logMemory,
         proofs,
@@ -227,7 +225,7 @@ export function createAttestations(options: AttestationOptions): Attestations {
     // Only what was seen on the connection of this very document: a keyset alone says nothing of who is at the other end.
     const bound = outcome.checks.some(({ id, status }) => id === CHANNEL_CHECK && status === 'pass')
     channels.bind(base, bound ? outcome.trusted.keyset : null)
-    remember(known, base, outcome, MAX_BASES)
+    keysets.attested(base, outcome)
     remember(stapled, base, stapledCollateral(bytes), MAX_BASES)
     return outcome
   }
@@ -242,22 +240,23 @@ export function createAttestations(options: AttestationOptions): Attestations {
   }
 
   return {
+    beside: (base, digest) => keysets.beside(base, digest),
     get(base, authorization) {
-      const found = known.get(base)
-      if (found !== undefined && now() <= found.trusted.notAfter) return Promise.resolve(found)
+      const found = keysets.inForce(base)
+      if (found !== null && now() <= found.trusted.notAfter) return Promise.resolve(found)
       return share(base, authorization)
     },
     renew(base, authorization, old) {
-      const found = known.get(base)
+      const found = keysets.inForce(base)
       // Somebody else has renewed it in the meantime.
-      if (found !== undefined && found.trusted.keysetDigest !== old.keysetDigest) {
+      if (found !== null && found.trusted.keysetDigest !== old.keysetDigest) {
         return Promise.resolve(found)
       }
       return share(base, authorization)
     },
     async archived(base, authorization, digest) {
-      const found = earlier.get(digest)
-      if (found !== undefined && now() <= found.attested.trusted.notAfter) {
+      const found = keysets.archived(digest)
+      if (found !== null && now() <= found.attested.trusted.notAfter) {
         return prove(base, authorization, found)
       }
       const kept = await read(`${base}/attestation/keysets/${digest}`, authorization)
@@ -285,9 +284,9 @@ export function createAttestations(options: AttestationOptions): Attestations {
           checks: [fail('client.archive', 'archive_other_keyset', PROVES_ARCHIVE)],
         }
       }
-      const archived: Archived = { attested: outcome, provedBy: new WeakSet() }
+      const archived: Archived = { attested: outcome, provedBy: new WeakMap() }
       const proved = await prove(base, authorization, archived)
-      if (proved.ok) remember(earlier, digest, archived, MAX_ARCHIVED)
+      if (proved.ok) keysets.archive(digest, archived)
       return proved
     },
   }

@@ -8,13 +8,14 @@ import type { AppraisalPolicy } from '../../attestation/appraiser/policy.ts'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
 import type { CryptoPort } from '../../attestation/crypto/port.ts'
 import { toHex } from '../../attestation/protocol/hex.ts'
-import { LOG_NAME } from '../../attestation/protocol/log/log-origin.ts'
 import { openChannels } from '../channel/open-channels.ts'
 import type { AgentLimits } from '../channel/pinned-agent.ts'
 import { createAttestations } from './attestations.ts'
 import type { CollateralOf } from './attestations.ts'
 import { randomBytes, toBase64Url } from './bytes.ts'
 import { openLogMemory } from './log/log-memory.ts'
+import { readLogNames } from './log/log-names.ts'
+import type { LogNames } from './log/log-names.ts'
 import type { Client, WantedLevel } from './judge-answer.ts'
 import type { ClientVerdict } from './verification-error.ts'
 
@@ -53,8 +54,11 @@ export interface VerifiedOptions {
    * on from there is refused. Default: none is remembered.
    */
   readonly logState?: string
-  /** With `logState`, the only name that a log may have: a service that comes back under another one is refused. Default: any. */
-  readonly logName?: string
+  /**
+   * With `logState`, the name that a log may have, or the names of replicas' logs: a service that comes back under another one is
+   * refused. Default: any, and `log_name_new` stands among the checks of what is judged by one that was not seen before.
+   */
+  readonly logName?: string | readonly string[]
   /**
    * By which everything goes, in place of our own connections and the global one. What it connects to cannot be seen, so no channel
    * is ever bound with it: for https as for plain HTTP that is `intermediary`.
@@ -76,11 +80,12 @@ const OPTIONS: readonly string[] = [
 ]
 
 /** A misspelt option must not silently ask for less than was meant. */
-function checkOptions(options: VerifiedOptions): void {
+function checkOptions(options: VerifiedOptions): { readonly logNames: LogNames | null } {
   const unknown = Object.keys(options).find((name) => !OPTIONS.includes(name))
   if (unknown !== undefined) throw new TypeError(`verified() has no option ${unknown}`)
   const { logName, logState } = options
-  if (logName !== undefined && (logState === undefined || !LOG_NAME.test(logName))) {
+  const logNames = logName === undefined ? null : readLogNames(logName)
+  if (logName !== undefined && (logState === undefined || logNames === null)) {
     throw new TypeError('logName is no name of a log, or goes without logState')
   }
   for (const name of ['inline', 'httpSignature'] as const) {
@@ -106,6 +111,7 @@ function checkOptions(options: VerifiedOptions): void {
   oneOf('level', ['bytes', 'content', 'signer'])
   oneOf('onFailure', ['throw', 'report'])
   oneOf('otherRequests', ['refuse', 'pass'])
+  return { logNames }
 }
 
 export interface ClientParts {
@@ -118,7 +124,7 @@ export interface ClientParts {
 }
 
 export function createClient(options: VerifiedOptions, parts: ClientParts = {}): Client {
-  checkOptions(options)
+  const { logNames } = checkOptions(options)
   const parsed = parsePolicy(options.policy ?? DEFAULT_POLICY)
   if (!parsed.ok) throw new TypeError(`policy: ${parsed.detail}`)
   const { policy } = parsed
@@ -159,7 +165,7 @@ export function createClient(options: VerifiedOptions, parts: ClientParts = {}):
       now,
       ...(collateralOf === undefined ? {} : { collateralOf }),
       ...(options.logState === undefined ? {} : { logMemory: openLogMemory(options.logState) }),
-      ...(options.logName === undefined ? {} : { logName: options.logName }),
+      ...(logNames === null ? {} : { logNames }),
     }),
   }
 }

@@ -20,6 +20,7 @@ import type { CryptoPort } from '../../attestation/crypto/port.ts'
 import { toHex } from '../../attestation/protocol/hex.ts'
 import type { Channel, Channels } from '../channel/open-channels.ts'
 import type { Attestations } from './attestations.ts'
+import type { Attested } from './known-keysets.ts'
 import { fetchReceipt, inlineOfHeaders, readOpening, receiptIdOf } from './fetch-receipt.ts'
 import type { FetchedReceipt } from './fetch-receipt.ts'
 import { judgeHttpSignature } from './http-signature.ts'
@@ -167,8 +168,15 @@ export async function judgeAnswer(exchange: Exchange, answer: Answer): Promise<C
       },
     })
   const { responseBytes: body } = answer.expected
-  const allChecks = (verdict: ReceiptVerdict, keyset: TrustedKeyset): readonly Check[] => [
+  const inForce: Attested = { ok: true, trusted, checks: exchange.attestation }
+  /** Of replicas behind one address each may have answered: what it is judged by is the keyset that it names, if that was attested here. */
+  const attestedFor = (document: string): Attested => {
+    const digest = keysetOfReceipt(document)
+    return (digest === null ? null : client.attestations.beside(base, digest)) ?? inForce
+  }
+  const allChecks = (verdict: ReceiptVerdict, by: Attested): readonly Check[] => [
     ...checks,
+    ...by.checks.filter(({ id }) => id.startsWith('log.')),
     ...verdict.checks,
     ...judgePlainness(answer.plain, verdict),
     ...(exchange.signature === null || body === undefined
@@ -176,26 +184,35 @@ export async function judgeAnswer(exchange: Exchange, answer: Answer): Promise<C
       : judgeHttpSignature({ ...answer, body }, exchange.signature, {
           crypto,
           at: client.now(),
-          trusted: keyset,
+          trusted: by.trusted,
           policy,
         })),
   ]
   const came = client.inline ? (answer.inline ?? inlineOfHeaders(answer.headers)) : null
+  const concluded = (verdict: ReceiptVerdict, by: Attested, opened: Uint8Array | null) =>
+    toVerdict(
+      { ...exchange, trusted: by.trusted },
+      receiptId,
+      allChecks(verdict, by),
+      verdict,
+      opened,
+    )
   if (came !== null) {
-    const verdict = verifyOne({ document: came, opening: sentOpening }, trusted)
+    const by = attestedFor(came)
+    const verdict = verifyOne({ document: came, opening: sentOpening }, by.trusted)
     // One that does not do proves nothing, not even that there is none: anybody on the way could have put it there.
-    if (verdict.accepted) {
-      return toVerdict(exchange, receiptId, allChecks(verdict, trusted), verdict, sentOpening)
-    }
+    if (verdict.accepted) return concluded(verdict, by, sentOpening)
   }
   const receipt = await fetchReceipt({ fetch, base, receiptId, authorization, ownerSecret })
   if (receipt === null) return without('receipt_unavailable')
   const { document } = receipt
   const opening = receipt.opening ?? sentOpening
-  const verify = (keyset: TrustedKeyset): ReceiptVerdict => verifyOne({ document, opening }, keyset)
-  let verdict = verify(trusted)
+  const verify = ({ trusted }: Attested): ReceiptVerdict =>
+    verifyOne({ document, opening }, trusted)
+  let judgedBy = attestedFor(document)
+  let verdict = verify(judgedBy)
   if (firstFailure(verdict.checks) !== 'receipt_other_keyset') {
-    return toVerdict(exchange, receiptId, allChecks(verdict, trusted), verdict, opening)
+    return concluded(verdict, judgedBy, opening)
   }
   // The service has renewed its keyset or restarted, or another one answered: what it attests to now decides.
   const renewed = await client.attestations.renew(base, authorization, trusted)
@@ -203,20 +220,19 @@ export async function judgeAnswer(exchange: Exchange, answer: Answer): Promise<C
     const both = [...checks, ...verdict.checks, ...renewed.checks]
     return toVerdict({ ...exchange, trusted: null }, receiptId, both, null)
   }
-  let judgedBy = renewed.trusted
+  judgedBy = renewed
   verdict = verify(judgedBy)
   const named =
     firstFailure(verdict.checks) === 'receipt_other_keyset' ? keysetOfReceipt(document) : null
   if (named !== null) {
-    // It was made between two changes. Whoever signed it answered this request, so its keyset is no older than that.
+    // It was made between two changes, or by a replica. Whoever signed it answered this request, so its keyset is no older than that.
     const archived = await client.attestations.archived(base, authorization, named)
     if (!archived.ok) {
       const both = [...checks, ...verdict.checks, ...archived.checks]
-      return toVerdict({ ...exchange, trusted: judgedBy }, receiptId, both, null)
+      return toVerdict({ ...exchange, trusted: judgedBy.trusted }, receiptId, both, null)
     }
-    judgedBy = archived.trusted
+    judgedBy = archived
     verdict = verify(judgedBy)
   }
-  const judged = { ...exchange, trusted: judgedBy }
-  return toVerdict(judged, receiptId, allChecks(verdict, judgedBy), verdict, opening)
+  return concluded(verdict, judgedBy, opening)
 }

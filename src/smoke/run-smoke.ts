@@ -101,7 +101,7 @@ async function probeReceipt(
     inline: false,
     httpSignature: false,
     // A service that restarts meanwhile has another keyset, which nobody judged.
-    attestations: { get: known, renew: unjudged, archived: unjudged },
+    attestations: { get: known, beside: () => null, renew: unjudged, archived: unjudged },
   })
   const messages = [{ role: 'user', content: 'Reply with exactly: pong' }]
   try {

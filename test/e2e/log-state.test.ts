@@ -249,7 +249,9 @@ describe('countersign verify --state', () => {
     const log = { name: 'countersign-b', public: false, interval_ms: 60_000 }
     const renamed = await startTestService({ gpus: 1, config: { log } })
     expect(await run(renamed, state, named)).toMatchObject({ exit: 10, code: 'log_other_name' })
-    expect(await run(renamed, state)).toMatchObject({ exit: 0, code: 'log_first_seen' })
+    expect(await run(renamed, state)).toMatchObject({ exit: 0, code: 'log_name_new' })
+    const either = { logName: ['countersign', 'countersign-b'] }
+    expect(await run(renamed, state, either)).toMatchObject({ exit: 0, code: 'ok' })
     await expect(verify(renamed.url, named)).rejects.toThrow('--state')
     await expect(verify(renamed.url, { state, logName: 'A b' })).rejects.toThrow('--log-name')
     await renamed.close()

@@ -32,6 +32,16 @@ export const LOG_CODES = {
     family: 'note',
     meaning: 'no head of this log was remembered; this one is from now on',
   },
+  log_name_new: {
+    family: 'note',
+    meaning:
+      'no head of a log of this name was remembered, only of others: a replica or a service that was not met before, or a log that goes by another name now; this head is remembered from now on, and --log-name says which names there are',
+  },
+  log_proof_elsewhere: {
+    family: 'absent',
+    meaning:
+      'the log is another replica’s, of a boot that was followed before; who was asked has no proof of it',
+  },
   log_state_unusable: {
     family: 'absent',
     meaning: 'the file of remembered heads cannot be read or written, or is full',

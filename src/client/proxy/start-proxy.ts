@@ -45,7 +45,7 @@ export interface ProxyOptions {
   readonly collateralOf?: CollateralOf
   /** A file in which the heads of logs are remembered, see `VerifiedOptions`. */
   readonly logState?: string
-  readonly logName?: string
+  readonly logName?: string | readonly string[]
   readonly limits?: Partial<ProxyLimits>
 }
 
