@@ -10,6 +10,17 @@ import type { JsonObject } from '../../attestation/protocol/json.ts'
 const EVENT_STREAM = /^text\/event-stream(?: *; *charset="?utf-?8"?)? *$/i
 const JSON_BODY = /^application\/json(?: *; *charset="?utf-?8"?)? *$/i
 
+const CHARSET = / *; *charset="?utf-?8"?$/i
+const JSON_ALONE: readonly string[] = ['application/json']
+/** Of what is compared by its bytes, which say nothing of the type that they are shown as: of a text as HTML a browser runs what it says. */
+const BYTE_TYPES: readonly (readonly [RegExp, readonly string[]])[] = [
+  [
+    /^\/v1\/audio\//,
+    ['application/json', 'text/event-stream', 'text/plain', 'text/vtt', 'application/x-subrip'],
+  ],
+  [/^\/v1\/images\//, ['application/json', 'text/event-stream']],
+]
+
 /** Readers take 204 for an answer of nothing, and others for something else. */
 export const ANSWER_STATUS = 200
 
@@ -25,6 +36,22 @@ export function askedForm(request: JsonObject | null): AnswerForm {
   return Boolean(request?.['stream']) ? 'stream' : 'body'
 }
 
+/** Whole: nobody asks for a part, and a reader would take it for all. */
+function isWhole({ status, body, headers }: Response): boolean {
+  return status === ANSWER_STATUS && body !== null && !headers.has('content-range')
+}
+
+/**
+ * @param endpoint whose answers are compared by their bytes
+ * @param response a 2xx answer
+ * @returns false also for another status than 200
+ */
+export function hasByteType(response: Response, endpoint: string): boolean {
+  const type = (response.headers.get('content-type') ?? '').trim().replace(CHARSET, '')
+  const types = BYTE_TYPES.find(([path]) => path.test(endpoint))?.[1] ?? JSON_ALONE
+  return isWhole(response) && types.includes(type.toLowerCase())
+}
+
 /**
  * @param response a 2xx answer
  * @returns false also for another status than 200
@@ -32,5 +59,5 @@ export function askedForm(request: JsonObject | null): AnswerForm {
 export function hasForm(response: Response, form: AnswerForm): boolean {
   const type = response.headers.get('content-type') ?? ''
   const expected = form === 'stream' ? EVENT_STREAM : JSON_BODY
-  return response.status === ANSWER_STATUS && response.body !== null && expected.test(type)
+  return isWhole(response) && expected.test(type)
 }

@@ -14,7 +14,7 @@
 import type { Check } from '../../attestation/appraiser/check.ts'
 import type { ContentKind } from '../../attestation/protocol/content.ts'
 import { INLINE_WANTED } from '../../attestation/protocol/inline-receipt.ts'
-import { askedForm, hasForm, isHttpStatus } from './answer-form.ts'
+import { askedForm, hasByteType, hasForm, isHttpStatus } from './answer-form.ts'
 import { abortable, randomBytes, readBytes, toBase64Url } from './bytes.ts'
 import { CHALLENGE_BYTES, createClient } from './create-client.ts'
 import type { VerifiedOptions } from './create-client.ts'
@@ -182,7 +182,11 @@ async function complete(client: Client, call: CompletionCall): Promise<Response>
   }
   if (!isHttpStatus(response.status)) return refuseForm(exchange, response)
   if (!response.ok) return passError(exchange, response)
-  if (kind === null) return verifyBytes(exchange, response)
+  if (kind === null) {
+    return hasByteType(response, call.operation.endpoint)
+      ? verifyBytes(exchange, response)
+      : refuseForm(exchange, response)
+  }
   if (!hasForm(response, form)) return refuseForm(exchange, response)
   const { body } = response
   return form === 'stream' && body !== null

@@ -18,11 +18,11 @@ describe('what the verifier was given', () => {
     expect(forge('demo-v2')).toMatchObject({ accepted: true, level: 'content' })
   })
 
-  test('an answer does not become an error, and an error no answer', () => {
+  test('an answer does not become an error or an answer of another status, and an error no answer', () => {
     const judge = (text: string, status: number, more: object = {}) =>
       check(text, trusted, world, { opening, expected: { status }, ...more })
     expect(failures(judge(full, 200).checks)).toEqual({})
-    for (const status of [0, 199, 300, 429, 500]) {
+    for (const status of [0, 199, 201, 204, 206, 226, 299, 300, 429, 500]) {
       const verdict = judge(full, status)
       expect(failures(verdict.checks)).toEqual({ 'receipt.status': 'status_mismatch' })
       expect(verdict.level).toBe('content')

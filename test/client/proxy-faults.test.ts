@@ -1,7 +1,6 @@
 /** Answers that are none, through the local proxy: errors, redirects, connections that break. */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:http'
-import type { ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,7 +9,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { TOKENS } from '../harness/service.ts'
 import { ASK, openStage } from './client.helpers.ts'
 import type { Stage } from './client.helpers.ts'
-import { ask, curl, openProxy, refusal } from './proxy.helpers.ts'
+import { ask, curl, meddling, openProxy, refusal } from './proxy.helpers.ts'
 import type { TestProxy } from './proxy.helpers.ts'
 
 let stage: Stage
@@ -20,44 +19,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await stage.close()
 })
-
-/** What becomes of the answer to a POST on its way; evidence and receipts are the honest service's. */
-async function meddling(
-  change: (answer: Response, res: ServerResponse) => Promise<unknown> | undefined,
-) {
-  const server = createServer((req, res) => {
-    const forward = async () => {
-      const chunks: Buffer[] = []
-      for await (const chunk of req as AsyncIterable<Buffer>) chunks.push(chunk)
-      const headers = new Headers()
-      for (const [name, value] of Object.entries(req.headers)) {
-        if (typeof value === 'string' && !/^(?:host|connection|content-length)$/.test(name)) {
-          headers.set(name, value)
-        }
-      }
-      const post = req.method === 'POST'
-      const answer = await fetch(`${stage.at.url}${req.url ?? ''}`, {
-        method: req.method ?? 'GET',
-        headers,
-        ...(post ? { body: Buffer.concat(chunks) } : {}),
-      })
-      if (post) await change(answer, res)
-      else res.writeHead(answer.status).end(await answer.text())
-    }
-    forward().catch(() => res.destroy())
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  const at = await openProxy(stage, { upstream: `http://127.0.0.1:${String(port)}/v1` })
-  return {
-    at,
-    close: async () => {
-      await at.close()
-      server.closeAllConnections()
-      server.close()
-    },
-  }
-}
 
 /** What would make a reader go elsewhere, or show its key. */
 const LURES = {
@@ -71,7 +32,7 @@ const LURES = {
 test('an error that is an answer is not shown, with a genuine receipt or without; an error of the usual form is', async () => {
   let body = JSON.stringify({ object: 'chat.completion', choices: [{ message: 'Buy gold.' }] })
   let withReceipt = false
-  const { at, close } = await meddling(async (answer, res) => {
+  const { at, close } = await meddling(stage, async (answer, res) => {
     const text = await answer.text()
     expect(text).toContain('choices')
     const id = answer.headers.get('x-receipt-id') ?? ''
@@ -103,7 +64,7 @@ test('an error that is an answer is not shown, with a genuine receipt or without
 })
 
 test('an answer that is passed off as an error is not vouched for, though it is genuine to the byte', async () => {
-  const { at, close } = await meddling(async (answer, res) => {
+  const { at, close } = await meddling(stage, async (answer, res) => {
     const body = await answer.text()
     const headers = Object.fromEntries(answer.headers)
     delete headers['transfer-encoding']
@@ -121,7 +82,7 @@ test('an answer that is passed off as an error is not vouched for, though it is 
 
 test('beside a verified answer stands the opening that belongs to its receipt, and no lure or signature', async () => {
   let genuine = ''
-  const { at, close } = await meddling(async (answer, res) => {
+  const { at, close } = await meddling(stage, async (answer, res) => {
     const body = await answer.text()
     const headers = Object.fromEntries(answer.headers)
     delete headers['transfer-encoding']
@@ -140,7 +101,7 @@ test('beside a verified answer stands the opening that belongs to its receipt, a
 
 test('a service that sends elsewhere, breaks off or is gone is told apart, and no redirect is followed', async () => {
   let how = ''
-  const { at, close } = await meddling(async (answer, res) => {
+  const { at, close } = await meddling(stage, async (answer, res) => {
     const text = await answer.text()
     if (how === 'service_redirects') {
       return res.writeHead(307, { location: `${stage.at.url}/v1/chat/completions` }).end()
@@ -210,7 +171,7 @@ test('collateral that was given is judged by, and evidence for which there is no
 test('an odd reason phrase changes nothing, and an odd status is refused once: no client pays again', async () => {
   let line = ''
   let answers = 0
-  const { at, close } = await meddling(async (answer, res) => {
+  const { at, close } = await meddling(stage, async (answer, res) => {
     const body = Buffer.from(await answer.text())
     answers++
     const headers = [...answer.headers].filter(([name]) => name !== 'transfer-encoding')

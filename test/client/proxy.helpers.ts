@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
 import { execFile } from 'node:child_process'
-import { request } from 'node:http'
-import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http'
+import { createServer, request } from 'node:http'
+import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import OpenAI from 'openai'
 import { startProxy } from '../../src/client/proxy/start-proxy.ts'
 import type { Proxy, ProxyOptions } from '../../src/client/proxy/start-proxy.ts'
@@ -167,4 +168,43 @@ export function ask(
     req.on('error', reject)
     req.end(method === 'POST' ? body : undefined)
   })
+}
+
+/** What becomes of the answer to a POST on its way; evidence and receipts are the honest service's. */
+export async function meddling(
+  stage: Stage,
+  change: (answer: Response, res: ServerResponse) => Promise<unknown> | undefined,
+) {
+  const server = createServer((req, res) => {
+    const forward = async () => {
+      const chunks: Buffer[] = []
+      for await (const chunk of req as AsyncIterable<Buffer>) chunks.push(chunk)
+      const headers = new Headers()
+      for (const [name, value] of Object.entries(req.headers)) {
+        if (typeof value === 'string' && !/^(?:host|connection|content-length)$/.test(name)) {
+          headers.set(name, value)
+        }
+      }
+      const post = req.method === 'POST'
+      const answer = await fetch(`${stage.at.url}${req.url ?? ''}`, {
+        method: req.method ?? 'GET',
+        headers,
+        ...(post ? { body: Buffer.concat(chunks) } : {}),
+      })
+      if (post) await change(answer, res)
+      else res.writeHead(answer.status).end(await answer.text())
+    }
+    forward().catch(() => res.destroy())
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  const at = await openProxy(stage, { upstream: `http://127.0.0.1:${String(port)}/v1` })
+  return {
+    at,
+    close: async () => {
+      await at.close()
+      server.closeAllConnections()
+      server.close()
+    },
+  }
 }

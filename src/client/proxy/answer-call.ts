@@ -20,10 +20,10 @@ import { findRoute } from './find-route.ts'
 import type { PassedRoute, ProxyRoute } from './find-route.ts'
 import { isErrorBody } from './is-error-body.ts'
 import {
+  heldHeaders,
   originHeaders,
   requestHeaders,
   responseHeaders,
-  unverifiedErrorHeaders,
   verdictHeaders,
 } from './pass-headers.ts'
 import { proxyError, verificationError, withoutRetry } from './proxy-errors.ts'
@@ -168,7 +168,8 @@ class Exchange {
     if (!accepted && response.ok) throw new Error('an answer came out without a verdict')
     // Of an error a genuine receipt shows no more than who served it, unless the bytes are those of the service.
     const vouched = accepted && (response.ok || verdict.level === 'bytes')
-    if (!vouched && !isErrorBody(bytes, this.#context.limits)) {
+    const usual = isErrorBody(bytes, this.#context.limits)
+    if (!vouched && !usual) {
       writeError(
         this.#call,
         proxyError('error_unverified', response.status),
@@ -177,12 +178,8 @@ class Exchange {
       this.#settle('unverified', response.status, 'error_unverified')
       return
     }
-    const { headers } = response
-    const said = vouched
-      ? { ...responseHeaders(headers), ...verdictHeaders(verdict) }
-      : { ...unverifiedErrorHeaders(headers), ...verdictHeaders(verdict, 'error_unverified') }
     res.writeHead(response.status, {
-      ...said,
+      ...heldHeaders(response, verdict, vouched, usual),
       'Content-Length': bytes.length,
       ...originHeaders(origin),
     })

@@ -20,17 +20,16 @@ const NOT_SENT: ReadonlySet<string> = new Set([
 const NOT_SENT_FAMILIES = /^(?:sec-|x-forwarded-|x-countersign-|access-control-)/
 
 /**
- * Cookies and permissions are for pages, which have no business here. Above all, what the proxy says about an answer must not come from whoever sent it.
+ * What clients read of an answer, and no more: all of it is whoever's stands on the way. A header that is not here may send a reader elsewhere
+ * (Location, X-Accel-Redirect), let a page in (Access-Control-Allow-Origin, Set-Cookie), have it report (NEL), ask it for its key (WWW-Authenticate), or
+ * say what the proxy alone may: X-Countersign-Level, X-Should-Retry. Of a signature nothing is known here.
  */
-const NOT_RETURNED: ReadonlySet<string> = new Set([
-  ...OF_ONE_CONNECTION,
-  ...['set-cookie', 'set-cookie2', 'alt-svc', 'strict-transport-security', 'clear-site-data'],
-  // Of a signature nothing is known here, and the others send a reader elsewhere or ask it for its key.
-  ...['content-digest', 'signature', 'signature-input', 'x-should-retry'],
-  ...['content-disposition', 'link', 'location', 'refresh', 'www-authenticate'],
+const RETURNED: ReadonlySet<string> = new Set([
+  ...['content-type', 'date', 'cache-control', 'retry-after', 'retry-after-ms'],
+  ...['x-receipt-id', 'zg-res-key', 'x-request-id', 'request-id', 'openai-processing-ms'],
+  ...['openai-version', 'openai-model', 'openai-organization', 'anthropic-organization-id'],
 ])
-/** The receipt the verified fetch asked for, the caller did not. */
-const NOT_RETURNED_FAMILIES = /^(?:access-control-|cross-origin-|x-countersign-)/
+const RETURNED_FAMILIES = /^(?:x|anthropic)-ratelimit-[a-z-]{1,64}$/
 /** Of an error that nobody vouches for. */
 const RETURNED_WITH_ERRORS = ['retry-after', 'x-receipt-id'] as const
 
@@ -54,14 +53,14 @@ export function requestHeaders(
 export function responseHeaders(received: Headers): OutgoingHttpHeaders {
   const headers: OutgoingHttpHeaders = {}
   received.forEach((value, name) => {
-    if (NOT_RETURNED.has(name) || NOT_RETURNED_FAMILIES.test(name)) return
+    if (!RETURNED.has(name) && !RETURNED_FAMILIES.test(name)) return
     headers[name] = value
   })
   return headers
 }
 
 /** For an error that nobody vouches for: what it says of itself is left out. */
-export function unverifiedErrorHeaders(received: Headers): OutgoingHttpHeaders {
+function unverifiedErrorHeaders(received: Headers): OutgoingHttpHeaders {
   const headers: OutgoingHttpHeaders = { 'Content-Type': 'application/json' }
   for (const name of RETURNED_WITH_ERRORS) {
     const value = received.get(name)
@@ -115,4 +114,30 @@ export function verdictHeaders(
     ...(verdict === null ? {} : { 'X-Countersign-Channel': verdict.channel }),
     ...(verdict?.simulated === true ? { 'X-Countersign-Simulated': 'true' } : {}),
   }
+}
+
+export interface HeldAnswer {
+  readonly headers: Headers
+  readonly ok: boolean
+}
+
+/**
+ * For an answer that was read to its end before any of it is handed out.
+ *
+ * @param vouched its bytes, or what they say, are the service's
+ * @param usual it is a JSON object of an error's members
+ */
+export function heldHeaders(
+  { headers, ok }: HeldAnswer,
+  verdict: ClientVerdict | null,
+  vouched: boolean,
+  usual: boolean,
+): OutgoingHttpHeaders {
+  if (!vouched) {
+    return { ...unverifiedErrorHeaders(headers), ...verdictHeaders(verdict, 'error_unverified') }
+  }
+  // The type that an error came under is not the service's, though its bytes are.
+  const type = usual ? 'application/json' : 'text/plain; charset=utf-8'
+  const typed = ok ? {} : { 'content-type': type }
+  return { ...responseHeaders(headers), ...typed, ...verdictHeaders(verdict) }
 }
