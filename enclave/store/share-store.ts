@@ -10,13 +10,15 @@
  */
 import type { Hex32 } from '../../attestation/protocol/hex.ts'
 import type { ReceiptStore, StoredReceipt } from '../receipts/receipt-store.ts'
-import { createGroupCommit } from './group-commit.ts'
-import type { Durability } from './group-commit.ts'
+import { MAX_AHEAD } from './group-commit.ts'
 import type { OpenStore } from './lmdb-store.ts'
+import { createPlaceHealth } from './place-health.ts'
+import { createRowSender } from './row-sender.ts'
 import { createSealer } from './sealer.ts'
 import { SharedStoreError } from './shared-place.ts'
 import type { OpenSharedPlace, SharedFault, SharedRow } from './shared-place.ts'
-import { createSharedRows } from './shared-rows.ts'
+import { createSharedDocuments } from './shared-documents.ts'
+import { MIN_PROBE_BYTES, createSharedRows } from './shared-rows.ts'
 import type { BootIdentity } from './stored-entry.ts'
 
 /** Milliseconds between two looks at a place that nobody uses: a node must not learn from its next answer that it cannot be given. */
@@ -28,7 +30,6 @@ const RECEIPT_ID = /^[a-z0-9_-]{1,64}$/
 
 export interface ShareOptions {
   readonly open: OpenSharedPlace
-  readonly durability: Durability
   readonly retention: { readonly days: number }
   /** 32 secret bytes, the same for each replica. */
   readonly rootKey: Uint8Array
@@ -47,35 +48,26 @@ export function shareStore(local: OpenStore, options: ShareOptions): ReceiptStor
   const sealer = createSealer(options.rootKey, bootId, 'shared')
   const { days } = options.retention
   const rows = createSharedRows({ sealer, bootId, boot, days, now })
-  let fault: SharedFault | null = null
   let refused = 0
-  const turn = (why: SharedFault | null): void => {
-    if (why === fault) return
-    fault = why
-    options.onFault?.(why)
+  const health = createPlaceHealth((why) => options.onFault?.(why))
+  const failed = (error: unknown): void => {
+    health.failed(error)
+    onFailure(0)
   }
-  const failed = (error: unknown): void =>
-    turn(error instanceof SharedStoreError ? error.code : 'shared_store_unreachable')
-  const place = options.open({
-    onLost(why) {
-      turn(why)
-      onFailure(0)
-    },
-  })
-  const write = async (batch: readonly SharedRow[]): Promise<void> => {
+  const place = options.open({ onLost: (why) => failed(new SharedStoreError(why)) })
+  /** Of the receipts of this boot; what a probe has to be like. */
+  let largest = MIN_PROBE_BYTES
+  const sender = createRowSender(async (batch) => {
     try {
       await place.write(batch)
-      turn(null)
     } catch (error) {
-      failed(error)
+      health.refused(error)
+      onFailure(0)
       throw error
     }
-  }
-  const commit = createGroupCommit<readonly SharedRow[]>({
-    durability: options.durability,
-    commit: (batches) => write(batches.flat()),
-    onFailure,
   })
+  /** Receipts that were acknowledged ahead of the place, where the disk did so too (`async`). */
+  let ahead = 0
 
   /** The document of the keyset in force: without it no replica could hand out what its receipts are verified by. */
   let current: { readonly digest: string; readonly document: string } | null = null
@@ -83,22 +75,35 @@ export function shareStore(local: OpenStore, options: ShareOptions): ReceiptStor
     if (current === null) return
     const { digest, document } = current
     if (await place.has(rows.documentKey(digest))) return
-    await write([rows.document(digest, document)])
+    await place.write([rows.document(digest, document)])
   }
-  /** All that is ever asked of it, the write last: one that does a part of it is no place to come back to. */
-  const probe = async (): Promise<void> => {
-    const row = rows.probe()
+  /** It reads what it is asked to. That others keep its line for reading busy is no reason to take no work. */
+  const readable = async (key: string): Promise<void> => {
     try {
-      await place.read(row.key)
-      await place.has(row.key)
+      await place.read(key)
+    } catch (error) {
+      if (!(error instanceof SharedStoreError) || error.code !== 'shared_store_slow') throw error
+    }
+  }
+  /**
+   * All that is ever asked of it, the write of rows like a receipt's last: one that does a part of it is no place to come back to.
+   * Rejects, without a question, while it rests.
+   */
+  const probe = async (): Promise<void> => {
+    const fault = health.fault()
+    if (fault !== null && health.resting()) throw new SharedStoreError(fault)
+    const probed = rows.probe(largest)
+    try {
+      await Promise.all(probed.map(({ key }) => readable(key)))
       await keepDocument()
+      await place.write(probed)
     } catch (error) {
       failed(error)
       throw error
     }
-    await write([row])
+    health.recovered()
   }
-  const beat = setInterval(() => void probe().catch(() => onFailure(0)), SHARED_BEAT_MS).unref()
+  const beat = setInterval(() => void probe().catch(() => undefined), SHARED_BEAT_MS).unref()
 
   let lookups = 0
   const lookUp = async <T>(ask: () => Promise<T>): Promise<T> => {
@@ -147,6 +152,11 @@ export function shareStore(local: OpenStore, options: ShareOptions): ReceiptStor
     )
   }
 
+  const documents = createSharedDocuments(async (digest) => {
+    const value = await place.read(rows.documentKey(digest))
+    return value === null ? null : opened(() => rows.openDocument(digest, value))
+  })
+
   const { durable } = local
   return {
     put(entry) {
@@ -158,9 +168,13 @@ export function shareStore(local: OpenStore, options: ShareOptions): ReceiptStor
         onFailure(0)
         return Promise.reject(error instanceof Error ? error : new TypeError('not an entry'))
       }
-      return stored instanceof Promise
-        ? stored.then(() => commit.flushed(batch))
-        : commit.write(batch)
+      for (const { value } of batch) largest = Math.max(largest, value.length)
+      if (stored instanceof Promise) return stored.then(() => sender.send(batch))
+      const sent = sender.send(batch)
+      if (health.fault() !== null || ahead >= MAX_AHEAD) return sent
+      ahead++
+      void sent.catch(() => onFailure(1)).finally(() => ahead--)
+      return undefined
     },
     get(receiptId) {
       const own = local.get(receiptId)
@@ -179,27 +193,21 @@ export function shareStore(local: OpenStore, options: ShareOptions): ReceiptStor
         current = { digest, document: durable.document(digest) ?? document }
         await keepDocument().catch((error: unknown) => {
           failed(error)
-          onFailure(0)
           throw error
         })
       },
       document(digest) {
-        const own = durable.document(digest)
-        if (own !== null) return own
-        return lookUp(async () => {
-          const value = await place.read(rows.documentKey(digest))
-          return value === null ? null : opened(() => rows.openDocument(digest, value))
-        })
+        return durable.document(digest) ?? documents.get(digest)
       },
       async probe() {
         await durable.probe()
         await probe()
       },
       refused: () => durable.refused() + refused,
-      fault: () => fault,
+      fault: () => health.fault(),
       async close() {
         clearInterval(beat)
-        await commit.idle()
+        await sender.idle()
         place.close()
         await durable.close()
       },

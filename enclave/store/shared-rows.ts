@@ -8,6 +8,7 @@
  *
  * @module
  */
+import { randomBytes } from 'node:crypto'
 import { toHex32 } from '../../attestation/protocol/hex.ts'
 import type { Hex32 } from '../../attestation/protocol/hex.ts'
 import type { ReceiptEntry, StoredReceipt } from '../receipts/receipt-store.ts'
@@ -29,12 +30,20 @@ const BOOT_ID_BYTES = 32
 const DIGEST_BYTES = 16
 /** Of a value that is read: more than the largest document with its seal. */
 export const MAX_SHARED_VALUE_BYTES = MAX_ARCHIVED_BYTES + 1024
+/** Of a receipt that is probed with, and seconds that it stands. */
+export const MIN_PROBE_BYTES = 2048
+export const MAX_PROBE_BYTES = 256 * 1024
+const PROBE_S = 1
 
 export interface SharedRows {
   /** The receipt, and where it has a completion id the name that leads to it. */
   receipt(entry: ReceiptEntry): readonly SharedRow[]
   document(keysetDigest: string, text: string): SharedRow
-  probe(): SharedRow
+  /**
+   * Rows like those of a receipt with a name, of random bytes and gone in a moment: what refuses receipts for their kind or size must refuse these.
+   * @param bytes of the receipt
+   */
+  probe(bytes: number): readonly SharedRow[]
   digestOf(receiptId: string): Buffer
   recordKey(digest: Uint8Array): string
   chatKey(principal: string, chatId: string): string
@@ -107,7 +116,18 @@ export function createSharedRows(options: SharedRowsOptions): SharedRows {
       )
       return { key: rows.documentKey(keysetDigest), value, ttlS: documentS }
     },
-    probe: () => ({ key: `${SHARED_KEY_PREFIX}probe`, value: Buffer.from([FORMAT]), ttlS: 1 }),
+    probe(bytes) {
+      const value = randomBytes(Math.min(Math.max(bytes, MIN_PROBE_BYTES), MAX_PROBE_BYTES))
+      value.writeUInt8(FORMAT)
+      return [
+        { key: keyOf('r', randomBytes(DIGEST_BYTES)), value, ttlS: PROBE_S },
+        {
+          key: keyOf('c', randomBytes(DIGEST_BYTES)),
+          value: randomBytes(DIGEST_BYTES),
+          ttlS: PROBE_S,
+        },
+      ]
+    },
     digestOf: (receiptId) => sealer.indexKey('receipt', receiptId),
     recordKey: (digest) => keyOf('r', digest),
     chatKey: (principal, chatId) => keyOf('c', chatDigest(principal, chatId)),

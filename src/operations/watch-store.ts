@@ -55,7 +55,8 @@ export function watchStore(inner: ReceiptStore, nowMs: () => number): WatchedSto
   const watched = async (put: Promise<void>): Promise<void> => {
     try {
       await put
-      worked()
+      // Of a place that has failed a receipt that it takes after all is not enough: it says itself when it is back.
+      if ((durable?.fault?.() ?? null) === null) worked()
     } catch (error) {
       failures++
       failed()

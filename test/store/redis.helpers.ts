@@ -35,7 +35,7 @@ export interface RedisServer {
   readonly folder: string
   /** Runs a command on it, over its socket; its answer. */
   cli(...words: readonly string[]): string
-  /** Names of all keys. */
+  /** Names of all keys, but for those that a probe leaves for a moment. */
   keys(): readonly string[]
   signal(name: 'SIGSTOP' | 'SIGCONT'): void
   /** By SIGKILL; what it held is gone. */
@@ -49,6 +49,12 @@ export interface RedisOptions {
   readonly arguments?: readonly string[]
   readonly target?: (folder: string) => RedisTarget
 }
+
+const LASTING_KEYS = `local lasting = {}
+for _, key in ipairs(redis.call('KEYS', '*')) do
+  if redis.call('TTL', key) > 1 then lasting[#lasting + 1] = key end
+end
+return lasting`
 
 const answers = (path: string): Promise<boolean> =>
   new Promise((resolve) => {
@@ -99,7 +105,7 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
     folder,
     cli,
     keys: () =>
-      cli('KEYS', '*')
+      cli('EVAL', LASTING_KEYS, '0')
         .split('\n')
         .filter((key) => key !== ''),
     signal: (name) => void child?.kill(name),
@@ -114,7 +120,7 @@ export interface SharedTestOptions extends Partial<LmdbStoreOptions> {
 
 /** What a test service opens its store with: one on a folder of its own, shared at that place. */
 export function sharedAt(
-  target: RedisTarget,
+  target: RedisTarget | OpenSharedPlace,
   rootKey: Uint8Array,
   more: SharedTestOptions = {},
 ): { readonly openStore: (boot: StoreBoot) => Promise<ReceiptStore> } {
@@ -130,7 +136,8 @@ export function sharedAt(
         ...more,
       } as const
       const local = await openLmdbStore({ ...options, path })
-      return shareStore(local, { ...options, open: (events) => openSharedPlace(target, events) })
+      const open = typeof target === 'function' ? target : at(target)
+      return shareStore(local, { ...options, open })
     },
   }
 }
@@ -161,7 +168,6 @@ export async function replica(
   let failures = 0
   const store = shareStore(local, {
     open,
-    durability: more.durability ?? 'group',
     retention: { days: 30 },
     rootKey,
     bootId: keys.bootId,

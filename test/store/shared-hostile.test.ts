@@ -6,32 +6,12 @@ import { describe, expect, test } from 'vitest'
 import { toHex32 } from '../../attestation/protocol/hex.ts'
 import { MAX_LOOKUPS } from '../../enclave/store/share-store.ts'
 import { createSealer } from '../../enclave/store/sealer.ts'
-import { SharedStoreError } from '../../enclave/store/shared-place.ts'
-import type { OpenSharedPlace, SharedFault } from '../../enclave/store/shared-place.ts'
+import type { OpenSharedPlace } from '../../enclave/store/shared-place.ts'
 import { accountForInterrupted } from '../../src/service/account-for-interrupted.ts'
+import { inHand } from './in-hand.helpers.ts'
 import { faultOf, replica } from './redis.helpers.ts'
 import type { Replica } from './redis.helpers.ts'
 import { NOW, OWN, exchange, newFolder, rootKey, until } from './store.helpers.ts'
-
-/** A place in memory that its test holds in its hand. */
-function inHand() {
-  const rows = new Map<string, Buffer>()
-  let fault: SharedFault | null = null
-  const open: OpenSharedPlace = () => ({
-    read: (key) =>
-      fault === null
-        ? Promise.resolve(rows.get(key) ?? null)
-        : Promise.reject(new SharedStoreError(fault)),
-    has: (key) => Promise.resolve(rows.has(key)),
-    write(added) {
-      for (const { key, value } of added) if (!rows.has(key)) rows.set(key, value)
-      return Promise.resolve()
-    },
-    close: () => undefined,
-  })
-  const named = (kind: string) => [...rows.keys()].filter((key) => key.includes(`:${kind}:`))
-  return { rows, open, named, fails: (why: SharedFault | null) => void (fault = why) }
-}
 
 describe('a place that changes what it was given', () => {
   async function two(): Promise<{
@@ -96,16 +76,20 @@ describe('a place that changes what it was given', () => {
     const [one, other] = [`sha256:${'11'.repeat(32)}`, `sha256:${'22'.repeat(32)}`]
     await a.store.durable?.archive(one, '{"of":"one"}')
     await a.store.durable?.archive(other, '{"of":"two"}')
-    expect(await b.store.durable?.document(one)).toBe('{"of":"one"}')
     const [first = '', second = ''] = hand.named('d')
-    const taken = hand.rows.get(second)
-    if (taken === undefined) throw new Error('two documents')
+    const [own, taken] = [hand.rows.get(first), hand.rows.get(second)]
+    if (own === undefined || taken === undefined) throw new Error('two documents')
     hand.rows.set(first, taken)
     expect(await b.store.durable?.document(one)).toBeNull()
     // A receipt is no document.
     await a.serve()
     hand.rows.set(first, hand.rows.get(hand.named('r')[0] ?? '') ?? Buffer.alloc(0))
     expect(await b.store.durable?.document(one)).toBeNull()
+    // What was opened once is not asked for again: it never changes.
+    hand.rows.set(first, own)
+    expect(await b.store.durable?.document(one)).toBe('{"of":"one"}')
+    hand.rows.set(first, taken)
+    expect(await b.store.durable?.document(one)).toBe('{"of":"one"}')
   })
 
   test('rolls back to what it was before: nothing that is younger comes in an older form', async () => {

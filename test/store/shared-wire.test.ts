@@ -62,7 +62,8 @@ describe('a server that answers', () => {
     ['a number where bytes were asked for', ':1\r\n'],
   ])('%s is left', async (_name, bytes) => {
     const { place, lost } = await fakeServer(() => bytes)
-    await faultOf(place.read(ROW.key))
+    expect(await faultOf(place.read(ROW.key))).toBe('shared_store_reply')
+    await faultOf(place.write([ROW]))
     await until(() => lost.length > 0)
     expect(lost[0]).toBe('shared_store_reply')
   })
@@ -101,6 +102,17 @@ describe('a server that answers', () => {
     )
     expect(await faultOf(place.read(ROW.key))).toBe('shared_store_reply')
     expect(lost).toContain('shared_store_reply')
+  })
+
+  test('nothing to those who read is left by them alone: what answers wait for goes on', async () => {
+    const { place, lost } = await fakeServer((request) =>
+      request.includes('get') ? null : '+OK\r\n',
+    )
+    const read = faultOf(place.read(ROW.key))
+    expect(await faultOf(place.write([ROW]))).toBe('none')
+    expect(await read).toBe('shared_store_slow')
+    expect(await faultOf(place.write([ROW]))).toBe('none')
+    expect(lost).toEqual([])
   })
 
   test('byte by byte is understood', async () => {
