@@ -4,7 +4,11 @@
  * An intermediary can choose any framing, so only framing that every reader takes alike is let through: lines end in LF
  * or CRLF, and there is no byte-order mark before a field (some readers strip it from each line, others ignore such a
  * line), no named event where names are not part of the API (some readers hand those out in another shape) and no name that
- * is not the event's type where they are (readers go by either), no text that is not UTF-8.
+ * is not the event's type where they are (readers go by either), no text that is not UTF-8. Outside of data there are no control
+ * characters and none at which only some readers end a line: to those readers a comment could say a whole event.
+ *
+ * Readers that look for `data: ` or for two line feeds pass over an event written in another way. So all events of a stream are written
+ * as the first is, one `data` line each, or its bytes must be the enclave's.
  *
  * @module
  */
@@ -16,7 +20,10 @@ import type { Accumulator } from '../../attestation/protocol/content-kinds.ts'
 import { isJsonObject, parseJsonText } from '../../attestation/protocol/json.ts'
 import { RESPONSE_ENDS } from '../../attestation/protocol/responses-content.ts'
 import { fromUtf8 } from '../../attestation/protocol/utf8.ts'
+import { membersOf } from './answer-members.ts'
+import type { Members } from './answer-members.ts'
 import { concatBytes } from './bytes.ts'
+import { hasBreak, hasPlainBreaks } from './has-plain-breaks.ts'
 import { createStreamShape } from './shape-of.ts'
 import type { StreamShape } from './shape-of.ts'
 
@@ -30,7 +37,14 @@ export const MAX_HELD_BYTES = 64 * 1024
 const LF = 0x0a
 const CR = 0x0d
 const TERMINATOR = '[DONE]'
-const FIELDS = new Set(['data', 'id', 'retry'])
+/** What lines hold whose text is not JSON. U+0085 is one of the control characters. */
+const PLAIN_LINE = /^[^\p{Cc}\p{Zl}\p{Zp}]*$/u
+/** Of the fields that mean nothing to an answer. */
+const VALUES: Readonly<Record<string, RegExp>> = {
+  // Readers keep it.
+  id: /^.{0,128}$/u,
+  retry: /^[0-9]{1,10}$/,
+}
 
 /** Of the kinds whose events have names: the types of those that end a stream, and whether a name may be left out. */
 interface Naming {
@@ -45,10 +59,15 @@ const NAMED: Readonly<Partial<Record<ContentKind, Naming>>> = {
 
 export class AnswerEvents {
   readonly #accumulator: Accumulator
+  readonly #members: Members
   readonly #shape: StreamShape
   readonly #naming: Naming | null
   /** The name of the event that is being read. */
   #name: string | null = null
+  /** How that event is written: its lines but for their texts; and how the first one was. */
+  #writing = ''
+  #usual: string | null = null
+  #plain = true
   /** Of kinds with names, the lines of that event: it is handed out when it is known not to be the last. */
   #event: Uint8Array[] = []
   #partial: Uint8Array[] = []
@@ -64,6 +83,7 @@ export class AnswerEvents {
 
   constructor(kind: ContentKind, crypto: CryptoPort) {
     this.#accumulator = createAccumulator(kind, crypto)
+    this.#members = membersOf(kind, true)
     this.#shape = createStreamShape(kind)
     this.#naming = NAMED[kind] ?? null
   }
@@ -95,7 +115,7 @@ export class AnswerEvents {
 
   /** See `ChunkShape`. */
   get plain(): boolean {
-    return this.#shape.plain
+    return this.#plain && this.#shape.plain
   }
 
   /** Takes bytes as they arrive. @returns those that the reader may have now: whole lines before the terminator */
@@ -171,8 +191,9 @@ export class AnswerEvents {
       this.#fault = 'stream_unreadable'
       return
     }
+    const end = bytes.at(-1) === CR ? '\r\n' : '\n'
     if (text === '') {
-      this.#dispatch()
+      this.#dispatch(end)
       return
     }
     const comment = text.startsWith(':')
@@ -187,21 +208,27 @@ export class AnswerEvents {
         return
       }
     }
+    if (!text.startsWith('data:') && !PLAIN_LINE.test(text)) {
+      this.#fault = 'stream_unreadable'
+      return
+    }
     if (comment) return
     const colon = text.indexOf(':')
     const field = colon === -1 ? text : text.slice(0, colon)
     const rest = colon === -1 ? '' : text.slice(colon + 1)
     const value = rest.startsWith(' ') ? rest.slice(1) : rest
-    if (field === 'event' && this.#naming !== null && this.#name === null) {
-      this.#name = value
+    if (field === 'event' || field === 'data') {
+      this.#writing += `${field}:${rest === value ? '' : ' '}${end}`
+    }
+    if (field === 'event') {
+      if (!this.#takeName(value)) this.#fault = 'stream_unreadable'
       return
     }
-    const usual = FIELDS.has(field) || (field === 'event' && value === 'message')
-    if (!usual) {
-      this.#fault = 'stream_unreadable'
+    if (field !== 'data') {
+      const values = Object.hasOwn(VALUES, field) ? VALUES[field] : undefined
+      if (values?.test(value) !== true) this.#fault = 'stream_unreadable'
       return
     }
-    if (field !== 'data') return
     if (this.#done) {
       this.#fault = 'stream_after_done'
       return
@@ -216,9 +243,20 @@ export class AnswerEvents {
     }
   }
 
-  #dispatch(): void {
+  /** Of two names readers take the last, and line by line one that follows its data is the next event's. */
+  #takeName(value: string): boolean {
+    if (this.#naming === null) return value === 'message'
+    if (this.#name !== null || this.#data.length > 0) return false
+    this.#name = value
+    return true
+  }
+
+  /** @param end of the blank line */
+  #dispatch(end: string): void {
     const name = this.#name
+    const writing = this.#writing + end
     this.#name = null
+    this.#writing = ''
     this.#eventLines = 0
     this.#eventBytes = 0
     if (this.#data.length === 0) {
@@ -226,12 +264,16 @@ export class AnswerEvents {
       if (name !== null) this.#fault = 'stream_unreadable'
       return
     }
-    const parsed = parseJsonText(this.#data.join('\n'))
+    this.#usual ??= writing
+    if (writing !== this.#usual || this.#data.length > 1) this.#plain = false
+    const text = this.#data.join('\n')
+    const parsed = parseJsonText(text)
     this.#data = []
     if (!parsed.ok || !this.#isNamed(name, parsed.value)) {
       this.#fault = 'stream_unreadable'
       return
     }
+    if (hasBreak(text) && !hasPlainBreaks(parsed.value, this.#members)) this.#plain = false
     this.#accumulator.add(parsed.value)
     this.#shape.add(parsed.value)
     const type = isJsonObject(parsed.value) ? parsed.value['type'] : undefined

@@ -42,6 +42,27 @@ function isEmpty(value: unknown): boolean {
   return (value ?? '') === '' || (Array.isArray(value) && value.length === 0)
 }
 
+/** The members of events that carry what is said. */
+const CARRIERS = ['arguments', 'delta', 'item', 'part', 'refusal', 'response', 'text'] as const
+
+const OWN: readonly (readonly [RegExp, (typeof CARRIERS)[number]])[] = [
+  [/^response\.[a-z_]+\.delta$/, 'delta'],
+  [/^response\.output_item\.(?:added|done)$/, 'item'],
+  [/^response\.[a-z_]+_part\.(?:added|done)$/, 'part'],
+  [/^response\.(?:output|reasoning|reasoning_summary)_text\.done$/, 'text'],
+  [/^response\.refusal\.done$/, 'refusal'],
+  [/^response\.function_call_arguments\.done$/, 'arguments'],
+  [/^response\.[a-z_]+$/, 'response'],
+]
+
+/** An event is about one of them. Of another one nobody would see whether it agrees with what was said. */
+function hasItsOwn(type: string, event: JsonObject): boolean {
+  const own = OWN.find(([types]) => types.test(type))?.[1]
+  return (
+    own === undefined || CARRIERS.every((name) => name === own || (event[name] ?? null) === null)
+  )
+}
+
 /** The events of one stream. */
 export class ResponseShape {
   #plain = true
@@ -73,6 +94,7 @@ export class ResponseShape {
       if (typeof number !== 'number' || number <= this.#number) return false
       this.#number = number
     }
+    if (!hasItsOwn(type, event)) return false
     if (STARTS.has(type)) {
       const { response } = event
       return this.#isSame(response) && this.#items === 0 && isEmpty(response['output'])
