@@ -117,7 +117,13 @@ async function collectEvidence(
   if (ids.length > 0) {
     const door = await openReceiptDoor(base, fetched, first, nonce, options)
     try {
-      for (const id of ids) receipts.push(await saveReceipt(door, id, options, headers))
+      for (const id of ids) {
+        const saved = await saveReceipt(door, id, options, headers)
+        if (receipts.some((other) => other.id === saved.id)) {
+          throw new Refusal(`Receipt ${saved.id} is named twice, as ${id} too.`)
+        }
+        receipts.push(saved)
+      }
     } finally {
       await door.close()
     }
@@ -136,7 +142,7 @@ async function collectEvidence(
     attestations: attestations.map(
       ({ keyset: _keyset, simulated: _simulated, ...attestation }) => attestation,
     ),
-    receipts: receipts.map(({ keyset: _keyset, view: _view, ...receipt }) => receipt),
+    receipts: receipts.map(({ keyset: _keyset, view: _view, id: _id, ...receipt }) => receipt),
   }
   return { file, simulated: first.simulated, views: receipts.some(({ view }) => view) }
 }

@@ -40,6 +40,8 @@ export interface ReceiptToSave {
 
 export interface SavedReceipt extends EvidenceReceipt {
   readonly keyset: Sha256Digest
+  /** The receipt's own; it may have been named by the completion's. */
+  readonly id: string
   /** Without body hashes, as whoever does not own it gets it. */
   readonly view: boolean
 }
@@ -138,6 +140,7 @@ export async function saveReceipt(
     response: response?.toString('base64') ?? null,
     inclusion: await inclusionOf(door, id, headers),
     keyset: parsed.receipt.record.keyset_digest,
+    id: parsed.receipt.record.receipt_id,
     view,
   }
 }

@@ -1,6 +1,6 @@
 import dns from 'node:dns'
 import net from 'node:net'
-import { stat } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import type { EvidenceFile, EvidenceReceipt } from '../../attestation/protocol/evidence-file.ts'
 import { MAX_EVIDENCE_BYTES } from '../../attestation/protocol/evidence-file.ts'
@@ -202,6 +202,15 @@ describe('an evidence file', () => {
     const { request } = exchange
     await expect(evidenceSave(later.url, { request }, {})).rejects.toThrow('exactly one --receipt')
     await expect(evidenceSave('http://u:p@h', {}, {})).rejects.toThrow('without a user name')
+    const { id } = exchange
+    const response = await readFile(exchange.response, 'utf8')
+    const { id: completion } = JSON.parse(response) as { id: string }
+    const twice = evidenceSave(
+      later.url,
+      { receipt: [id, completion] },
+      { COUNTERSIGN_TOKEN: TOKEN },
+    )
+    await expect(twice).rejects.toThrow('named twice')
     const odd = evidenceSave(later.url, { receipt: ['../x'] }, { COUNTERSIGN_TOKEN: TOKEN })
     await expect(odd).rejects.toThrow('--receipt takes')
   })
@@ -285,6 +294,17 @@ describe('an evidence file', () => {
       expect(await code(loose, 'evidence_keyset_unused')).toBe(10)
       const twice = { ...both, attestations: [...both.attestations, ...both.attestations] }
       expect(await code(twice, 'evidence_keyset_unused')).toBe(10)
+    })
+
+    test('where one receipt is there twice, in whatever encoding', async () => {
+      const receipt = only(second)
+      const twice = { ...second, receipts: [receipt, receipt] }
+      expect(await code(twice, 'evidence_receipt_twice')).toBe(10)
+      const bare = { ...receipt, opening: null, request: null, response: null, inclusion: null }
+      expect(await code({ ...second, receipts: [receipt, bare] }, 'evidence_receipt_twice')).toBe(
+        10,
+      )
+      expect(await code(both, 'pass  evidence.receipts')).toBe(0)
     })
 
     test('where the document of an earlier boot does not hold', async () => {

@@ -19,6 +19,7 @@ import type { AttestationDocument } from '../document/parse-document.ts'
 
 import { stapledCollateral } from '../document/stapled-collateral.ts'
 import { judgeEncodings } from '../receipt/judge-encodings.ts'
+import { parseAnyReceipt } from '../receipt/parse-any-receipt.ts'
 import { keysetOfReceipt } from '../receipt/keyset-of-receipt.ts'
 import { requireBytes, requireNonce, requireOptions } from '../required-options.ts'
 import { decideVerdict } from '../verdict.ts'
@@ -57,6 +58,7 @@ const PROVES = {
   structure: 'The evidence file can be read in one way only.',
   keysets:
     'Each receipt has one attestation document to be judged by, and each document is needed.',
+  receipts: 'Each receipt stands in the file once.',
   channel: 'Nothing: the file says over what connection its saver got the first document.',
 } as const
 
@@ -114,6 +116,27 @@ function keysetsCheck(evidence: ParsedEvidence, keysets: readonly (Sha256Digest 
     : fail(id, 'evidence_keyset_unused', PROVES.keysets, odd)
 }
 
+/** Nothing where there is none. What cannot be read has no id, and fails by itself. */
+function receiptsCheck({ receipts }: ParsedEvidence): Check[] {
+  if (receipts.length === 0) return []
+  const id = 'evidence.receipts'
+  const seen = new Set<string>()
+  for (const { receipt, cose } of receipts) {
+    // By either encoding: another view of the same receipt is no other receipt, and nor is it as COSE_Sign1.
+    const ids = new Set(
+      [receipt, cose].flatMap((shown) => {
+        const parsed = shown === null ? null : parseAnyReceipt(shown)
+        return parsed?.ok === true ? [parsed.receipt.record.receipt_id] : []
+      }),
+    )
+    for (const each of ids) {
+      if (seen.has(each)) return [fail(id, 'evidence_receipt_twice', PROVES.receipts, each)]
+      seen.add(each)
+    }
+  }
+  return [pass(id, PROVES.receipts, `${receipts.length} of them`)]
+}
+
 function isAccepted({ verdict }: Verdict): boolean {
   return verdict === 'accepted' || verdict === 'accepted-as-of'
 }
@@ -151,6 +174,7 @@ function judge(evidence: ParsedEvidence, options: EvidenceOptions): EvidenceAppr
   const checks = [
     pass('evidence.structure', PROVES.structure),
     keysetsCheck(evidence, keysets),
+    ...receiptsCheck(evidence),
     ...encodingsCheck(evidence, options),
   ]
   const document = parseDocument(toUtf8(first.document))

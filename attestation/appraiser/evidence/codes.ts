@@ -18,4 +18,8 @@ export const EVIDENCE_CODES = {
     meaning:
       'the evidence file holds two documents of one keyset, or one that no receipt needs: which of them counts would be a guess',
   },
+  evidence_receipt_twice: {
+    family: 'invalid',
+    meaning: 'the evidence file holds two receipts of one id: it would show one answer as two',
+  },
 } as const satisfies CodeTable
