@@ -157,7 +157,7 @@ export const SERVICE_ERRORS = {
     status: 406,
     type: 'not_acceptable',
     message:
-      'The receipt is of an earlier boot, and only that boot could sign it in this encoding.',
+      'Another boot made the receipt, an earlier one or another replica, and only that boot can sign it in this encoding.',
   },
   not_found: { status: 404, type: 'not_found', message: 'Not found.' },
   keyset_unknown: {
