@@ -32,6 +32,8 @@ export interface OnceAnswer {
   /** Null where it is longer than was asked for. */
   readonly body: Uint8Array<ArrayBuffer> | null
   readonly channel: ObservedChannel
+  /** The header, as it came. */
+  readonly retryAfter: string | null
 }
 
 /** Rejects with the error of the connection, or of the time that ran out, or where the certificate that is demanded cannot be. */
@@ -71,5 +73,6 @@ export async function getOnce(target: string, options: GetOptions): Promise<Once
     status: response.statusCode ?? 0,
     body: body === null ? null : Uint8Array.from(body),
     channel,
+    retryAfter: response.headers['retry-after'] ?? null,
   }
 }

@@ -26,6 +26,10 @@ export function addEvidenceCommands(program: Command): void {
       'with one receipt: verdict.opening, or X-Countersign-Opening of the answer; where another owns the receipt (an owner secret), the service gives a view without it',
     )
     .option('--cose', 'keep receipts as COSE_Sign1 too, which their boot alone can sign')
+    .option(
+      '--wait',
+      'with --receipt: until a published head of the log covers it (three minutes at most), so that the proof is in the file',
+    )
     .option('--out <file>', 'a file that does not exist yet (default: standard output)')
     .option(
       '--token-env <name>',

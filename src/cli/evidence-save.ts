@@ -40,10 +40,11 @@ import { openReceiptDoor } from './receipt-door.ts'
 import { receiptHeaders } from './receipt-headers.ts'
 import type { ReceiptSecrets } from './receipt-headers.ts'
 import { Refusal } from './refusal.ts'
-import { saveReceipt, textOf } from './save-receipt.ts'
+import { saveReceipt } from './save-receipt.ts'
 import type { ReceiptToSave, SavedReceipt } from './save-receipt.ts'
 import { tellSaved } from './tell-saved.ts'
 import type { SavedEvidence } from './tell-saved.ts'
+import { textOf } from './text-of.ts'
 import { collateralFor } from './verify.ts'
 
 export interface EvidenceSaveOptions
@@ -158,7 +159,7 @@ export async function evidenceSave(
   await refuseUnreadSettings(options)
   const odd = ids.find((id) => !RECEIPT_NAME.test(id))
   if (odd !== undefined) throw new Refusal('--receipt takes the id of a receipt or completion.')
-  const needless = ids.length > 0 ? [] : (['cose', 'policy', 'allowSimulated'] as const)
+  const needless = ids.length > 0 ? [] : (['cose', 'wait', 'policy', 'allowSimulated'] as const)
   const idle = needless.find((name) => (options[name] ?? false) !== false)
   if (idle !== undefined) {
     const flag = idle === 'allowSimulated' ? 'allow-simulated' : idle

@@ -14,6 +14,7 @@ import type {
 import type { VouchedTime } from '../../attestation/appraiser/evidence/vouched-time.ts'
 import type { GpuBinding } from '../../attestation/appraiser/gpu/gpu-ladder.ts'
 import type { GpuDevice } from '../../attestation/appraiser/gpu/read-gpu-devices.ts'
+import { withoutInclusion } from '../../attestation/appraiser/log/verify-inclusion.ts'
 import { VERDICT_EXIT_CODES } from '../../attestation/appraiser/verdict.ts'
 import type { Verdict } from '../../attestation/appraiser/verdict.ts'
 import { fromHex, isHex32 } from '../../attestation/protocol/hex.ts'
@@ -63,9 +64,12 @@ function judgeReceipt(
     response: response === null ? null : Buffer.from(response),
     inclusion,
   }
-  return checkEncodings(entry, (receipt) =>
-    checkReceipt(options, { ...files, receipt }, trusted, moment.at, moment.policy),
-  )
+  return checkEncodings(entry, (receipt) => {
+    const verdict = checkReceipt(options, { ...files, receipt }, trusted, moment.at, moment.policy)
+    // Of a receipt that is not genuine there is no record to look for.
+    if (inclusion !== null || verdict.record === null) return verdict
+    return { ...verdict, checks: [...verdict.checks, withoutInclusion(trusted)] }
+  })
 }
 
 /** One that would be ignored, or could be for either of two. */

@@ -33,6 +33,8 @@ type Headers = Readonly<Record<string, string>>
 export interface DoorAnswer {
   readonly status: number
   readonly body: Uint8Array
+  /** The header, as it came. */
+  readonly retryAfter: string | null
 }
 
 export interface ReceiptDoor {
@@ -47,9 +49,9 @@ export interface ReceiptDoor {
 
 const NOT_BOUND = 'the connection would not have ended inside the enclave; nothing secret was sent'
 
-function bounded(status: number, body: Uint8Array | null): DoorAnswer {
+function bounded(status: number, body: Uint8Array | null, retryAfter: string | null): DoorAnswer {
   if (body === null) throw new Refusal('The answer is too large.', EXIT.internal)
-  return { status, body }
+  return { status, body, retryAfter }
 }
 
 function pinnedDoor(base: string, keyset: Keyset): ReceiptDoor {
@@ -67,7 +69,8 @@ function pinnedDoor(base: string, keyset: Keyset): ReceiptDoor {
         try {
           const signal = AbortSignal.timeout(FETCH_MS)
           const answer = await channels.fetch(attestationUrl(base, path), { headers, signal })
-          return bounded(answer.status, await readBytes(answer, MAX_DOCUMENT_BYTES))
+          const body = await readBytes(answer, MAX_DOCUMENT_BYTES)
+          return bounded(answer.status, body, answer.headers.get('retry-after'))
         } catch (error) {
           if (isChannelError(error)) throw new Refusal(`${base}: ${NOT_BOUND}.`, EXIT.internal)
           throw error
@@ -83,13 +86,13 @@ function webpkiDoor(base: string, why: string): ReceiptDoor {
     ask: (path, headers) =>
       reached(base, async () => {
         try {
-          const { status, body } = await getOnce(attestationUrl(base, path), {
+          const { status, body, retryAfter } = await getOnce(attestationUrl(base, path), {
             headers,
             maxBytes: MAX_DOCUMENT_BYTES,
             timeoutMs: FETCH_MS,
             certificate: 'webpki',
           })
-          return bounded(status, body)
+          return bounded(status, body, retryAfter)
         } catch (error) {
           if (!isCertificateError(error)) throw error
           throw new Refusal(

@@ -4,7 +4,6 @@
  * @module
  */
 import { unwrapDocument } from '../../attestation/appraiser/document/parse-document.ts'
-import { parseInclusionProof } from '../../attestation/appraiser/log/parse-log-proofs.ts'
 import { parseAnyReceipt } from '../../attestation/appraiser/receipt/parse-any-receipt.ts'
 import { parseReceipt } from '../../attestation/appraiser/receipt/parse-receipt.ts'
 import type { ParsedReceipt } from '../../attestation/appraiser/receipt/read-record.ts'
@@ -18,12 +17,13 @@ import type { Hex32, Sha256Digest } from '../../attestation/protocol/hex.ts'
 import { isJsonObject, parseJson } from '../../attestation/protocol/json.ts'
 import { bodiesCommitment } from '../../attestation/protocol/record.ts'
 import { memberDigest } from '../../attestation/protocol/request-members.ts'
-import { fromUtf8 } from '../../attestation/protocol/utf8.ts'
 import { EXIT } from './exit-codes.ts'
 import { readBounded } from './read-bounded.ts'
 import type { ReceiptDoor } from './receipt-door.ts'
 import { WITHOUT_TOKEN } from './receipt-headers.ts'
 import { Refusal } from './refusal.ts'
+import { saveInclusion } from './save-inclusion.ts'
+import { textOf } from './text-of.ts'
 
 type Headers = Readonly<Record<string, string>>
 
@@ -36,6 +36,8 @@ export interface ReceiptToSave {
   readonly opening?: string
   /** Receipts are kept as COSE_Sign1 too. */
   readonly cose?: boolean
+  /** For the proof of the log, until there is one. */
+  readonly wait?: boolean
 }
 
 export interface SavedReceipt extends EvidenceReceipt {
@@ -44,12 +46,6 @@ export interface SavedReceipt extends EvidenceReceipt {
   readonly id: string
   /** Without body hashes, as whoever does not own it gets it. */
   readonly view: boolean
-}
-
-export function textOf(bytes: Uint8Array, what: string): string {
-  const text = fromUtf8(bytes)
-  if (text === null) throw new Refusal(`${what} is not UTF-8.`, EXIT.malformed)
-  return text
 }
 
 async function bodyOf(path: string | undefined): Promise<Buffer | null> {
@@ -138,7 +134,7 @@ export async function saveReceipt(
     opening,
     request: request?.toString('base64') ?? null,
     response: response?.toString('base64') ?? null,
-    inclusion: await inclusionOf(door, id, headers),
+    inclusion: await saveInclusion(door, id, headers, options.wait === true),
     keyset: parsed.receipt.record.keyset_digest,
     id: parsed.receipt.record.receipt_id,
     view,
@@ -151,7 +147,7 @@ async function coseOf(door: ReceiptDoor, id: string, headers: Headers): Promise<
   const { status, body } = await door.ask(`receipts/${id}`, asked)
   if (status === 406) {
     throw new Refusal(
-      `Receipt ${id} is not to be had as COSE_Sign1 any more: the boot that made it has ended.`,
+      `Receipt ${id} is not to be had as COSE_Sign1 here: another boot made it, which has ended, or is another replica and then has it at its own address. Without --cose everything else is saved.`,
       EXIT.internal,
     )
   }
@@ -163,22 +159,4 @@ async function coseOf(door: ReceiptDoor, id: string, headers: Headers): Promise<
     throw new Refusal(`Receipt ${id} cannot be read as COSE_Sign1.`, EXIT.malformed)
   }
   return encodeBase64(body)
-}
-
-/** A record is proved once a published head covers it; before that, and where there is no log, there is nothing to keep. */
-async function inclusionOf(
-  door: ReceiptDoor,
-  id: string,
-  headers: Headers,
-): Promise<string | null> {
-  const { status, body } = await door.ask(`log/inclusion/${id}`, headers)
-  if (status !== 200) {
-    process.stderr.write(`Receipt ${id}: no proof that it is in the log (${status}).\n`)
-    return null
-  }
-  const text = textOf(unwrapDocument(body), `The proof of ${id}`)
-  if (parseInclusionProof(text) === null) {
-    throw new Refusal(`The proof of ${id} cannot be read.`, EXIT.malformed)
-  }
-  return text
 }

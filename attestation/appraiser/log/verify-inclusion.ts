@@ -15,7 +15,7 @@ import { logOrigin } from '../../protocol/log/log-origin.ts'
 import { leafHash } from '../../protocol/merkle-hash.ts'
 import type { LogHead } from '../../protocol/statement.ts'
 import type { TrustedKeyset } from '../appraise-document.ts'
-import { fail, pass } from '../check.ts'
+import { fail, pass, skip } from '../check.ts'
 import type { Check } from '../check.ts'
 import { counted } from '../counted.ts'
 import { parseInclusionProof } from './parse-log-proofs.ts'
@@ -50,6 +50,12 @@ export function trustedCheckpoint(
     return null
   }
   return isSignedCheckpoint(checkpoint, key, crypto) ? checkpoint.head : null
+}
+
+/** What stands in the place of the check where there is no proof. */
+export function withoutInclusion(trusted: LogTrust): Check {
+  const why = trusted.log === null ? 'the service keeps no log' : 'no proof was saved'
+  return skip(ID, 'not_provided', PROVES, why)
 }
 
 /**
