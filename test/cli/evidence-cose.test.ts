@@ -115,7 +115,9 @@ describe('an evidence file with COSE', () => {
 
   test('is not made of an earlier boot’s receipt, whose key is gone, or of no receipt', async () => {
     const gone = machine.save(boot, 'gone.json', { receipt: [earlier], cose: true })
-    await expect(gone).rejects.toThrow(/another boot made it.*Without --cose everything else is saved/)
+    await expect(gone).rejects.toThrow(
+      /another boot made it.*Without --cose everything else is saved/,
+    )
     const alone = evidenceSave(boot.url, { cose: true }, {})
     await expect(alone).rejects.toThrow('--cose says nothing without --receipt')
   })
