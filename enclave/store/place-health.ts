@@ -47,7 +47,7 @@ export function createPlaceHealth(
   }
   const failed = (error: unknown): void =>
     turn(error instanceof SharedStoreError ? error.code : 'shared_store_unreachable')
-  const health: PlaceHealth = {
+  return {
     fault: () => fault,
     resting: () => fault !== null && nowMs() - refusedAt < restMs,
     failed,
@@ -61,11 +61,8 @@ export function createPlaceHealth(
       refusedAt = now
     },
     recovered() {
-      // A probe that began before it was needed.
-      if (health.resting()) return
       counted = false
       turn(null)
     },
   }
-  return health
 }

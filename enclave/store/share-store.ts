@@ -85,13 +85,16 @@ export function shareStore(local: OpenStore, options: ShareOptions): ReceiptStor
       if (!(error instanceof SharedStoreError) || error.code !== 'shared_store_slow') throw error
     }
   }
+  const rested = (): void => {
+    const fault = health.fault()
+    if (fault !== null && health.resting()) throw new SharedStoreError(fault)
+  }
   /**
    * All that is ever asked of it, the write of rows like a receipt's last: one that does a part of it is no place to come back to.
    * Rejects, without a question, while it rests.
    */
   const probe = async (): Promise<void> => {
-    const fault = health.fault()
-    if (fault !== null && health.resting()) throw new SharedStoreError(fault)
+    rested()
     const probed = rows.probe(largest)
     try {
       await Promise.all(probed.map(({ key }) => readable(key)))
@@ -101,6 +104,8 @@ export function shareStore(local: OpenStore, options: ShareOptions): ReceiptStor
       failed(error)
       throw error
     }
+    // It may have begun before a receipt was refused, and says nothing of that.
+    rested()
     health.recovered()
   }
   const beat = setInterval(() => void probe().catch(() => undefined), SHARED_BEAT_MS).unref()

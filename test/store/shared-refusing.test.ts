@@ -53,6 +53,33 @@ describe('a place that takes probes and no receipts', () => {
     expect(await probe()).toBe('none')
   })
 
+  test('is not brought back by a probe that began before it refused', async () => {
+    const hand = inHand()
+    let probeTaken = Promise.resolve()
+    const open: OpenSharedPlace = (events) => {
+      const place = hand.open(events)
+      return {
+        ...place,
+        async write(added) {
+          if (!added.some(isReceipt)) await probeTaken
+          await place.write(added)
+        },
+      }
+    }
+    const a = await replica(open, rootKey())
+    const probe = () => faultOf(a.store.durable?.probe() ?? Promise.resolve())
+    hand.refuses(isReceipt)
+    expect(await faultOf(a.serve())).toBe('shared_store_full')
+    expect(await probe()).toBe('none')
+    let take: () => void = () => undefined
+    probeTaken = new Promise((resolve) => (take = resolve))
+    const early = probe()
+    expect(await faultOf(a.serve())).toBe('shared_store_full')
+    take()
+    expect(await early).toBe('shared_store_full')
+    expect(a.store.durable?.fault?.()).toBe('shared_store_full')
+  })
+
   test('is probed with what is like a receipt in name and size', async () => {
     const hand = inHand()
     const a = await replica(hand.open, rootKey())
