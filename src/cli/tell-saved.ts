@@ -9,8 +9,8 @@ import { counted } from '../../attestation/appraiser/counted.ts'
 import type { EvidenceFile } from '../../attestation/protocol/evidence-file.ts'
 
 const WITHOUT_ROOTS =
-  'It is SIMULATED evidence, and --allow-simulated takes any. The roots of this simulation are in the file that `serve --simulate` named, which goes with ' +
-  'that process: keep a copy of it for --roots, or name it to evidence save, which then does.\n'
+  'It is SIMULATED evidence, and --allow-simulated takes any. To take this simulation alone, save with --roots FILE, the file that `serve --simulate` named when it started: a copy is then ' +
+  'kept, for the file goes with that process. A `serve` on a simulated agent of its own (docs/rehearse.md) has no such file.\n'
 
 /** The roots of a simulation, as they were given. */
 export interface GivenRoots {

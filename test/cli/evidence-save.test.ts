@@ -78,7 +78,7 @@ describe('of a service that answers', () => {
   test('the command that it names judges a simulation, and says where its roots are', async () => {
     const folder = dirname(machine.file('x', ''))
     const said = await saved(join(folder, 'any.json'))
-    expect(said).toMatch(/SIMULATED.*keep a copy/)
+    expect(said).toMatch(/SIMULATED.*save with --roots FILE.*a copy is then kept/)
     expect(await followed(said)).toBe(0)
   })
 
