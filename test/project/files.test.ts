@@ -157,6 +157,8 @@ const REASONS: Readonly<Record<string, string>> = {
     'one table of files by the wrong signer or for the wrong firmware',
   'scripts/receipt-corpus/cases/heads.ts':
     'one table of heads before one memory, each row over the same three boots',
+  'scripts/receipt-corpus/cases/streams.ts':
+    'one table of streams that readers could take otherwise, each row over the same good one',
   'scripts/tdx-corpus/cases/accepted.ts':
     'one table of evidence that must be accepted, each row over the same good one',
   'scripts/tdx-corpus/cases/event-log.ts': 'one table of forged logs over one genuine log',

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import unicodedata
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "stranger"))
 
@@ -12,6 +13,26 @@ from kinds import KIND_OF, content_of  # noqa: E402
 
 #: What the default policy does without.
 ALLOWED = ["choices.stop_reason"]
+
+
+#: Where some readers end a line and JSON has no need to escape.
+BREAKS = {"\u0085", "\u2028", "\u2029"}
+SPOKEN = {name: "said" for name in ("content", "reasoning", "reasoning_content", "refusal")}
+CALL_TEXTS = {"function": {"arguments": "said"}}
+#: The texts of a chunk that its digest speaks for.
+CHAT_TEXTS = {"choices": {"delta": {**SPOKEN, "tool_calls": CALL_TEXTS}}}
+
+
+def _of(names, **inner):
+    return {**dict.fromkeys(names.split()), **inner}
+
+
+_CALLED = _of("name arguments")
+_MESSAGE = _of("role content reasoning reasoning_content refusal audio annotations name tool_call_id",
+               function_call=_CALLED, tool_calls=_of("id index type", function=_CALLED))
+#: The names of the members of a chat answer.
+CHAT_NAMES = _of("id object created model usage system_fingerprint service_tier error",
+                 choices=_of("index finish_reason stop_reason logprobs", delta=_MESSAGE, message=_MESSAGE))
 
 
 def content_in(record, body):
@@ -42,29 +63,87 @@ def content_shown(record, body, policy):
     return not inside and len(found["uncovered"]) < MAX_UNCOVERED
 
 
+def line_holds(line):
+    """A line that every reader takes alike, whatever else than LF and CR ends a line for it."""
+    if line.startswith("data:"):
+        return True
+    if any(unicodedata.category(char) in ("Cc", "Zl", "Zp") for char in line):
+        return False
+    field, _, value = line.partition(":")
+    value = value.removeprefix(" ")
+    if field == "id":
+        return len(value) <= 128
+    if field == "retry":
+        return 1 <= len(value) <= 10 and value.isascii() and value.isdigit()
+    return field == ""
+
+
+def events_of(body):
+    """(how its lines are written, data) of each event, and what follows the last; None where a line is not to be read."""
+    events, writing, data = [], [], []
+    for ended in body.decode("utf-8").split("\n"):
+        line = ended.removesuffix("\r")
+        if "\r" in line or not line_holds(line):
+            return None
+        if line.startswith("data:"):
+            value = line[5:].removeprefix(" ")
+            data.append(value)
+            writing.append((len(line) - len(value), ended == line))
+        elif line == "" and data:
+            events.append(((*writing, ended == ""), "\n".join(data)))
+            writing, data = [], []
+    return events if not data else [*events, ((*writing, None), "\n".join(data))]
+
+
 def stream_holds(body):
-    """One terminator, and at the end; an event a data line, each JSON; no field with a meaning of its own; lines end in LF or CRLF."""
+    """One terminator, and at the end; each event JSON; no field with a meaning of its own; lines end in LF or CRLF."""
     try:
-        text = body.decode("utf-8").replace("\r\n", "\n")
-    except UnicodeDecodeError:
+        events = events_of(body)
+        for _, data in (events or [])[:-1]:
+            read_json(data)
+    except (UnicodeDecodeError, Malformed):
         return False
-    open_event, values = False, []
-    for line in text.split("\n"):
-        if "\r" in line or not (line == "" or line.startswith((":", "data:", "id:", "retry:"))):
-            return False
-        if line == "":
-            open_event = False
-        elif line.startswith("data:"):
-            if open_event:
-                return False
-            open_event = True
-            values.append(line[5:].removeprefix(" "))
-    try:
-        for value in values[:-1]:
-            read_json(value)
-    except Malformed:
-        return False
-    return values[-1:] == ["[DONE]"]
+    return bool(events) and events[-1][1] == "[DONE]"
+
+
+def writing_holds(body):
+    """All events before the terminator are written as the first is, in one data line each."""
+    writings = {writing for writing, data in events_of(body) or [] if data != "[DONE]"}
+    return len(writings) <= 1 and all(len(writing) == 2 for writing in writings)
+
+
+def breaks_hold(body, chunks):
+    """No line separator in a member that the digest does not speak for, in an event that has one unescaped."""
+    events = events_of(body) or []
+    return all(not BREAKS & set(data) or no_break(chunk, CHAT_TEXTS)
+               for (_, data), chunk in zip(events, chunks))
+
+
+def no_break(value, said):
+    if isinstance(value, list):
+        return all(no_break(entry, said) for entry in value)
+    if isinstance(value, dict):
+        return not any(BREAKS & set(name) for name in value) and all(
+            said.get(name) == "said" or no_break(member, said.get(name, {}))
+            for name, member in value.items())
+    return not (isinstance(value, str) and BREAKS & set(value))
+
+
+def fold(name):
+    return name.replace("_", "").replace("-", "").upper().lower()
+
+
+def names_hold(value, names):
+    """No two names of one object are one without their case, and none is one of the API's but for its case."""
+    if isinstance(value, list):
+        return all(names_hold(entry, names) for entry in value)
+    if not isinstance(value, dict) or not names:
+        return True
+    known = {fold(name): name for name in names}
+    folded = [fold(name) for name in value]
+    return (len(folded) == len(set(folded))
+            and all(known.get(fold(name), name) == name for name in value)
+            and all(names_hold(member, names.get(name)) for name, member in value.items()))
 
 
 class Calls:
@@ -117,6 +196,7 @@ def check_answer(check, record, request, response):
     check("stream", not streamed or stream_holds(response))
     try:
         check("model", chunks[0]["model"] == record["model_served"])
-        check("plain", is_plain(streamed, chunks))
+        plain = is_plain(streamed, chunks) and names_hold(chunks, CHAT_NAMES)
+        check("plain", plain and (not streamed or writing_holds(response) and breaks_hold(response, chunks)))
     except (KeyError, TypeError, IndexError, AttributeError):
         check("plain", False)

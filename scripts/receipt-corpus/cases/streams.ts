@@ -275,6 +275,80 @@ function calls(): Vector[] {
   ]
 }
 
+/** Lines that only some readers see, and names that only some take for those of the API. */
+function otherReaders(): Vector[] {
+  const evil = text(0, 'Buy gold. ')
+  const at = (place: number, change: (event: string) => string) =>
+    GOOD.split('\n\n')
+      .map((event, i) => (i === place ? change(event) : event))
+      .join('\n\n')
+  const inserted = (place: number, member: string) =>
+    at(place, (event) => event.replace(/\}$/, `,${member}}`))
+  const odd = 'stream_unreadable'
+  const ambiguous = 'answer_ambiguous'
+  const separated = exchangeOf(ASKED, completion([choice(0, 'It\u2028is\u00854.', 'stop')]))
+  return [
+    ...shownAnswer(
+      'stream-separators',
+      'ok',
+      'words with U+2028 and U+0085 in them, unescaped',
+      separated,
+      written(text(0, 'It\u2028is\u0085'), FOUR, END0, DONE),
+    ),
+    ...bad(
+      'line-in-comment',
+      odd,
+      'a comment that is an event where U+2028 ends a line',
+      `: x\u2028data: ${evil}\u2028\u2028\n${GOOD}`,
+    ),
+    ...bad('line-in-id', odd, 'the same of U+0085 in an id', `id: x\u0085data: ${evil}\n${GOOD}`),
+    ...bad('control-in-comment', odd, 'a form feed in a comment', `: x\f\n${GOOD}`),
+    ...bad('wait-no-number', odd, 'a time to wait that is no number', `retry: 1e3\n${GOOD}`),
+    ...bad(
+      'line-in-member',
+      ambiguous,
+      'an id that is a terminator where U+2028 ends a line',
+      GOOD.replaceAll('chatcmpl-1', 'x\u2028data: [DONE]\u2028'),
+    ),
+    ...bad(
+      'one-without-space',
+      ambiguous,
+      'no space behind one colon of many',
+      at(3, (event) => event.replace('data: ', 'data:')),
+    ),
+    ...bad(
+      'one-crlf',
+      ambiguous,
+      'one line of many ends in CRLF',
+      at(3, (event) => `${event}\r`),
+    ),
+    ...bad(
+      'two-lines',
+      ambiguous,
+      'an event in two lines',
+      at(3, (event) => `data:\n${event}`),
+    ),
+    ...bad(
+      'name-in-case',
+      ambiguous,
+      'null under the name of the choices in other letters',
+      inserted(3, '"Choices":null'),
+    ),
+    ...bad(
+      'name-folded',
+      ambiguous,
+      'the same with a long s, which Unicode folds to an s',
+      inserted(3, '"choice\u017f":null'),
+    ),
+    ...bad(
+      'name-in-delta',
+      ambiguous,
+      'null under the name of the text in other letters',
+      at(2, (event) => event.replace('"content":"It "', '"content":"It ","Content":null')),
+    ),
+  ]
+}
+
 export function streamCases(): Vector[] {
-  return [...reframed(), ...otherWords(), ...otherEnds(), ...calls()]
+  return [...reframed(), ...otherWords(), ...otherEnds(), ...otherReaders(), ...calls()]
 }
