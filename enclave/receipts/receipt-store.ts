@@ -97,7 +97,7 @@ export interface DurableStore {
   /** Admitted by earlier boots, and found without a receipt when the store was opened. */
   readonly interrupted: readonly InterruptedAdmission[]
   /** One of these has its receipt after all, in a place that others keep: strikes it out, and counts it as refused. */
-  hasReceipt(receiptId: string): Promise<void>
+  strikeOut(receiptId: string): Promise<void>
   /** Keeps the attestation document of a keyset of this boot, the first that is given for it. */
   archive(keysetDigest: string, document: string): Promise<void>
   /** The document that this boot, an earlier one or a replica kept; null where there is none. Rejects as `get` does. */

@@ -235,7 +235,7 @@ async function openOwned(
     durable: {
       admitted: (admission: OpenAdmission) => journal.admitted(admission),
       interrupted: journal.interrupted satisfies readonly InterruptedAdmission[],
-      async hasReceipt(receiptId) {
+      async strikeOut(receiptId) {
         refuse()
         admissionsPutBack++
         await commit.flushed(journal.settled(receiptId))

@@ -26,7 +26,7 @@ export async function accountForInterrupted(
       interrupted.slice(at, at + AT_ONCE).map(async (one) => {
         const { receiptId } = one.admission
         if ((await store.get(receiptId)) === null) open.push(one)
-        else await durable.hasReceipt(receiptId)
+        else await durable.strikeOut(receiptId)
       }),
     )
   }
