@@ -118,6 +118,76 @@ describe('the keysets of a client', () => {
     expect(unbound).toEqual([base])
     expect(await attestations.get(base, null)).toMatchObject({ ok: false })
   })
+
+  test('of a replica stays beside the one in force, until it has expired, its name has another one, or the base is refused', async () => {
+    const named = (name: string) => ({
+      config: { log: { name, public: false, interval_ms: 60_000 } },
+    })
+    const stages = [
+      await openStage(named('replica2')),
+      await openStage(named('replica2')),
+      await openStage(),
+    ] as const
+    const [second, again, stranger] = stages
+    onTestFinished(() => Promise.all(stages.map((one) => one.close())).then(() => undefined))
+    const roots = [own, second, again].map(rootsOf)
+    let time = Math.floor(Date.now() / 1000)
+    const now = () => time
+    let at: Stage = own
+    const balanced: typeof fetch = (input, init) =>
+      fetch(String(input).replace(own.at.url, at.at.url), init)
+    const attestations = createAttestations({
+      channels: openChannels({ fetch: balanced, observes: false, demand: 'any', now }),
+      crypto: nodeCrypto,
+      policy: {
+        ...DEFAULT_POLICY,
+        allowSimulated: true,
+        sgxRoots: roots.flatMap(({ sgxRoots }) => sgxRoots),
+        nvidiaRoots: roots.flatMap(({ nvidiaRoots }) => nvidiaRoots),
+      },
+      now,
+    })
+    const base = `${own.at.url}/v1`
+    const digestOf = ({ at: { service } }: Stage) => service.keys.keysetDigest
+    const beside = (stage: Stage) =>
+      attestations.beside(base, digestOf(stage))?.trusted.keysetDigest
+    const attest = async (stage: Stage) => {
+      const known = await attestations.get(base, null)
+      at = stage
+      if (known.ok) await attestations.renew(base, null, known.trusted)
+    }
+    expect(beside(own)).toBeUndefined()
+    await attest(second)
+    expect([own, second].map(beside)).toEqual([own, second].map(digestOf))
+    expect(attestations.beside(`${base}/elsewhere`, digestOf(second))).toBeNull()
+    await attest(again)
+    expect([own, second, again].map(beside)).toEqual([digestOf(own), undefined, digestOf(again)])
+    const found = attestations.beside(base, digestOf(own))
+    time = (found?.trusted.notAfter ?? 0) + 1
+    expect(beside(own)).toBeUndefined()
+    time = Math.floor(Date.now() / 1000)
+    expect(beside(own)).toBe(digestOf(own))
+    await attest(stranger)
+    expect([own, again].map(beside)).toEqual([undefined, undefined])
+  })
+
+  test('are proved over connections that are used once, where a balancer is to choose anew', async () => {
+    let connections = 0
+    const server = createServer((_req, res) => res.end('{}')).on('connection', () => connections++)
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    onTestFinished(() => {
+      server.closeAllConnections()
+      server.close()
+    })
+    const address = server.address()
+    if (address === null || typeof address === 'string') throw new Error('no port')
+    const channels = openChannels({ fetch, observes: true, demand: 'any', now: () => 0 })
+    const request = { authorization: null, maxBytes: 100, timeoutMs: 10_000, once: true }
+    for (let i = 0; i < 4; i++) {
+      await channels.evidence(`http://127.0.0.1:${address.port}/`, request)
+    }
+    expect(connections).toBe(4)
+  })
 })
 
 function rootsOf({ policy: { sgxRoots = [], nvidiaRoots = [] } }: Stage) {

@@ -1,5 +1,4 @@
 /** What a verifier that remembers says of heads: honest ones, and every other that can be shown to it. */
-import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { nodeCrypto } from '../../attestation/crypto/node.ts'
@@ -16,59 +15,10 @@ import {
   parseLogState,
 } from '../../attestation/appraiser/log/log-state.ts'
 import type { RememberedLog } from '../../attestation/appraiser/log/log-state.ts'
-import { toHex, toHex32, toSha256Digest } from '../../attestation/protocol/hex.ts'
-import { consistencyPath } from '../../attestation/protocol/log/consistency-proof.ts'
-import { inclusionPath } from '../../attestation/protocol/log/inclusion-proof.ts'
-import { bootLeaf, bootRecordBytes } from '../../attestation/protocol/log/leaves.ts'
-import { treeRoot } from '../../attestation/protocol/log/tree-nodes.ts'
 import type { LogHead } from '../../attestation/protocol/statement.ts'
-import { nodesOf } from './log.helpers.ts'
+import { makeLog } from './log.helpers.ts'
 
-const digest = (text: string) => Uint8Array.from(createHash('sha256').update(text).digest())
 const NO_EVIDENCE: LogEvidence = { boots: [], consistency: null }
-
-/** A log of a boot as a test likes it. */
-function makeLog(id: number, predecessor: LogHead | null, seed = 'leaf', name = 'test/node') {
-  const boot_id = toHex32(Uint8Array.of(...new Uint8Array(31), id))
-  const record = {
-    boot_id,
-    config_digest: toSha256Digest(digest('config')),
-    generation: id,
-    keyset_digest: toSha256Digest(digest('keyset')),
-    predecessor,
-  }
-  const leaves = [bootLeaf(record, nodeCrypto)]
-  for (let i = 1; i < 40; i++) leaves.push(digest(`${seed} ${String(id)} ${String(i)}`))
-  const nodes = nodesOf(leaves)
-  const origin = `${name}/${boot_id}`
-  const head = (size: number): LogHead => ({
-    origin,
-    root: toHex32(treeRoot(size, nodes, nodeCrypto)),
-    size,
-  })
-  const boot_record = new TextDecoder().decode(bootRecordBytes(record))
-  return {
-    origin,
-    head,
-    boot_record,
-    boot: (size: number, changes: object = {}) =>
-      JSON.stringify({
-        boot_record,
-        origin,
-        path: inclusionPath(0, size, nodes, nodeCrypto).map(toHex),
-        tree_size: size,
-        ...changes,
-      }),
-    consistency: (from: number, to: number, changes: object = {}) =>
-      JSON.stringify({
-        from,
-        origin,
-        path: consistencyPath(from, to, nodes, nodeCrypto).map(toHex),
-        to,
-        ...changes,
-      }),
-  }
-}
 
 const judge = (known: RememberedLog | null, head: LogHead, evidence: Partial<LogEvidence> = {}) => {
   const { check, next } = judgeContinuity(known, head, { ...NO_EVIDENCE, ...evidence }, nodeCrypto)
