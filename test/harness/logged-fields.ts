@@ -23,6 +23,7 @@ const ADVICE = /^[A-Z][\w .,;:()*/=-]{20,400}\.$/
 
 const FIELDS: Readonly<Record<string, RegExp>> = {
   advice: ADVICE,
+  admissions: COUNT,
   boots: COUNT,
   cause: CAUSE,
   certificate: CODE,

@@ -8,8 +8,11 @@ import { MAX_LOOKUPS } from '../../enclave/store/share-store.ts'
 import { createSealer } from '../../enclave/store/sealer.ts'
 import type { OpenSharedPlace } from '../../enclave/store/shared-place.ts'
 import { accountForInterrupted } from '../../src/service/account-for-interrupted.ts'
+import { get, jsonObject } from '../harness/chat.ts'
+import { startTestService } from '../harness/service.ts'
+import type { TestService } from '../harness/service.ts'
 import { inHand } from './in-hand.helpers.ts'
-import { faultOf, replica } from './redis.helpers.ts'
+import { faultOf, replica, sharedAt } from './redis.helpers.ts'
 import type { Replica } from './redis.helpers.ts'
 import { NOW, OWN, exchange, newFolder, rootKey, until } from './store.helpers.ts'
 
@@ -182,10 +185,14 @@ describe('a volume that was rolled back beside a place that was not', () => {
   async function rolledBack(): Promise<{
     readonly hand: ReturnType<typeof inHand>
     readonly id: string
-    readonly again: Replica
+    /** A service on that volume. */
+    serve(): Promise<TestService>
+    again(): Promise<Replica>
   }> {
     const [hand, key, path, copy] = [inHand(), rootKey(), newFolder(), newFolder()]
-    const first = await replica(hand.open, key, { path })
+    // As a service has it: an older row would not be served.
+    const now = () => Math.floor(Date.now() / 1000)
+    const first = await replica(hand.open, key, { path, now })
     const admission = first.issuer.admit({
       ownership: OWN,
       challenge: null,
@@ -196,12 +203,18 @@ describe('a volume that was rolled back beside a place that was not', () => {
     await first.local.durable.probe()
     copyFileSync(join(path, 'receipts.mdb'), join(copy, 'receipts.mdb'))
     await first.issuer.settle(admission, exchange({ chatId: 'chat-1' }))
-    const again = await replica(hand.open, key, { path: copy })
-    return { hand, id: admission.receiptId, again }
+    return {
+      hand,
+      id: admission.receiptId,
+      serve: () => startTestService(sharedAt(hand.open, key, { path: copy })),
+      again: () => replica(hand.open, key, { path: copy, now }),
+    }
   }
 
   test('says of no request that it was interrupted whose receipt the place has', async () => {
-    const { id, again } = await rolledBack()
+    const rolled = await rolledBack()
+    const { id } = rolled
+    const again = await rolled.again()
     await accountForInterrupted(again.store, again.issuer)
     expect((await again.store.get(id))?.record.outcome).toBe('complete')
     expect(again.local.get(id)).toBeNull()
@@ -209,8 +222,22 @@ describe('a volume that was rolled back beside a place that was not', () => {
     expect(again.store.durable?.found.admissionsPutBack).toBe(1)
   })
 
+  test('is named in the log of the service that starts on it', async () => {
+    const { id, serve } = await rolledBack()
+    const at = await serve()
+    const found = at.log.filter(({ message }) => message === 'what opening the store found')
+    expect(found.map(({ fields: { cause, admissions } }) => [cause, admissions])).toEqual([
+      ['store_admissions_put_back', 1],
+    ])
+    const receipt = await get(at, `/v1/attestation/receipts/${id}`, { who: 'alice' })
+    expect(String(jsonObject(receipt.body)['document'])).toContain('"outcome":"complete"')
+    await at.close()
+  })
+
   test('says nothing while the place does not answer', async () => {
-    const { hand, id, again } = await rolledBack()
+    const rolled = await rolledBack()
+    const { hand, id } = rolled
+    const again = await rolled.again()
     hand.fails('shared_store_unreachable')
     expect(await faultOf(accountForInterrupted(again.store, again.issuer))).toBe(
       'shared_store_unreachable',
