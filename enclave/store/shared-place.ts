@@ -23,7 +23,8 @@ export const SHARED_STORE_ERRORS = Object.freeze({
     'The shared store is loading its data, busy with a script, or has lost the rest of its cluster. It is tried again.',
   shared_store_reply:
     'What answers at the address of the shared store is no Redis or Valkey server, or one that answers more than it was asked.',
-  shared_store_busy: 'More receipts are being looked up in the shared store than are at once.',
+  shared_store_busy:
+    'More receipts, or keyset documents of other replicas, are being looked up in the shared store than are at once. Ask again.',
 })
 export type SharedFault = keyof typeof SHARED_STORE_ERRORS
 
