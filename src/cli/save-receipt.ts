@@ -126,6 +126,9 @@ export async function saveReceipt(
   if (given !== null) refuseStrangeOpening(id, parsed.receipt, given, request)
   const opening = given ?? (isHex32(came) ? came : null)
   const view = parsed.receipt.bodies === null
+  if (view && given !== null && response === null) {
+    throw new Refusal(`Receipt ${id} is a view: --opening goes with --request and --response.`)
+  }
   if (view && opening === null) tellView(id)
   const cose = options.cose === true ? await coseOf(door, id, headers) : null
   return {

@@ -104,6 +104,9 @@ describe('an answer of the verified fetch', () => {
     const { id } = exchange
     const bare = evidenceSave(boot.url, { receipt: [id], opening }, ENVIRONMENT)
     await expect(bare).rejects.toThrow('--opening goes with --request')
+    const { id: named, response: _left, ...rest } = await answered()
+    const half = evidenceSave(boot.url, { receipt: [named], ...rest }, ENVIRONMENT)
+    await expect(half).rejects.toThrow('goes with --request and --response')
     await expect(saved(exchange, { opening: 'AB' })).rejects.toThrow('64 lower-case hex')
     // Of the whole receipt, which needs no body for it.
     const { id: mine } = await boot.ask()
