@@ -45,6 +45,7 @@ function isEmpty(value: unknown): boolean {
 /** The members of events that carry what is said. */
 const CARRIERS = ['arguments', 'delta', 'item', 'part', 'refusal', 'response', 'text'] as const
 
+/** Which one the events of a type are about. */
 const OWN: readonly (readonly [RegExp, (typeof CARRIERS)[number]])[] = [
   [/^response\.[a-z_]+\.delta$/, 'delta'],
   [/^response\.output_item\.(?:added|done)$/, 'item'],
