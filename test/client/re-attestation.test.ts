@@ -169,6 +169,9 @@ describe('the keysets of a client', () => {
     expect(beside(own)).toBe(digestOf(own))
     await attest(stranger)
     expect([own, again].map(beside)).toEqual([undefined, undefined])
+    await attest(own)
+    await attest(own)
+    expect([own, again].map(beside)).toEqual([digestOf(own), undefined])
   })
 
   test('are proved over connections that are used once, where a balancer is to choose anew', async () => {
