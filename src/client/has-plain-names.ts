@@ -13,13 +13,14 @@ import { foldName } from './answer-members.ts'
 import type { Member, Members } from './answer-members.ts'
 
 function areNamesPlain(object: JsonObject, { named, folded }: Members): boolean {
-  const seen = new Set<string>()
+  // Made when there is an unknown name: most events have none.
+  let seen: Set<string> | null = null
   for (const name in object) {
     if (named.has(name)) continue
     const fold = foldName(name)
     // Also where the member it looks like is absent: a reader would find it.
-    if (folded.has(fold) || seen.has(fold)) return false
-    seen.add(fold)
+    if (folded.has(fold) || seen?.has(fold) === true) return false
+    seen = (seen ?? new Set<string>()).add(fold)
   }
   return true
 }

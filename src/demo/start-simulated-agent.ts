@@ -15,7 +15,7 @@ import {
 import type { SimulatedGuestOptions } from '../../attestation/simulator/dstack/create-simulated-guest.ts'
 import { startGuestAgent } from '../../attestation/simulator/dstack/start-guest-agent.ts'
 import type { RunningGuestAgent } from '../../attestation/simulator/dstack/start-guest-agent.ts'
-import { readBounded } from '../cli/read-bounded.ts'
+import { readRegularFile } from '../read-regular-file.ts'
 
 const HEAD = 'countersign SIMULATED keys, of no machine: '
 const OWNER_ONLY = 0o600
@@ -43,7 +43,8 @@ export async function keepSeed(file: string): Promise<Uint8Array> {
   } catch (error) {
     if (codeOf(error) !== 'EEXIST') throw new SimulatedAgentError(`${file} cannot be written.`)
   }
-  const text = await readBounded(file, MAX_KEY_FILE_BYTES).then(String, () => '')
+  const found = await readRegularFile(file, MAX_KEY_FILE_BYTES).catch(() => null)
+  const text = found?.ok === true ? found.bytes.toString('latin1') : ''
   const seed = text.startsWith(HEAD) ? fromHex(text.slice(HEAD.length).trimEnd()) : null
   if (seed?.length === SEED_BYTES) return seed
   throw new SimulatedAgentError(`${file} is no key file of this simulator.`)

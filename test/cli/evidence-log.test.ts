@@ -7,25 +7,19 @@ import { evidenceSave } from '../../src/cli/evidence-save.ts'
 import type { EvidenceSaveOptions } from '../../src/cli/evidence-save.ts'
 import type { DoorAnswer } from '../../src/cli/receipt-door.ts'
 import { LOG_WAIT_MS, saveInclusion } from '../../src/cli/save-inclusion.ts'
-import { TOKEN, startMachine } from './evidence.helpers.ts'
-import type { Boot, Machine } from './evidence.helpers.ts'
+import { TOKEN, bootedMachine } from './evidence.helpers.ts'
 
-let machine: Machine
-let boot: Boot
+const here = bootedMachine()
 let said = ''
 let files = 0
-beforeAll(async () => {
+beforeAll(() => {
   vi.spyOn(process.stderr, 'write').mockImplementation((text) => {
     said += String(text)
     return true
   })
-  machine = await startMachine()
-  boot = await machine.boot()
 })
-afterAll(async () => {
+afterAll(() => {
   vi.restoreAllMocks()
-  await boot.close()
-  await machine.close()
 })
 afterEach(() => {
   said = ''
@@ -33,29 +27,31 @@ afterEach(() => {
 })
 
 async function saved(options: EvidenceSaveOptions): Promise<EvidenceFile> {
-  const out = machine.file('x', '').replace(/x$/, `log-${String(files++)}.json`)
-  await evidenceSave(boot.url, { out, ...options }, { COUNTERSIGN_TOKEN: TOKEN })
+  const out = here.machine.file('x', '').replace(/x$/, `log-${String(files++)}.json`)
+  await evidenceSave(here.boot.url, { out, ...options }, { COUNTERSIGN_TOKEN: TOKEN })
   return JSON.parse(readFileSync(out, 'utf8')) as EvidenceFile
 }
 
 test('saved right after the answer it says when there will be a proof, and the verdict that there is none', async () => {
-  const { id } = await boot.ask()
+  const { id } = await here.boot.ask()
   const file = await saved({ receipt: [id] })
   expect(said).toMatch(/it is in the log, and no published head covers it yet: .*within 60 seconds/)
   expect(said).toContain('--wait')
-  const { exit, out } = await machine.judge(file)
+  const { exit, out } = await here.machine.judge(file)
   expect(out).toMatch(/skip {2}log\.inclusion +not_provided: no proof was saved/)
   expect(exit).toBe(0)
 })
 
 test('with --wait it is saved when a published head covers the record', async () => {
-  const { id } = await boot.ask()
+  const { id } = await here.boot.ask()
   const saving = saved({ receipt: [id], wait: true })
-  await boot.publish()
-  const { out } = await machine.judge(await saving)
+  await here.boot.publish()
+  const { out } = await here.machine.judge(await saving)
   expect(out).toMatch(/pass {2}log\.inclusion/)
   expect(said).not.toContain('no proof of the log')
-  await expect(evidenceSave(boot.url, { wait: true }, {})).rejects.toThrow('--wait says nothing')
+  await expect(evidenceSave(here.boot.url, { wait: true }, {})).rejects.toThrow(
+    '--wait says nothing',
+  )
 })
 
 /** A service that always answers so. */

@@ -10,36 +10,31 @@ import { evidenceSave } from '../../src/cli/evidence-save.ts'
 import type { EvidenceSaveOptions } from '../../src/cli/evidence-save.ts'
 import { SILENT_LOG } from '../../src/operations/open-log.ts'
 import { readFileSync } from 'node:fs'
-import { REQUEST, TOKEN, startMachine } from './evidence.helpers.ts'
-import type { Boot, Exchange, Machine } from './evidence.helpers.ts'
+import { REQUEST, TOKEN, bootedMachine } from './evidence.helpers.ts'
+import type { Exchange } from './evidence.helpers.ts'
 
 const POLICY = { allowSimulated: true, simulatedRoots: 'any' } as const
 const SECRET = Buffer.alloc(32, 5).toString('base64url')
 const ENVIRONMENT = { COUNTERSIGN_TOKEN: TOKEN, OWNER: SECRET }
 
-let machine: Machine
-let boot: Boot
+const here = bootedMachine()
 let said = ''
 let files = 0
-beforeAll(async () => {
+beforeAll(() => {
   vi.spyOn(process.stderr, 'write').mockImplementation((text) => {
     said += String(text)
     return true
   })
-  machine = await startMachine()
-  boot = await machine.boot()
 })
-afterAll(async () => {
+afterAll(() => {
   vi.restoreAllMocks()
-  await boot.close()
-  await machine.close()
 })
 
 function kept(id: string, response: string, request = REQUEST): Exchange {
   return {
     id,
-    request: machine.file(`${id}.request`, request),
-    response: machine.file(`${id}.response`, response),
+    request: here.machine.file(`${id}.request`, request),
+    response: here.machine.file(`${id}.response`, response),
   }
 }
 
@@ -52,7 +47,7 @@ async function answered(options: VerifiedOptions = {}) {
     onVerdict: (verdict) => verdicts.push(verdict),
     ...options,
   })
-  const url = `${boot.url}/v1/chat/completions`
+  const url = `${here.boot.url}/v1/chat/completions`
   const text = await (await fetch(url, { method: 'POST', headers, body: REQUEST })).text()
   const [verdict] = verdicts
   return { ...kept(verdict?.receiptId ?? '', text), opening: verdict?.opening ?? '' }
@@ -62,9 +57,13 @@ async function saved(
   { id, request, response }: Exchange,
   options: EvidenceSaveOptions = {},
 ): Promise<EvidenceFile> {
-  const out = machine.file('x', '').replace(/x$/, `saved-${String(files++)}.json`)
+  const out = here.machine.file('x', '').replace(/x$/, `saved-${String(files++)}.json`)
   said = ''
-  await evidenceSave(boot.url, { out, receipt: [id], request, response, ...options }, ENVIRONMENT)
+  await evidenceSave(
+    here.boot.url,
+    { out, receipt: [id], request, response, ...options },
+    ENVIRONMENT,
+  )
   return JSON.parse(readFileSync(out, 'utf8')) as EvidenceFile
 }
 
@@ -74,15 +73,15 @@ describe('an answer of the verified fetch', () => {
     const file = await saved(exchange)
     expect(said).toMatch(/\*\*\* .*only a VIEW.*--opening HEX.*--owner-secret-env/s)
     expect(said).toContain('--level content --opening HEX')
-    const alone = await machine.judge(file)
+    const alone = await here.machine.judge(file)
     expect(alone.exit).toBe(10)
     expect(alone.out).toContain('--level content, with --opening')
-    const told = await machine.judge(file, { level: 'content', opening })
+    const told = await here.machine.judge(file, { level: 'content', opening })
     expect(told.last).toContain('The receipt shows: content.')
     expect(told.exit).toBe(0)
     const strange = 'ab'.repeat(32)
-    expect((await machine.judge(file, { level: 'content', opening: strange })).exit).toBe(10)
-    await expect(machine.judge(file, { opening: 'zz' })).rejects.toThrow('64 lower-case hex')
+    expect((await here.machine.judge(file, { level: 'content', opening: strange })).exit).toBe(10)
+    await expect(here.machine.judge(file, { opening: 'zz' })).rejects.toThrow('64 lower-case hex')
   })
 
   test('is saved with that opening, and judged by the command that was named', async () => {
@@ -90,10 +89,10 @@ describe('an answer of the verified fetch', () => {
     const file = await saved(exchange, { opening })
     expect(said).not.toContain('VIEW')
     expect(said).toMatch(/--at \d+ --level content --allow-simulated judges/)
-    const { last, exit } = await machine.judge(file, { level: 'content' })
+    const { last, exit } = await here.machine.judge(file, { level: 'content' })
     expect(last).toContain('The receipt shows: content.')
     expect(exit).toBe(0)
-    const again = machine.judge(file, { level: 'content', opening })
+    const again = here.machine.judge(file, { level: 'content', opening })
     await expect(again).rejects.toThrow('The file holds the opening')
   })
 
@@ -102,15 +101,15 @@ describe('an answer of the verified fetch', () => {
     const { opening } = await answered()
     await expect(saved(exchange, { opening })).rejects.toThrow('does not belong to receipt')
     const { id } = exchange
-    const bare = evidenceSave(boot.url, { receipt: [id], opening }, ENVIRONMENT)
+    const bare = evidenceSave(here.boot.url, { receipt: [id], opening }, ENVIRONMENT)
     await expect(bare).rejects.toThrow('--opening goes with --request')
     const { id: named, response: _left, ...rest } = await answered()
-    const half = evidenceSave(boot.url, { receipt: [named], ...rest }, ENVIRONMENT)
+    const half = evidenceSave(here.boot.url, { receipt: [named], ...rest }, ENVIRONMENT)
     await expect(half).rejects.toThrow('goes with --request and --response')
     await expect(saved(exchange, { opening: 'AB' })).rejects.toThrow('64 lower-case hex')
     // Of the whole receipt, which needs no body for it.
-    const { id: mine } = await boot.ask()
-    const whole = evidenceSave(boot.url, { receipt: [mine], opening }, ENVIRONMENT)
+    const { id: mine } = await here.boot.ask()
+    const whole = evidenceSave(here.boot.url, { receipt: [mine], opening }, ENVIRONMENT)
     await expect(whole).rejects.toThrow('does not belong to receipt')
   })
 
@@ -119,7 +118,7 @@ describe('an answer of the verified fetch', () => {
     const { opening, ...exchange } = await answered({ ownerSecret })
     const file = await saved(exchange, { ownerSecretEnv: 'OWNER' })
     expect(file.receipts[0]?.opening).toBe(opening)
-    expect((await machine.judge(file)).last).toContain('The receipt shows: bytes.')
+    expect((await here.machine.judge(file)).last).toContain('The receipt shows: bytes.')
   })
 
   test('is asked for under no secret that could be guessed, or that the service would not read', async () => {
@@ -127,9 +126,9 @@ describe('an answer of the verified fetch', () => {
       const made = () => verified({ ownerSecret: new Uint8Array(length) })
       expect(made).toThrow('ownerSecret is not 16 to 256 bytes')
     }
-    const { id } = await boot.ask()
+    const { id } = await here.boot.ask()
     const odd = evidenceSave(
-      boot.url,
+      here.boot.url,
       { receipt: [id], ownerSecretEnv: 'ODD' },
       { ODD: 'not+base64url' },
     )
@@ -143,7 +142,7 @@ test.each([false, true])(
     const policy = parsePolicy(POLICY)
     if (!policy.ok) throw new Error(policy.detail)
     const proxy = await startProxy({
-      upstream: `${boot.url}/v1`,
+      upstream: `${here.boot.url}/v1`,
       listen: { host: '127.0.0.1', port: 0 },
       policy: policy.policy,
       level: 'content',
@@ -157,7 +156,7 @@ test.each([false, true])(
       const answer = await fetch(`${proxy.url}/v1/chat/completions`, init)
       const id = answer.headers.get('x-receipt-id') ?? ''
       const file = await saved(kept(id, await answer.text(), body), { ownerSecretEnv: 'OWNER' })
-      const { last, exit } = await machine.judge(file)
+      const { last, exit } = await here.machine.judge(file)
       expect(last).toContain('The receipt shows: bytes.')
       expect(exit).toBe(0)
     } finally {

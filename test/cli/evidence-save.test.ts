@@ -2,11 +2,10 @@
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { dirname, join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { evidenceSave } from '../../src/cli/evidence-save.ts'
 import { verify } from '../../src/cli/verify.ts'
-import { startMachine, TOKEN } from './evidence.helpers.ts'
-import type { Boot, Machine } from './evidence.helpers.ts'
+import { bootedMachine, TOKEN } from './evidence.helpers.ts'
 
 test.each(['http://192.0.2.1', 'http://service.example/v1', 'http://127.0.0.1.example'])(
   'receipts of %s are not asked for: the token could be read on the way',
@@ -22,16 +21,7 @@ test.each(['http://192.0.2.1', 'http://service.example/v1', 'http://127.0.0.1.ex
 )
 
 describe('of a service that answers', () => {
-  let machine: Machine
-  let boot: Boot
-  beforeAll(async () => {
-    machine = await startMachine()
-    boot = await machine.boot()
-  })
-  afterAll(async () => {
-    await boot.close()
-    await machine.close()
-  })
+  const here = bootedMachine()
 
   /** Saves, and gives what was said about it. */
   async function saved(out: string, options: { receipt?: string[]; roots?: string } = {}) {
@@ -41,7 +31,7 @@ describe('of a service that answers', () => {
       return true
     })
     try {
-      await evidenceSave(boot.url, { out, ...options }, { COUNTERSIGN_TOKEN: TOKEN })
+      await evidenceSave(here.boot.url, { out, ...options }, { COUNTERSIGN_TOKEN: TOKEN })
       return said
     } finally {
       stderr.mockRestore()
@@ -67,23 +57,23 @@ describe('of a service that answers', () => {
   }
 
   test('a receipt without a token names the variable and the flag', async () => {
-    const { id } = await boot.ask()
-    await expect(evidenceSave(boot.url, { receipt: [id] }, {})).rejects.toThrow(
+    const { id } = await here.boot.ask()
+    await expect(evidenceSave(here.boot.url, { receipt: [id] }, {})).rejects.toThrow(
       /answered 401.* no token.*COUNTERSIGN_TOKEN.*--token-env/,
     )
-    const wrong = evidenceSave(boot.url, { receipt: [id] }, { COUNTERSIGN_TOKEN: `${TOKEN}x` })
+    const wrong = evidenceSave(here.boot.url, { receipt: [id] }, { COUNTERSIGN_TOKEN: `${TOKEN}x` })
     await expect(wrong).rejects.toThrow(/the service answered 401\.$/)
   })
 
   test('the command that it names judges a simulation, and says where its roots are', async () => {
-    const folder = dirname(machine.file('x', ''))
+    const folder = dirname(here.machine.file('x', ''))
     const said = await saved(join(folder, 'any.json'))
     expect(said).toMatch(/SIMULATED.*save with --roots FILE.*a copy is then kept/)
     expect(await followed(said)).toBe(0)
   })
 
   test('roots that were named are kept beside the file, for its eyes alone', async () => {
-    const folder = dirname(machine.file('x', ''))
+    const folder = dirname(here.machine.file('x', ''))
     const roots = join(folder, 'roots.json')
     const out = join(folder, 'rooted.json')
     const said = await saved(out, { roots })
@@ -94,7 +84,7 @@ describe('of a service that answers', () => {
     expect(await followed(said)).toBe(0)
     // What is there already is not written over, and not named as if it were this one's.
     const taken = join(folder, 'taken.json')
-    machine.file('taken.json.roots.json', '{}')
+    here.machine.file('taken.json.roots.json', '{}')
     expect(await saved(taken, { roots })).toContain(`--roots ${roots} judges`)
     expect(readFileSync(`${taken}.roots.json`, 'utf8')).toBe('{}')
     expect(existsSync(taken)).toBe(true)

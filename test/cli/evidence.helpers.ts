@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { inject, vi } from 'vitest'
+import { afterAll, beforeAll, inject, vi } from 'vitest'
 import type { EvidenceFile } from '../../attestation/protocol/evidence-file.ts'
 import { onDisk } from '../store/store.helpers.ts'
 import { evidenceSave } from '../../src/cli/evidence-save.ts'
@@ -150,6 +150,31 @@ export async function startMachine(): Promise<Machine> {
       await simulation.close()
       await model.close()
       rmSync(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+/** One machine and one boot of it, for the tests of the block that calls this. */
+export function bootedMachine(): { readonly machine: Machine; readonly boot: Boot } {
+  let started: { readonly machine: Machine; readonly boot: Boot } | null = null
+  beforeAll(async () => {
+    const machine = await startMachine()
+    started = { machine, boot: await machine.boot() }
+  })
+  afterAll(async () => {
+    await started?.boot.close()
+    await started?.machine.close()
+  })
+  const now = () => {
+    if (started === null) throw new Error('asked before the first test')
+    return started
+  }
+  return {
+    get machine() {
+      return now().machine
+    },
+    get boot() {
+      return now().boot
     },
   }
 }

@@ -2,13 +2,14 @@
 import { createServer } from 'node:http'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { isJsonObject } from '../../attestation/protocol/json.ts'
 import type { JsonObject } from '../../attestation/protocol/json.ts'
 import { verify } from '../../src/cli/verify.ts'
 import type { VerifyOptions } from '../../src/cli/verify.ts'
 import type { Stage } from '../client/client.helpers.ts'
 import { began } from '../e2e/keysets.helpers.ts'
+import { listenLocally } from '../harness/listen-locally.ts'
 import { chat, chatBody, get, header, jsonObject } from '../harness/chat.ts'
 import { newFolder, onDisk, rootKey } from '../store/store.helpers.ts'
 
@@ -59,15 +60,8 @@ async function startTurncoat(url: string) {
       .then(async (reply) => res.writeHead(reply.status).end(await reply.text()))
       .catch(() => res.destroy())
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  onTestFinished(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  const address = server.address()
-  if (address === null || typeof address === 'string') throw new Error('no port')
   return {
-    url: `http://127.0.0.1:${address.port}`,
+    url: await listenLocally(server),
     turn: (next: typeof fault) => void (fault = next),
   }
 }

@@ -7,6 +7,7 @@ import { nodeCrypto } from '../../attestation/crypto/node.ts'
 import { openChannels } from '../../src/channel/open-channels.ts'
 import { createAttestations } from '../../src/client/attestations.ts'
 import { newFolder } from '../store/store.helpers.ts'
+import { listenLocally } from '../harness/listen-locally.ts'
 import { ASK, caught, openStage, user } from './client.helpers.ts'
 import type { Stage } from './client.helpers.ts'
 
@@ -70,18 +71,10 @@ describe('the verified fetch', () => {
       seen.push(req.url ?? '')
       res.writeHead(307, { Location: '/elsewhere' }).end()
     })
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    onTestFinished(() => {
-      server.closeAllConnections()
-      server.close()
-    })
-    const address = server.address()
-    if (address === null || typeof address === 'string') throw new Error('no port')
+    const at = await listenLocally(server)
     const me = user(own, 'direct', {
       fetch: (input, init) =>
-        init?.method === 'POST'
-          ? fetch(`http://127.0.0.1:${address.port}/first`, init)
-          : fetch(input, init),
+        init?.method === 'POST' ? fetch(`${at}/first`, init) : fetch(input, init),
     })
     await me.openai.chat.completions.create(ASK).catch(() => undefined)
     expect(seen).toEqual(['/first'])
@@ -177,17 +170,11 @@ describe('the keysets of a client', () => {
   test('are proved over connections that are used once, where a balancer is to choose anew', async () => {
     let connections = 0
     const server = createServer((_req, res) => res.end('{}')).on('connection', () => connections++)
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    onTestFinished(() => {
-      server.closeAllConnections()
-      server.close()
-    })
-    const address = server.address()
-    if (address === null || typeof address === 'string') throw new Error('no port')
+    const at = await listenLocally(server)
     const channels = openChannels({ fetch, observes: true, demand: 'any', now: () => 0 })
     const request = { authorization: null, maxBytes: 100, timeoutMs: 10_000, once: true }
     for (let i = 0; i < 4; i++) {
-      await channels.evidence(`http://127.0.0.1:${address.port}/`, request)
+      await channels.evidence(`${at}/`, request)
     }
     expect(connections).toBe(4)
   })

@@ -2,36 +2,26 @@
 import { spawnSync } from 'node:child_process'
 import { copyFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { isJsonObject } from '../../attestation/protocol/json.ts'
 import { appraiseReceiptInput } from '../../src/cli/appraise-receipt.ts'
 import { renderVerdict } from '../../src/cli/judge-input.ts'
-import { startMachine, TOKEN } from '../cli/evidence.helpers.ts'
-import type { Boot, Machine } from '../cli/evidence.helpers.ts'
+import { bootedMachine, TOKEN } from '../cli/evidence.helpers.ts'
 import { jsonObject } from '../harness/chat.ts'
 import { newFolder } from '../store/store.helpers.ts'
 import { blocksOf } from './command-blocks.ts'
 
-let machine: Machine
-let boot: Boot
-beforeAll(async () => {
-  machine = await startMachine()
-  boot = await machine.boot()
-})
-afterAll(async () => {
-  await boot.close()
-  await machine.close()
-})
+const here = bootedMachine()
 
 test('the example makes an input that is accepted, and refused once a byte is changed', async () => {
   const [script = '', ...others] = blocksOf('docs/conformance.md', 'js')
   expect(others).toEqual([])
   const folder = newFolder()
-  const { id, request, response } = await boot.ask()
+  const { id, request, response } = await here.boot.ask()
   copyFileSync(request, join(folder, 'request.json'))
   copyFileSync(response, join(folder, 'response.txt'))
   const headers = { authorization: `Bearer ${TOKEN}` }
-  const below = `${boot.url}/v1/attestation`
+  const below = `${here.boot.url}/v1/attestation`
   for (const [file, path] of [
     ['document.json', `document?nonce=${'ab'.repeat(32)}`],
     ['receipt.json', `receipts/${id}`],

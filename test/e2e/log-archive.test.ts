@@ -7,6 +7,7 @@ import { isJsonObject } from '../../attestation/protocol/json.ts'
 import { verify } from '../../src/cli/verify.ts'
 import { ASK, caught, openStage, user } from '../client/client.helpers.ts'
 import type { Stage } from '../client/client.helpers.ts'
+import { listenLocally } from '../harness/listen-locally.ts'
 import { chat, chatBody, get, header, jsonObject } from '../harness/chat.ts'
 import { startTestService } from '../harness/service.ts'
 import type { TestService } from '../harness/service.ts'
@@ -55,14 +56,7 @@ async function startBroker(at: TestService, archived: string): Promise<string> {
     }
     answer().catch(() => res.destroy())
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  onTestFinished(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  const address = server.address()
-  if (address === null || typeof address === 'string') throw new Error('no port')
-  return `http://127.0.0.1:${address.port}`
+  return listenLocally(server)
 }
 
 async function started(path?: string, key?: Uint8Array): Promise<TestService> {

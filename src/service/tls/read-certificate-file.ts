@@ -4,11 +4,10 @@
  *
  * @module
  */
-import { constants } from 'node:fs'
-import { open } from 'node:fs/promises'
 import { X509Certificate } from 'node:crypto'
 import { createSecureContext } from 'node:tls'
 import type { TlsKey } from '../../../enclave/keys/tls-key.ts'
+import { readRegularFile } from '../../read-regular-file.ts'
 import { CONTEXT_OPTIONS } from './tls-options.ts'
 
 /** Bytes of the file: a chain of four with room. */
@@ -41,18 +40,8 @@ const BLOCK = /-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-
 
 async function readText(path: string): Promise<string | TlsCertificateFault> {
   try {
-    // Not blocking: whoever owns the folder could put a pipe there that nobody writes to.
-    const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
-    try {
-      if (!(await file.stat()).isFile()) return 'tls_certificate_unreadable'
-      const buffer = Buffer.alloc(MAX_CERTIFICATE_FILE_BYTES + 1)
-      const { bytesRead } = await file.read(buffer, 0, buffer.length, 0)
-      return bytesRead > MAX_CERTIFICATE_FILE_BYTES
-        ? 'tls_certificate_unreadable'
-        : buffer.toString('latin1', 0, bytesRead)
-    } finally {
-      await file.close()
-    }
+    const file = await readRegularFile(path, MAX_CERTIFICATE_FILE_BYTES)
+    return file.ok ? file.bytes.toString('latin1') : 'tls_certificate_unreadable'
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined
     return code === 'ENOENT' ? 'tls_certificate_missing' : 'tls_certificate_unreadable'
